@@ -1,0 +1,1 @@
+"""LLM agents, providers, tools and journals as supervised actors."""

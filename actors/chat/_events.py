@@ -1,0 +1,106 @@
+"""What happens in a run, as a reader sees it.
+
+Every event has `type`, `content` and `timestamp` (seconds since the epoch). A reader's loop
+ends with `Complete` or by raising; `RunCancelled` and `RunFailed` are for observers.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar, Literal
+
+import attrs
+
+from ._response import StreamResponse
+from ._turns import ToolCall, ToolResult
+
+
+class Outcome(enum.StrEnum):
+    """How a run ended; every run ends with exactly one."""
+
+    DONE = "done"
+    CANCELLED = "cancelled"
+    TRUNCATED = "truncated"
+    STALLED = "stalled"
+    LIMIT = "limit hit"
+    NEEDS_APPROVAL = "needs approval"
+    FAILED = "failed"
+
+
+@attrs.frozen
+class Token:
+    """A piece of the answer's text."""
+
+    type: ClassVar[Literal["token"]] = "token"
+    content: str
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class Thought:
+    """A piece of the model's reasoning."""
+
+    type: ClassVar[Literal["thought"]] = "thought"
+    content: str
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class ToolStart:
+    """A tool call was recorded and is about to run; `content` is the tool's name."""
+
+    type: ClassVar[Literal["tool_start"]] = "tool_start"
+    content: str
+    call: ToolCall
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class ToolEnd:
+    """A tool call was sealed; `content` is what the model will read."""
+
+    type: ClassVar[Literal["tool_end"]] = "tool_end"
+    content: str
+    result: ToolResult
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class Answer:
+    """The whole text of the final model call."""
+
+    type: ClassVar[Literal["answer"]] = "answer"
+    content: str
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class Complete:
+    """The run is done; `content` is the answer's text. The last event of a reader's loop."""
+
+    type: ClassVar[Literal["complete"]] = "complete"
+    content: str
+    response: StreamResponse = attrs.field(eq=False)
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class RunCancelled:
+    """The run was interrupted; `content` is the reason."""
+
+    type: ClassVar[Literal["cancelled"]] = "cancelled"
+    content: str
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class RunFailed:
+    """The run ended with an error; `content` says which."""
+
+    type: ClassVar[Literal["error"]] = "error"
+    content: str
+    outcome: Outcome = Outcome.FAILED
+    timestamp: float = 0.0
+
+
+Event = Token | Thought | ToolStart | ToolEnd | Answer | Complete | RunCancelled | RunFailed

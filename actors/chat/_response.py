@@ -1,0 +1,180 @@
+"""What a model answers: chunks, and the response that they add up to.
+
+Times are given, never read: the shell that has a clock passes it in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+import attrs
+
+from ._turns import AssistantTurn, FinishReason, Part, Text, Thinking, ToolCall, Usage
+
+NO_METADATA: Final[Mapping[str, Any]] = {}
+
+
+@attrs.frozen
+class ToolCallDelta:
+    """A piece of a tool call. Pieces with the same `index` belong together."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@attrs.frozen
+class StreamChunk:
+    """One piece of a model's answer, in the order in which it arrived.
+
+    Attributes:
+        content: New text, "" where the chunk brings something else.
+        index: Position in the stream, from 0.
+        finish_reason: Set in the chunk that says why the model stopped.
+        metadata: The provider's own facts, never needed to follow the stream.
+        timestamp: When its bytes arrived, in seconds since the epoch.
+        is_final: True for exactly the last chunk of a complete stream.
+        thinking: New reasoning text.
+        signature: What seals the thinking before it, to be sent back unchanged.
+        tool_calls: Pieces of tool calls.
+        usage: The provider's latest count, replacing the one before.
+        raw_finish_reason: The provider's own word for `finish_reason`.
+    """
+
+    content: str = ""
+    index: int = 0
+    finish_reason: FinishReason | None = None
+    metadata: Mapping[str, Any] = NO_METADATA
+    timestamp: float = 0.0
+    is_final: bool = False
+    thinking: str = ""
+    signature: str | None = None
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    usage: Usage | None = None
+    raw_finish_reason: str | None = None
+
+
+class StreamResponse:
+    """All of an answer so far; readable at any time and after any ending.
+
+    `duration` and `time_to_first_chunk` are seconds from `started_at` (seconds since the
+    epoch) to the last and the first chunk; None before there is one.
+    """
+
+    def __init__(self, started_at: float = 0.0) -> None:
+        self.started_at = started_at
+        self.chunks: list[StreamChunk] = []
+        self.usage = Usage()
+        self.finish_reason: FinishReason | None = None
+        self.raw_finish_reason: str | None = None
+        self.metadata: dict[str, Any] = {}
+        self.is_complete = False
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._signature: str | None = None
+        self._calls: dict[int, _PartialCall] = {}
+
+    def add(self, chunk: StreamChunk) -> None:
+        """Take in the next chunk."""
+        self.chunks.append(chunk)
+        if chunk.content:
+            self._text.append(chunk.content)
+        if chunk.thinking:
+            self._thinking.append(chunk.thinking)
+        if chunk.signature is not None:
+            self._signature = chunk.signature
+        for delta in chunk.tool_calls:
+            self._calls.setdefault(delta.index, _PartialCall(delta.index)).add(delta)
+        if chunk.usage is not None:
+            self.usage = chunk.usage
+        if chunk.finish_reason is not None:
+            self.finish_reason = chunk.finish_reason
+            self.raw_finish_reason = chunk.raw_finish_reason
+        if chunk.metadata:
+            self.metadata.update(chunk.metadata)
+        if chunk.is_final:
+            self.is_complete = True
+
+    @property
+    def text(self) -> str:
+        return "".join(self._text)
+
+    @property
+    def thinking(self) -> str:
+        return "".join(self._thinking)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        return tuple(self._calls[index].finish() for index in sorted(self._calls))
+
+    @property
+    def chunk_count(self) -> int:
+        return len(self.chunks)
+
+    @property
+    def duration(self) -> float | None:
+        return self.chunks[-1].timestamp - self.started_at if self.chunks else None
+
+    @property
+    def time_to_first_chunk(self) -> float | None:
+        return self.chunks[0].timestamp - self.started_at if self.chunks else None
+
+    @property
+    def turn(self) -> AssistantTurn:
+        """The answer as a turn of the history."""
+        parts: list[Part] = []
+        if self._thinking or self._signature is not None:
+            parts.append(Thinking(self.thinking, self._signature))
+        if self._text:
+            parts.append(Text(self.text))
+        parts.extend(self.tool_calls)
+        return AssistantTurn(tuple(parts))
+
+    def __repr__(self) -> str:
+        return (
+            f"<StreamResponse {len(self.text)} characters, {len(self._calls)} tool calls, "
+            f"{self.chunk_count} chunks, "
+            f"{self.finish_reason.value if self.finish_reason else 'unfinished'}>"
+        )
+
+
+class _PartialCall:
+    """A tool call while its pieces arrive."""
+
+    def __init__(self, index: int) -> None:
+        self._index = index
+        self._id = ""
+        self._name = ""
+        self._arguments: list[str] = []
+
+    def add(self, delta: ToolCallDelta) -> None:
+        self._id = self._id or delta.id
+        self._name = self._name or delta.name
+        if delta.arguments:
+            self._arguments.append(delta.arguments)
+
+    def finish(self) -> ToolCall:
+        text = "".join(self._arguments)
+        arguments, error = parse_arguments(text)
+        id = self._id or f"call_{self._index}"
+        return ToolCall(id, self._name, arguments, text, error)
+
+
+def parse_arguments(text: str) -> tuple[dict[str, Any], str | None]:
+    """Read a tool call's arguments; nothing at all means none.
+
+    Returns:
+        The arguments and None, or an empty dict and what is wrong with the text.
+    """
+    if not text.strip():
+        return {}, None
+    try:
+        value: object = json.loads(text)
+    except ValueError as error:
+        return {}, f"the arguments are not valid JSON: {error}"
+    if not isinstance(value, dict):
+        return {}, f"the arguments must be a JSON object, not {type(value).__name__}"
+    return cast("dict[str, Any]", value), None

@@ -1,0 +1,103 @@
+"""Every error of the runtime, and what state each leaves you in.
+
+One root, `RuntimeFault`. A fault that a handler leaves unhandled fails the message it was
+handling and not the actor, so that one dead actor does not crash everybody who asks it.
+A message that was never handled comes back as `message`.
+"""
+
+from __future__ import annotations
+
+
+class RuntimeFault(Exception):  # noqa: N818 - a fault is what supervision literature calls it
+    """The root of all errors that the runtime reports.
+
+    Attributes:
+        path: The actor it is about, or "" where it is about none.
+        message: The message that was *not* handled, given back; None where it was started.
+    """
+
+    def __init__(self, text: str, *, path: str = "", message: object = None) -> None:
+        super().__init__(text)
+        self.path = path
+        self.message = message
+
+
+class ActorCrashed(RuntimeFault):
+    """The handler of this message raised an undeclared error (the `__cause__`).
+
+    The message was started and may have been applied in part. The actor's supervisor decides
+    whether there will be another incarnation; a retry may apply the message twice.
+    """
+
+
+class ActorRestarting(RuntimeFault):
+    """The actor is between two incarnations; the message was never started.
+
+    Safe to retry with `message`, best after a pause.
+    """
+
+
+class ActorStopped(RuntimeFault):
+    """The actor has ended for good, or ended while it handled the message.
+
+    Attributes:
+        started: Whether the handler had started. If not, `message` is the message.
+    """
+
+    def __init__(
+        self, text: str, *, path: str = "", message: object = None, started: bool = False
+    ) -> None:
+        super().__init__(text, path=path, message=message)
+        self.started = started
+
+
+class MailboxFull(RuntimeFault):
+    """The mailbox's policy is to fail when it is full; the message was not accepted."""
+
+
+class MessageDropped(RuntimeFault):
+    """The mailbox's policy evicted the message before it was started."""
+
+
+class AskTimeout(RuntimeFault):
+    """The `timeout=` of an ask has passed.
+
+    The handler, if it had started, has been cancelled and has ended: nothing of this ask is
+    still running. It may have been applied in part.
+    """
+
+
+class AskCycle(RuntimeFault):
+    """The call would wait, through others, for itself; it was not sent.
+
+    Attributes:
+        chain: The paths from the caller round to the caller.
+    """
+
+    def __init__(self, chain: tuple[str, ...], *, message: object = None) -> None:
+        super().__init__(
+            "this call would wait for itself: "
+            + " -> ".join(chain)
+            + ". Send a tell, or let the actor in the middle pass the caller on",
+            path=chain[-1] if chain else "",
+            message=message,
+        )
+        self.chain = chain
+
+
+class SystemFailed(RuntimeFault):
+    """The root supervisor gave up; every actor has been stopped. The cause is `__cause__`."""
+
+
+class SupervisorGaveUp(RuntimeFault):
+    """More restarts than its limit allows; all its children have been stopped.
+
+    The last child's error is the `__cause__`. The supervisor above decides what follows.
+    """
+
+
+class ForeignRun(RuntimeFault):
+    """A ref was used from another thread or another `trio.run`; nothing was sent.
+
+    Refs belong to the trio run that made them: go through `trio.from_thread.run`.
+    """
