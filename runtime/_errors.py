@@ -8,7 +8,7 @@ A message that was never handled comes back as `message`.
 from __future__ import annotations
 
 
-class RuntimeFault(Exception):  # noqa: N818 - a fault is what supervision literature calls it
+class RuntimeFault(Exception):
     """The root of all errors that the runtime reports.
 
     Attributes:

@@ -88,13 +88,16 @@ class StreamResponse:
             self._signature = chunk.signature
         for delta in chunk.tool_calls:
             self._calls.setdefault(delta.index, _PartialCall(delta.index)).add(delta)
+        if chunk.metadata:
+            self.metadata.update(chunk.metadata)
+        self._note_end(chunk)
+
+    def _note_end(self, chunk: StreamChunk) -> None:
         if chunk.usage is not None:
             self.usage = chunk.usage
         if chunk.finish_reason is not None:
             self.finish_reason = chunk.finish_reason
             self.raw_finish_reason = chunk.raw_finish_reason
-        if chunk.metadata:
-            self.metadata.update(chunk.metadata)
         if chunk.is_final:
             self.is_complete = True
 
