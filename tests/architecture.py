@@ -1,0 +1,76 @@
+"""Which modules there are, in which order, and which of them are pure.
+
+Whoever adds a module adds one line to `READING_ORDER`: below everything that it imports, beside
+its neighbours. The test that misses a module says where it can stand.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+# Read from the top; import only upwards. The floors are the ones of docs/design.md.
+READING_ORDER = [
+    "runtime._errors",
+    "runtime",
+    "actors.chat._turns",
+    "actors.chat._response",
+    "actors.chat._events",
+    "actors.chat",
+    "actors.errors",
+    "actors",
+]
+
+# Decide but do not act: no trio, no clock, no I/O. A package's name stands for all inside it.
+PURE = {
+    "runtime._errors",
+    "runtime._message",
+    "runtime._lifecycle",
+    "runtime._events",
+    "runtime._restart",
+    "runtime._waits",
+    "actors.chat",
+    "actors.errors",
+}
+IMPURE = {
+    "asyncio",
+    "httpx2",
+    "os",
+    "random",
+    "secrets",
+    "select",
+    "signal",
+    "socket",
+    "sqlite3",
+    "subprocess",
+    "threading",
+    "time",
+    "trio",
+}
+# What a pure module may import although it is not pure, and why.
+PURE_ENOUGH = {
+    "actors.errors": {"runtime"},  # for `RuntimeFault`, the root of all errors
+}
+
+# Packages that must not know each other, so that each can be read and replaced alone.
+INDEPENDENT = [
+    ("actors.providers", "actors.tools", "actors.journal"),
+    ("runtime.bench", "runtime.cli"),
+]
+
+# The only way in which `actors` may see the runtime.
+PUBLIC_RUNTIME = {"runtime", "runtime.testing"}
+
+# Libraries that stand behind a door: library -> the packages that may import it.
+DOORS = {
+    "httpx2": ("actors.http", "runtime.bench"),  # the benchmark measures the bare library, too
+    "click": ("runtime.cli",),
+    "rich": ("runtime.cli",),
+    "asyncio": ("runtime.bridge",),
+}
+
+ERRORS = {"runtime._errors", "actors.errors"}
+VAGUE = {"base", "common", "core", "helpers", "manager", "misc", "types", "utils"}
+MAX_LINES = 400
+LONGER_FOR_A_REASON: dict[str, str] = {}  # module -> the reason; better than dust
