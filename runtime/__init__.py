@@ -1,5 +1,8 @@
 """An actor runtime on trio: supervised, bounded, cancellable all the way down."""
 
+from ._actor import Actor
+from ._cell import Statistics
+from ._envelope import Propagator, carried, carry
 from ._errors import (
     ActorCrashed,
     ActorRestarting,
@@ -13,17 +16,66 @@ from ._errors import (
     SupervisorGaveUp,
     SystemFailed,
 )
+from ._events import (
+    Crashed,
+    DeadLetter,
+    Fact,
+    GaveUp,
+    MessageFailed,
+    Overdue,
+    Restarted,
+    Spawned,
+    Stopped,
+)
+from ._lifecycle import Exit
+from ._message import Ask, Sink, Stream, Tell
+from ._options import ChildOptions, Conflate, MailboxOptions, Overflow
+from ._ref import Ref
+from ._restart import Backoff, RestartLimit, RestartPolicy, RestartStrategy
+from ._system import Node, Supervisor, System, open_system
 
 __all__ = [
+    "Actor",
     "ActorCrashed",
     "ActorRestarting",
     "ActorStopped",
+    "Ask",
     "AskCycle",
     "AskTimeout",
+    "Backoff",
+    "ChildOptions",
+    "Conflate",
+    "Crashed",
+    "DeadLetter",
+    "Exit",
+    "Fact",
     "ForeignRun",
+    "GaveUp",
     "MailboxFull",
+    "MailboxOptions",
     "MessageDropped",
+    "MessageFailed",
+    "Node",
+    "Overdue",
+    "Overflow",
+    "Propagator",
+    "Ref",
+    "RestartLimit",
+    "RestartPolicy",
+    "RestartStrategy",
+    "Restarted",
     "RuntimeFault",
+    "Sink",
+    "Spawned",
+    "Statistics",
+    "Stopped",
+    "Stream",
+    "Supervisor",
     "SupervisorGaveUp",
+    "System",
     "SystemFailed",
+    "Tell",
+    "carried",
+    "carry",
+    "open_system",
 ]

@@ -1,0 +1,292 @@
+"""An actor's address: it takes messages in, whatever incarnation handles them.
+
+A cell outlives crashes. It knows its mailbox, its state and what to do with a message when
+there is nobody to handle it; it runs nothing itself.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import trio
+from trio.lowlevel import current_trio_token, reschedule
+
+from ._errors import (
+    ActorRestarting,
+    ActorStopped,
+    ForeignRun,
+    MailboxFull,
+    MessageDropped,
+    RuntimeFault,
+)
+from ._events import DeadLetter, MessageFailed, Stopped
+from ._lifecycle import TRANSITIONS, Exit, State
+from ._mailbox import Mailbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._envelope import Envelope, Propagator
+    from ._message import Handler, Message
+    from ._options import ChildOptions
+
+
+class Hub:
+    """What all cells of a system share.
+
+    Attributes:
+        propagator: Carries trace contexts, or None.
+        listeners: Who is told of facts; they must not raise.
+        token: The trio run that the system belongs to.
+        dice: Where jitter comes from.
+        abort: Ends the system for an error that no supervisor may handle.
+    """
+
+    def __init__(self, propagator: Propagator | None = None) -> None:
+        self.propagator = propagator
+        self.listeners: list[Callable[[object], None]] = []
+        self.token = current_trio_token()
+        self.dice = random.Random()  # noqa: S311 - jitter, not secrets
+        self.abort: Callable[[BaseException], None] = _nobody_to_tell
+
+    def publish(self, fact: object) -> None:
+        for listener in self.listeners:
+            listener(fact)
+
+
+def _nobody_to_tell(error: BaseException) -> None:
+    raise error
+
+
+@attrs.frozen
+class Statistics:
+    """A snapshot of one actor.
+
+    Attributes:
+        state: "starting", "running", "stopping", "restarting" or "ended".
+        handled: Messages started so far, over all incarnations.
+        restarts: Incarnations after the first.
+        queued: Messages in the mailbox.
+        in_line: Senders that wait for room in it.
+        handling: Names of the messages being handled now, the serial one first.
+        since: When the serial one started, on trio's clock; None where there is none.
+    """
+
+    state: str
+    handled: int
+    restarts: int
+    queued: int
+    in_line: int
+    handling: tuple[str, ...]
+    since: float | None
+
+
+class Cell:
+    """The address of one actor."""
+
+    __slots__ = (
+        "beside",
+        "current",
+        "drain",
+        "ended",
+        "exit",
+        "failure",
+        "handled",
+        "handlers",
+        "hub",
+        "mailbox",
+        "on_unwanted",
+        "options",
+        "parked",
+        "path",
+        "restarts",
+        "since",
+        "state",
+        "stop_requested",
+        "unwanted",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        path: str,
+        hub: Hub,
+        handlers: dict[type[Message[Any]], Handler],
+        options: ChildOptions,
+    ) -> None:
+        self.path = path
+        self.hub = hub
+        self.handlers = handlers
+        self.options = options
+        self.mailbox: Mailbox[Envelope] = Mailbox(options.mailbox)
+        self.state = State.STARTING
+        self.parked: trio.lowlevel.Task | None = None  # the serial task, when it is idle
+        self.current: Envelope | None = None  # the serial turn
+        self.beside: tuple[Envelope, ...] | None = None  # concurrent turns, when there are any
+        self.since = 0.0
+        self.handled = 0
+        self.restarts = 0
+        self.stop_requested = False
+        self.drain = False
+        self.exit: Exit | None = None
+        self.failure: BaseException | None = None
+        self.ended: trio.Event | None = None
+        self.waiting = 0
+        self.unwanted = False  # somebody asked for its end: no further incarnation
+        self.on_unwanted: Callable[[], None] | None = None  # while there is no incarnation
+
+    def move_to(self, state: State) -> None:
+        assert state in TRANSITIONS[self.state], f"{self.path}: {self.state} to {state}"
+        self.state = state
+
+    # Taking messages in
+
+    def admit(self, envelope: Envelope) -> bool:
+        """Queue an envelope.
+
+        Returns:
+            False if its sender has to wait for room.
+
+        Raises:
+            ForeignRun: If called from another thread or another run.
+            TypeError: If the actor does not handle such a message.
+            RuntimeFault: If nobody will handle the message; it is on the error.
+        """
+        self.check_run()
+        message = envelope.message
+        if type(message) not in self.handlers:
+            raise TypeError(f"{self.path} has no handler for {type(message).__qualname__}")
+        if self.state is not State.RUNNING:
+            refusal = self._refusal(message)
+            if refusal is not None:
+                raise refusal
+        try:
+            offer = self.mailbox.offer(envelope)
+        except MailboxFull as full:
+            full.path = self.path
+            raise
+        if offer.evicted is not None:
+            offer.evicted.fail(
+                MessageDropped(
+                    f"{self.path} dropped the message: its mailbox was full or had a newer one",
+                    path=self.path,
+                    message=offer.evicted.message,
+                )
+            )
+        self.wake()
+        return offer.queued or envelope.settled
+
+    def check_run(self) -> None:
+        try:
+            foreign = current_trio_token() is not self.hub.token
+        except RuntimeError:
+            foreign = True
+        if foreign:
+            raise ForeignRun(
+                f"{self.path} belongs to another trio run or thread: call it from there with "
+                "`trio.from_thread.run`",
+                path=self.path,
+            )
+
+    def _refusal(self, message: object) -> RuntimeFault | None:
+        match self.state:
+            case State.RESTARTING if not self.options.keep_mailbox:
+                return self.restarting(message)
+            case State.STOPPING | State.ENDED:
+                return self.stopped(message)
+            case _:
+                return None
+
+    def restarting(self, message: object) -> ActorRestarting:
+        return ActorRestarting(
+            f"{self.path} is restarting; the message was not started",
+            path=self.path,
+            message=message,
+        )
+
+    def stopped(self, message: object, *, started: bool = False) -> ActorStopped:
+        done = "while it handled the message" if started else "; the message was not started"
+        return ActorStopped(
+            f"{self.path} has stopped {done}".replace(" ;", ";"),
+            path=self.path,
+            message=None if started else message,
+            started=started,
+        )
+
+    def wake(self) -> None:
+        """Let the serial task look at its mailbox and at what is asked of it."""
+        if self.parked is not None:
+            task, self.parked = self.parked, None
+            reschedule(task)
+
+    # The system lane
+
+    def request_stop(self, *, drain: bool = False) -> None:
+        """Ask the actor to stop after what it has begun, or with `drain` after all it has."""
+        self.stop_requested = True
+        self.drain = self.drain or drain
+        if self.state is State.RUNNING:
+            self.move_to(State.STOPPING)
+        self.wake()
+
+    def dismiss(self, *, drain: bool = False) -> None:
+        """Ask the actor to stop for good."""
+        self.unwanted = True
+        self.request_stop(drain=drain)
+        if self.on_unwanted is not None:
+            self.on_unwanted()
+
+    def begin(self) -> None:
+        """There is a new incarnation."""
+        self.stop_requested = self.unwanted
+        self.on_unwanted = None
+        if self.state is State.RESTARTING:
+            self.restarts += 1
+            self.move_to(State.STARTING)
+
+    # What envelopes report
+
+    def withdraw(self, envelope: Envelope) -> None:
+        self.mailbox.withdraw(envelope)
+
+    def undelivered(self, message: object, reason: str) -> None:
+        self.hub.publish(DeadLetter(self.path, message, reason))
+
+    def failed_unheard(self, message: object, error: BaseException) -> None:
+        self.hub.publish(MessageFailed(self.path, message, error))
+
+    # The end
+
+    def end(self, exit: Exit, error: BaseException | None) -> None:
+        """There will be no further incarnation."""
+        if self.state is not State.ENDED:
+            self.move_to(State.ENDED)
+        self.exit, self.failure = exit, error
+        self.hub.publish(Stopped(self.path, exit))
+        if self.ended is not None:
+            self.ended.set()
+
+    async def wait_ended(self) -> Exit:
+        """Wait until the actor is gone for good; at once if it is."""
+        if self.exit is None:
+            if self.ended is None:
+                self.ended = trio.Event()
+            await self.ended.wait()
+        else:
+            await trio.lowlevel.checkpoint()
+        assert self.exit is not None
+        return self.exit
+
+    def statistics(self) -> Statistics:
+        turns = ((self.current,) if self.current else ()) + (self.beside or ())
+        return Statistics(
+            state=self.state.value,
+            handled=self.handled,
+            restarts=self.restarts,
+            queued=len(self.mailbox),
+            in_line=self.mailbox.in_line,
+            handling=tuple(type(turn.message).__name__ for turn in turns),
+            since=self.since if self.current else None,
+        )

@@ -1,0 +1,195 @@
+"""A message on its way, and the party that waits for it.
+
+An envelope is queued, then started, then settled exactly once: `settle` with the reply or
+`fail` with the error. It carries what follows a message through every hop: the deadline, the
+trace context and the registered scopes. A party that is cancelled takes the envelope back
+while it is queued; once started, its handler is cancelled first and the party resumes when
+that has ended.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import trio
+from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from ._message import Message
+
+SCOPES: Final[ContextVar[tuple[object, ...]]] = ContextVar("runtime_scopes", default=())
+TURN: Final[ContextVar[Envelope | None]] = ContextVar("runtime_turn", default=None)
+
+
+@contextmanager
+def carry(scope: object) -> Iterator[None]:
+    """Register `scope` with every message that is sent inside the block, through all hops."""
+    token = SCOPES.set((*SCOPES.get(), scope))
+    try:
+        yield
+    finally:
+        SCOPES.reset(token)
+
+
+def carried() -> tuple[object, ...]:
+    """The scopes registered around this code, by this task or by whoever sent its message."""
+    return SCOPES.get()
+
+
+class Propagator(Protocol):
+    """Takes a trace context from the sender's task into the handler's."""
+
+    def capture(self) -> object | None: ...
+    def attach(self, trace: object) -> object: ...
+    def detach(self, token: object) -> None: ...
+
+
+class Receiver(Protocol):
+    """What an envelope needs to know of the actor it is sent to."""
+
+    path: str
+
+    def withdraw(self, envelope: Envelope) -> None: ...
+    def undelivered(self, message: object, reason: str) -> None: ...
+    def failed_unheard(self, message: object, error: BaseException) -> None: ...
+
+
+class Envelope:
+    """One message to one receiver, and while it is handled, that turn of the receiver."""
+
+    __slots__ = (
+        "caller",
+        "cancelled",
+        "deadline",
+        "message",
+        "raise_cancel",
+        "receiver",
+        "scope",
+        "scopes",
+        "settled",
+        "started",
+        "task",
+        "trace",
+    )
+
+    def __init__(
+        self, message: Message[Any], receiver: Receiver, propagator: Propagator | None
+    ) -> None:
+        self.message = message
+        self.receiver = receiver
+        self.deadline = math.inf
+        self.scopes = SCOPES.get()
+        self.trace = None if propagator is None else propagator.capture()
+        self.caller = TURN.get()
+        self.scope: trio.CancelScope | None = None  # around its handler, once started
+        self.task: trio.lowlevel.Task | None = None  # parked until something is known
+        self.raise_cancel: trio.lowlevel.RaiseCancelT | None = None
+        self.started = False
+        self.settled = False
+        self.cancelled = False
+
+    def invoke(self, handler: Callable[..., Awaitable[Any]]) -> Awaitable[Any]:
+        return handler(self.message)
+
+    def accepted(self) -> None:
+        """The mailbox has taken it in, after it had waited for room."""
+
+    def settle(self, value: Any) -> None:
+        raise NotImplementedError
+
+    def fail(self, error: BaseException) -> None:
+        raise NotImplementedError
+
+    def cancel(self, reason: str | None) -> None:
+        """Cancel the handler, which has started."""
+        self.cancelled = True
+        assert self.scope is not None
+        self.scope.cancel(reason)
+
+    def _wake(self) -> None:
+        if self.task is not None:
+            task, self.task = self.task, None
+            reschedule(task)
+
+    def _abort(self, raise_cancel: trio.lowlevel.RaiseCancelT) -> Abort:
+        """The waiting party is cancelled: take the message back, or cancel its handler."""
+        if not self.started:
+            self.task = None
+            self.settled = True
+            self.receiver.withdraw(self)
+            return Abort.SUCCEEDED
+        self.raise_cancel = raise_cancel
+        self.cancel(reason_of(raise_cancel))
+        return Abort.FAILED
+
+
+def reason_of(raise_cancel: trio.lowlevel.RaiseCancelT) -> str | None:
+    """Why the task is being cancelled, so that the reason travels with the cancel."""
+    try:
+        raise_cancel()
+    except trio.Cancelled as cancelled:
+        return cancelled.reason
+
+
+class TellEnvelope(Envelope):
+    """Nobody waits for its handler; the sender may wait for room in the mailbox."""
+
+    __slots__ = ()
+
+    def accepted(self) -> None:
+        self._wake()
+
+    async def wait_accepted(self) -> None:
+        self.task = current_task()
+        await wait_task_rescheduled(self._abort)
+
+    def settle(self, value: Any) -> None:
+        del value
+        self.settled = True
+
+    def fail(self, error: BaseException) -> None:
+        self.settled = True
+        if self.started:
+            self.receiver.failed_unheard(self.message, error)
+        else:
+            self.receiver.undelivered(self.message, str(error))
+        self._wake()
+
+
+class AskEnvelope(Envelope):
+    """The asker's task is parked until the reply, the error or its own cancel."""
+
+    __slots__ = ("error", "value")
+
+    def __init__(
+        self, message: Message[Any], receiver: Receiver, propagator: Propagator | None
+    ) -> None:
+        super().__init__(message, receiver, propagator)
+        self.deadline = trio.current_effective_deadline()
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+    async def wait_settled(self) -> Any:
+        self.task = current_task()
+        await wait_task_rescheduled(self._abort)
+        if self.error is None:
+            return self.value
+        if self.raise_cancel is not None:
+            self.raise_cancel()
+        error, self.error = self.error, None  # no cycle through the traceback
+        raise error
+
+    def settle(self, value: Any) -> None:
+        self.settled = True
+        self.value = value
+        self._wake()
+
+    def fail(self, error: BaseException) -> None:
+        self.settled = True
+        self.error = error
+        self._wake()

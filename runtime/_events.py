@@ -1,0 +1,76 @@
+"""The facts that the runtime tells about itself: what happened to which actor.
+
+Pure, frozen. Logging, metrics, tracing and the inspector subscribe to them.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from ._lifecycle import Exit
+
+
+@attrs.frozen
+class Spawned:
+    path: str
+
+
+@attrs.frozen
+class Crashed:
+    """An undeclared error ended an incarnation; `error` is it."""
+
+    path: str
+    error: BaseException = attrs.field(eq=False)
+
+
+@attrs.frozen
+class Restarted:
+    """The actor runs again; `restarts` counts how often so far."""
+
+    path: str
+    restarts: int
+
+
+@attrs.frozen
+class Stopped:
+    """The actor is gone for good."""
+
+    path: str
+    exit: Exit
+
+
+@attrs.frozen
+class DeadLetter:
+    """A message reached nobody; `reason` says why."""
+
+    path: str
+    message: object
+    reason: str
+
+
+@attrs.frozen
+class MessageFailed:
+    """A tell's handler left a fault or a declared error; nobody else hears of it."""
+
+    path: str
+    message: object
+    error: BaseException = attrs.field(eq=False)
+
+
+@attrs.frozen
+class Overdue:
+    """A cancelled actor is still running after its `cleanup` seconds; it is waited for."""
+
+    path: str
+    seconds: float
+
+
+@attrs.frozen
+class GaveUp:
+    """A supervisor stopped all its children and failed."""
+
+    path: str
+    error: BaseException = attrs.field(eq=False)
+
+
+Fact = Spawned | Crashed | Restarted | Stopped | DeadLetter | MessageFailed | Overdue | GaveUp

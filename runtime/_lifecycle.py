@@ -1,0 +1,63 @@
+"""The life of an actor: its states, why it ended, and what a failed handler means.
+
+Pure. `TRANSITIONS` is the whole truth: a pair that is not in it is a bug in the runtime.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Final
+
+from ._errors import RuntimeFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class State(enum.Enum):
+    STARTING = "starting"  # `started` is running; messages queue up
+    RUNNING = "running"
+    STOPPING = "stopping"  # takes no new messages, finishes what it has begun
+    RESTARTING = "restarting"  # between two incarnations
+    ENDED = "ended"
+
+
+class Exit(enum.Enum):
+    COMPLETED = "completed"  # the actor decided it was done
+    STOPPED = "stopped"  # somebody asked it to stop
+    FAILED = "failed"  # an exception left a handler
+
+
+TRANSITIONS: Final = {
+    State.STARTING: {State.RUNNING, State.STOPPING, State.RESTARTING, State.ENDED},
+    State.RUNNING: {State.STOPPING, State.RESTARTING, State.ENDED},
+    State.STOPPING: {State.RESTARTING, State.ENDED},
+    State.RESTARTING: {State.STARTING, State.ENDED},
+    State.ENDED: set[State](),
+}
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """The one error inside a group, or the first of several faults; else the group itself."""
+    if isinstance(error, BaseExceptionGroup):
+        leaves = list(_leaves(error))
+        if len(leaves) == 1 or all(isinstance(leaf, RuntimeFault) for leaf in leaves):
+            return leaves[0]
+    return error
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def is_crash(error: BaseException, declared: tuple[type[Exception], ...]) -> bool:
+    """Whether an error that left a handler ends the actor.
+
+    Declared errors are part of the protocol, and a fault is another actor's trouble: both
+    fail the message only.
+    """
+    return not isinstance(error, (RuntimeFault, *declared))

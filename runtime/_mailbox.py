@@ -1,0 +1,143 @@
+"""A bounded mailbox and its policies.
+
+Pure: it never waits. Senders for whom there is no room stand in line behind it and move up
+as messages are taken; whoever parks and wakes them is told through `accepted`. What a policy
+evicts is handed back to be failed. An operation happens wholly or leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import attrs
+
+from ._errors import MailboxFull
+from ._options import Conflate, MailboxOptions, Overflow
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+
+class Item(Protocol):
+    @property
+    def message(self) -> Any: ...
+    def accepted(self) -> None: ...
+
+
+T = TypeVar("T", bound=Item)
+
+
+@attrs.frozen
+class Offer(Generic[T]):
+    """What became of an item: waiting in line, or queued at the expense of `evicted`."""
+
+    queued: bool
+    evicted: T | None = None
+
+
+QUEUED: Offer[Any] = Offer(queued=True)
+IN_LINE: Offer[Any] = Offer(queued=False)
+
+
+class Mailbox(Generic[T]):
+    """At most `options.capacity` items queued, any number of senders in line."""
+
+    __slots__ = ("_capacity", "_line", "_overflow", "_queue")
+
+    def __init__(self, options: MailboxOptions) -> None:
+        self._capacity = options.capacity
+        self._overflow = options.overflow
+        self._queue: deque[T] | None = None  # made on first use: most actors idle
+        self._line: deque[T] | None = None
+
+    def __len__(self) -> int:
+        return len(self._queue) if self._queue else 0
+
+    @property
+    def in_line(self) -> int:
+        return len(self._line) if self._line else 0
+
+    def offer(self, item: T) -> Offer[T]:
+        """Queue the item, or let its sender stand in line, or evict.
+
+        The evicted item may be `item` itself.
+
+        Raises:
+            MailboxFull: If the policy is to fail.
+        """
+        queue = self._queue
+        if queue is None:
+            queue = self._queue = deque()
+        if isinstance(self._overflow, Conflate):
+            replaced = self._conflate(queue, item, self._overflow)
+            if replaced is not None:
+                return Offer(queued=True, evicted=replaced)
+        if len(queue) < self._capacity:
+            queue.append(item)
+            return QUEUED
+        return self._offer_to_full(queue, item)
+
+    def _conflate(self, queue: deque[T], item: T, policy: Conflate) -> T | None:
+        key: Hashable | None = policy.key(item.message)
+        if key is None:
+            return None
+        for index, waiting in enumerate(queue):
+            if policy.key(waiting.message) == key:
+                queue[index] = item
+                return waiting
+        return None
+
+    def _offer_to_full(self, queue: deque[T], item: T) -> Offer[T]:
+        match self._overflow:
+            case Overflow.FAIL:
+                raise MailboxFull(
+                    f"the mailbox holds {self._capacity} messages and its policy is to fail",
+                    message=item.message,
+                )
+            case Overflow.DROP_NEWEST:
+                return Offer(queued=False, evicted=item)
+            case Overflow.DROP_OLDEST:
+                queue.append(item)
+                return Offer(queued=True, evicted=queue.popleft())
+            case _:
+                if self._line is None:
+                    self._line = deque()
+                self._line.append(item)
+                return IN_LINE
+
+    def take(self) -> T | None:
+        """The next item, or None. The first sender in line moves up."""
+        if not self._queue:
+            return None
+        item = self._queue.popleft()
+        if self._line:
+            self._move_up(self._queue, self._line)
+        return item
+
+    def _move_up(self, queue: deque[T], line: deque[T]) -> None:
+        while line and len(queue) < self._capacity:
+            moved = line.popleft()
+            queue.append(moved)
+            moved.accepted()
+
+    def withdraw(self, item: T) -> bool:
+        """Take an item back, queued or in line; False if it was in neither."""
+        for waiting in (self._queue, self._line):
+            if waiting and item in waiting:
+                waiting.remove(item)
+                if self._queue is not None and self._line:
+                    self._move_up(self._queue, self._line)
+                return True
+        return False
+
+    def drain(self) -> Iterator[T]:
+        """Empty it: the queued items in order, then those in line."""
+        queue, line = self._queue, self._line
+        self._queue = self._line = None
+        yield from queue or ()
+        yield from line or ()
+
+    def __iter__(self) -> Iterator[T]:
+        yield from self._queue or ()
+        yield from self._line or ()

@@ -1,0 +1,221 @@
+"""A system: the root supervisor, and the block that owns everything below it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
+
+import attrs
+import trio
+
+from ._actor import Actor
+from ._cell import Hub, Statistics
+from ._errors import SystemFailed
+from ._member import ActorMember
+from ._ref import Ref
+from ._restart import Backoff, RestartLimit, RestartStrategy
+from ._subscription import Subscription
+from ._supervisor import DEFAULT_LIMIT, Branch, Plan, check_name
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from ._envelope import Propagator
+    from ._options import ChildOptions
+
+T = TypeVar("T", bound=Actor)
+Ts = TypeVarTuple("Ts")
+
+
+@attrs.frozen
+class Node:
+    """One actor or supervisor in the live tree, with what is below it.
+
+    Attributes:
+        path: Names from the root.
+        kind: The actor's class, or the supervisor's strategy.
+        statistics: Of an actor; None for a supervisor.
+        children: In start order.
+    """
+
+    path: str
+    kind: str
+    statistics: Statistics | None
+    children: tuple[Node, ...] = ()
+
+
+class Supervisor:
+    """Starts children and restarts them; it ends with the block of its system at the latest."""
+
+    def __init__(self, branch: Branch) -> None:
+        self._branch = branch
+
+    @property
+    def path(self) -> str:
+        return self._branch.path
+
+    async def spawn(
+        self,
+        factory: Callable[[*Ts], T],
+        *args: *Ts,
+        name: str | None = None,
+        options: ChildOptions | None = None,
+    ) -> Ref[T]:
+        """Start an actor: `await system.spawn(SavingsAccount, 3, name="savings")`.
+
+        Args:
+            factory: Makes the actor; called again for every restart. Use
+                `functools.partial` for keyword arguments.
+            args: For the factory.
+            name: Unique among the siblings; made from the factory's name if None.
+            options: How it is treated; the class's `default_options` if None.
+
+        Cancelled while it waits for `started`: the actor has ended and leaves nothing.
+
+        Raises:
+            ActorStopped: If the supervisor is stopping.
+            TypeError: If the factory makes no actor, or one that lacks a handler.
+            ValueError: If the name is taken.
+            Exception: What the factory or `started` raised.
+        """
+        return Ref(await self._branch.running.spawn(factory, args, name, options))
+
+    async def supervise(
+        self,
+        name: str,
+        *,
+        strategy: RestartStrategy = RestartStrategy.ONE_FOR_ONE,
+        limit: RestartLimit = DEFAULT_LIMIT,
+        backoff: Backoff | None = None,
+    ) -> Supervisor:
+        """Start a supervisor below this one.
+
+        Args:
+            name: Unique among the siblings.
+            strategy: Which siblings are restarted with a child.
+            limit: How many restarts it takes before it gives up and fails itself.
+            backoff: How long to wait before a restart; not at all if None.
+
+        Raises:
+            ActorStopped: If this supervisor is stopping.
+            ValueError: If the name is taken.
+        """
+        check_name(name)
+        branch = Branch(
+            self._branch.path_of(name), self._branch.hub, Plan(strategy, limit, backoff)
+        )
+        await self._branch.running.add(branch)
+        return Supervisor(branch)
+
+    async def stop(self) -> None:
+        """Stop all children in reverse order, each with its grace, and wait for it.
+
+        Cancelled while it waits: it goes on stopping.
+        """
+        running = self._branch.running
+        running.request_stop()
+        await running.wait_down()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path} with {len(self._branch.members)} children>"
+
+
+class System(Supervisor):
+    """The root supervisor of one `open_system()` block."""
+
+    def tree(self) -> Node:
+        """The live tree, as it is now."""
+        return _node_of(self._branch)
+
+    def events(self, *, buffer: int = 256) -> Subscription:
+        """Subscribe to what happens: `async with system.events() as events: async for ...`."""
+        return Subscription(self._branch.hub, buffer)
+
+
+def _node_of(branch: Branch) -> Node:
+    children: list[Node] = []
+    for member in branch.members.values():
+        if isinstance(member, Branch):
+            children.append(_node_of(member))
+        elif isinstance(member, ActorMember) and member.cell is not None:
+            below = member.branch_below
+            children.append(
+                Node(
+                    member.path,
+                    member.kind,
+                    member.cell.statistics(),
+                    _node_of(below).children if isinstance(below, Branch) else (),
+                )
+            )
+    return Node(branch.path, branch.plan.strategy.value, None, tuple(children))
+
+
+@asynccontextmanager
+async def open_system(*, propagator: Propagator | None = None) -> AsyncIterator[System]:
+    """Open a system of actors; all of it has ended when the block is left.
+
+    Leaving normally stops the actors in reverse start order, each with its grace. An error or
+    a cancel that leaves the block cancels them instead, in the same order.
+
+    Args:
+        propagator: Takes trace contexts from senders to handlers.
+
+    Raises:
+        SystemFailed: If the root supervisor gave up; the block is cancelled then.
+        BaseException: What the block raised, bare.
+    """
+    hub = Hub(propagator)
+    outcome = _Outcome()
+    root = Branch("/", hub, Plan(), outcome.root_failed)
+    hub.abort = outcome.abort
+    life = root.begin()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(life.run, name="root supervisor")
+        await life.wait_ready()
+        try:
+            with outcome.body:
+                yield System(root)
+            if not outcome.has_failed:
+                life.request_stop()
+                await life.wait_down()
+        except BaseException as error:  # noqa: BLE001 - raised again once all is quiet
+            outcome.body_error = error
+        finally:
+            life.kill("the system's block was left")
+            with trio.CancelScope(shield=True):
+                await life.wait_down()
+    outcome.raise_error()
+
+
+class _Outcome:
+    """Which error leaves `open_system`: the body's, then an abort, then the root's failure."""
+
+    def __init__(self) -> None:
+        self.body = trio.CancelScope()
+        self.body_error: BaseException | None = None
+        self._abort: BaseException | None = None
+        self._failure: BaseException | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        return self._failure is not None or self._abort is not None
+
+    def root_failed(self, error: BaseException) -> None:
+        self._failure = error
+        self.body.cancel("the root supervisor gave up")
+
+    def abort(self, error: BaseException) -> None:
+        self._abort = self._abort or error
+        self.body.cancel(f"{type(error).__name__} in an actor")
+
+    def raise_error(self) -> None:
+        failed: BaseException | None = self._abort
+        if failed is None and self._failure is not None:
+            failed = SystemFailed(f"the root supervisor gave up: {self._failure}", path="/")
+            failed.__cause__ = self._failure
+        if self.body_error is not None:
+            if failed is not None and self.body_error.__context__ is None:
+                self.body_error.__context__ = failed
+            raise self.body_error
+        if failed is not None:
+            raise failed
