@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 	&& echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+INSTALL := $(BIN)/python -m pip install -qq --constraint constraints.txt
 MODEL := smollm2
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -36,7 +36,7 @@ check: $(VENV)/development.stamp ## ruff, mypy and pyright (both strict), and th
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/pyright
+	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/python -m pytest --quiet tests/test_architecture.py
 
 bench: $(VENV)/core.stamp ## measure; every figure beside its floor (ARGS="..." is passed on)

