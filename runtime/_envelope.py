@@ -18,7 +18,7 @@ import trio
 from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Generator
 
     from ._message import Message
 
@@ -27,7 +27,7 @@ TURN: Final[ContextVar[Envelope | None]] = ContextVar("runtime_turn", default=No
 
 
 @contextmanager
-def carry(scope: object) -> Iterator[None]:
+def carry(scope: object) -> Generator[None]:
     """Register `scope` with every message that is sent inside the block, through all hops."""
     token = SCOPES.set((*SCOPES.get(), scope))
     try:

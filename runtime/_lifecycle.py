@@ -6,12 +6,14 @@ Pure. `TRANSITIONS` is the whole truth: a pair that is not in it is a bug in the
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from ._errors import RuntimeFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+Group: TypeAlias = BaseExceptionGroup[BaseException]
 
 
 class State(enum.Enum):
@@ -39,17 +41,19 @@ TRANSITIONS: Final = {
 
 def unwrapped(error: BaseException) -> BaseException:
     """The one error inside a group, or the first of several faults; else the group itself."""
-    if isinstance(error, BaseExceptionGroup):
-        leaves = list(_leaves(error))
-        if len(leaves) == 1 or all(isinstance(leaf, RuntimeFault) for leaf in leaves):
-            return leaves[0]
-    return error
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    group = cast("Group", error)
+    leaves = list(_leaves(group))
+    if len(leaves) == 1 or all(isinstance(leaf, RuntimeFault) for leaf in leaves):
+        return leaves[0]
+    return group
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+def _leaves(group: Group) -> Iterator[BaseException]:
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
+            yield from _leaves(cast("Group", error))
         else:
             yield error
 

@@ -8,6 +8,7 @@ every message of the interfaces it implements and no other, `handlers_of` checks
 from __future__ import annotations
 
 import enum
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Sequence  # noqa: TC003 - read at class creation
 from typing import (
@@ -192,7 +193,7 @@ class Stream(Message[A_contra], Generic[A_contra, C_co]):
 
 def _mark(message: type[Message[Any]], method: Any, concurrent: bool, arity: int) -> Any:  # noqa: FBT001
     if method is None:
-        return lambda function: _mark(message, function, concurrent, arity)
+        return functools.partial(_mark, message, concurrent=concurrent, arity=arity)
     if not hasattr(message, "target"):
         raise TypeError(
             f"{message.__qualname__} is not a message of anybody: "

@@ -159,7 +159,7 @@ class Ref(Generic[A_co]):
         return self._cell.statistics()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Ref) and other._cell is self._cell  # pyright: ignore[reportUnknownMemberType]
+        return isinstance(other, Ref) and other._cell is self._cell
 
     def __hash__(self) -> int:
         return hash(id(self._cell))

@@ -365,9 +365,9 @@ class Supervision:
         if name is None:
             name = branch.name_for(factory)
         check_name(name)
-        if options is None:
-            options = getattr(factory, "default_options", None) or DEFAULT_OPTIONS
-        member = ActorMember(branch.path_of(name), branch.hub, options, factory, args)
+        default: ChildOptions | None = getattr(factory, "default_options", None)
+        chosen = options or default or DEFAULT_OPTIONS
+        member = ActorMember(branch.path_of(name), branch.hub, chosen, factory, args)
         await self.add(member)
         assert member.cell is not None
         return member.cell

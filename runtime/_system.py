@@ -18,7 +18,7 @@ from ._subscription import Subscription
 from ._supervisor import DEFAULT_LIMIT, Branch, Plan, check_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from ._envelope import Propagator
     from ._options import ChildOptions
@@ -151,7 +151,7 @@ def _node_of(branch: Branch) -> Node:
 
 
 @asynccontextmanager
-async def open_system(*, propagator: Propagator | None = None) -> AsyncIterator[System]:
+async def open_system(*, propagator: Propagator | None = None) -> AsyncGenerator[System]:
     """Open a system of actors; all of it has ended when the block is left.
 
     Leaving normally stops the actors in reverse start order, each with its grace. An error or
