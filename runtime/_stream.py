@@ -117,6 +117,23 @@ class Conduit(Generic[C]):
             self._refill(self._capacity)
         return item
 
+    async def take_many(self) -> list[C]:
+        """All items that are there, those of waiting senders included; [] after the last.
+
+        Raises:
+            Exception: What the handler failed with.
+        """
+        try:
+            items = [await self.take()]
+        except StopAsyncIteration:
+            return []
+        while self._buffer or self._line:
+            items.extend(self._buffer)
+            self._buffer.clear()
+            self._refill(self._capacity + 1)
+        self.taken += len(items) - 1
+        return items
+
     def _raise_end(self) -> None:
         if self.error is None:
             raise StopAsyncIteration
@@ -236,11 +253,23 @@ class StreamBlock(Generic[C]):
         return self
 
     async def __anext__(self) -> C:
+        self._require_open()
+        return await self._conduit.take()
+
+    async def take_many(self) -> list[C]:
+        """Wait for one item, then take all that are there; [] when the handler has returned.
+
+        For a reader that hands on: what was sent together stays together. It holds then what
+        the handler had in hand, besides its own.
+        """
+        self._require_open()
+        return await self._conduit.take_many()
+
+    def _require_open(self) -> None:
         if not self._is_open:
             raise RuntimeError(
                 "a stream is read inside its block: `async with ref.stream(...) as items:`"
             )
-        return await self._conduit.take()
 
     @property
     def taken(self) -> int:
