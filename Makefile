@@ -36,7 +36,7 @@ check: $(VENV)/development.stamp ## ruff, mypy and pyright (both strict), and th
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/pyright
 	@$(BIN)/python -m pytest --quiet tests/test_architecture.py
 
 bench: $(VENV)/core.stamp ## measure; every figure beside its floor (ARGS="..." is passed on)

@@ -26,6 +26,7 @@ from actors.chat import (
     UserTurn,
 )
 from actors.errors import MissingKey, StreamTruncated
+from runtime import Actor, System, open_system
 from runtime.cli._conversation import converse
 
 if TYPE_CHECKING:
@@ -67,18 +68,14 @@ class FakeRun:
             raise ZeroDivisionError("a bug of ours")
 
 
-class FakeSystem:
-    def tree(self) -> FakeSystem:
-        return self
-
-    name = "/"
-    children = ()
+class Memory(Actor):
+    """Something to see in the tree."""
 
 
 class FakeTalker:
-    def __init__(self) -> None:
+    def __init__(self, system: System) -> None:
         self.turns: list[Turn] = []
-        self.system = FakeSystem()
+        self.system = system
 
     @contextlib.asynccontextmanager
     async def stream(self, text: str, /) -> AsyncGenerator[FakeRun]:
@@ -93,10 +90,12 @@ class FakeTalker:
 async def open_talker(*, refuse: bool = False) -> AsyncGenerator[FakeTalker]:
     if refuse:
         raise MissingKey("set TALKER_KEY")
-    try:
-        yield FakeTalker()
-    finally:
-        sys.stdout.write("[talker closed]\n")
+    async with open_system() as system:
+        await system.spawn(Memory, name="memory")
+        try:
+            yield FakeTalker(system)
+        finally:
+            sys.stdout.write("[talker closed]\n")
 
 
 if __name__ == "__main__":

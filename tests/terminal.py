@@ -48,7 +48,7 @@ class Terminal:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
-        os.close(self._master)
+        self.hang_up()
 
     @property
     def pid(self) -> int:
@@ -60,6 +60,12 @@ class Terminal:
 
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
+
+    def hang_up(self) -> None:
+        """Close the window: the program's terminal is gone."""
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
 
     def read_until(self, text: str) -> str:
         """What appears up to and with `text`, after what was read before."""
@@ -76,12 +82,12 @@ class Terminal:
         deadline = time.monotonic() + SECONDS
         while self._read(deadline):
             pass
-        return self._process.wait(max(0.1, deadline - time.monotonic()))
+        return self._process.wait(max(1, deadline - time.monotonic()))
 
     def _read(self, deadline: float) -> bool:
         """Read more of the screen; False when there will be no more, or not in time."""
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([self._master], [], [], left)[0]:
+        if self._master < 0 or left <= 0 or not select.select([self._master], [], [], left)[0]:
             return False
         try:
             data = os.read(self._master, 65_536)

@@ -8,22 +8,26 @@ answer failed. SIGTERM and SIGHUP end it with 143 and 129, everything below stop
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING, Final, Protocol
+
+import trio
 
 from runtime import RuntimeFault
 
 from ._complaints import line_for_fault
 from ._interrupts import Interrupts
 from ._lines import Lines, open_lines
+from ._render import draw_tree
 from ._screen import Screen, history_lines
-from ._tree import Tree, draw_tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from actors.chat import Event, Turn
+    from runtime import System
 
 ANSWER_FAILED: Final = 2
 HELP: Final = """\
@@ -34,15 +38,11 @@ HELP: Final = """\
 Ctrl-C    stop the answer; what was said so far stays in the history"""
 
 
-class HasTree(Protocol):
-    def tree(self) -> Tree: ...
-
-
 class Talker(Protocol):
     """As much of an agent as a conversation needs."""
 
     @property
-    def system(self) -> HasTree: ...
+    def system(self) -> System: ...
     def stream(self, text: str, /) -> AbstractAsyncContextManager[AsyncIterable[Event]]: ...
     async def history(self) -> Sequence[Turn]: ...
 
@@ -89,6 +89,9 @@ class Conversation:
             if prompts:
                 self._screen.prompt()
             line = await lines.next()
+            if lines.hung_up:  # the signal that says so may still be on its way, or went elsewhere
+                self._interrupts.hear(signal.SIGHUP)
+                return
             if line is None and prompts:
                 self._screen.print("")  # Ctrl-D does not move the cursor
             if line is None or line.strip() == "/quit":
@@ -119,7 +122,7 @@ class Conversation:
         self._screen.end_line()
 
     async def _tree(self, agent: Talker) -> None:
-        self._screen.print(draw_tree(agent.system.tree()))
+        self._screen.print(draw_tree(agent.system.tree(), trio.current_time()))
 
     async def _history(self, agent: Talker) -> None:
         for line in history_lines(await agent.history()):

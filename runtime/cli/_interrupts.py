@@ -7,6 +7,7 @@ SIGHUP end it at once. Ending is a cancel: everything below is stopped and await
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from typing import TYPE_CHECKING, Final
 
@@ -53,6 +54,8 @@ class Interrupts:
         if spares and self._answer is not None and not self._answer.cancel_called:
             self._answer.cancel(reason="Ctrl-C")
         else:
+            if number == signal.SIGHUP:
+                discard_output()
             self.ended_by = self.ended_by or signal.Signals(number)
             self._conversation.cancel(reason=signal.Signals(number).name)
 
@@ -63,7 +66,9 @@ class Interrupts:
         The body's error leaves it as it is, not in a group.
         """
         try:
-            with trio.open_signal_receiver(*HEARD) as received:
+            # What is ignored already (nohup, a job in the background) stays ignored.
+            heard = [number for number in HEARD if signal.getsignal(number) != signal.SIG_IGN]
+            with trio.open_signal_receiver(*heard) as received:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._listen, received)
                     with self._conversation:
@@ -78,3 +83,11 @@ class Interrupts:
     async def _listen(self, received: AsyncIterator[int]) -> None:
         async for number in received:
             self.hear(number)
+
+
+def discard_output() -> None:
+    """Write to nowhere from now on: the terminal is gone, and every write to it would fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)

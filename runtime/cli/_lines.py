@@ -26,10 +26,16 @@ LONGEST_LINE: Final = 1_000_000  # characters; more is no message, but a wrong f
 
 
 class Lines:
-    """The lines of `descriptor`, in order. Cancelling `next` loses nothing that was read."""
+    """The lines of `descriptor`, in order. Cancelling `next` loses nothing that was read.
+
+    Attributes:
+        hung_up: Whether they ended because the terminal is gone.
+    """
 
     def __init__(self, descriptor: int) -> None:
+        self.hung_up = False
         self._descriptor = descriptor
+        self._is_terminal = os.isatty(descriptor)
         self._waits = _can_wait(descriptor)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._pending = ""
@@ -62,11 +68,14 @@ class Lines:
 
     def _read_now(self) -> bytes:
         try:
-            return os.read(self._descriptor, READ_BYTES)
+            data = os.read(self._descriptor, READ_BYTES)
         except OSError as error:
-            if error.errno == errno.EIO:  # the terminal is gone
-                return b""
-            raise
+            if error.errno != errno.EIO:  # the terminal is going away
+                raise
+            data = b""
+        # A terminal that is gone answers as Ctrl-D does, and is no terminal any more.
+        self.hung_up = not data and self._is_terminal and not os.isatty(self._descriptor)
+        return data
 
 
 @contextlib.contextmanager

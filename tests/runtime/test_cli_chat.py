@@ -91,6 +91,17 @@ def test_sigterm_closes_the_agent_and_ends(message: str) -> None:
     assert "[talker closed]" in terminal.seen
 
 
+@pytest.mark.parametrize("message", ["wait\n", ""], ids=["answering", "at the prompt"])
+def test_closing_the_window_ends_the_program(message: str) -> None:
+    with chat() as terminal:
+        terminal.read_until("> ")
+        terminal.type(message)
+        if message:
+            terminal.read_until("half")
+        terminal.hang_up()
+        assert terminal.wait() == 128 + signal.SIGHUP
+
+
 def test_what_is_typed_during_an_answer_is_the_next_message() -> None:
     with chat() as terminal:
         terminal.read_until("> ")
@@ -138,6 +149,27 @@ def test_what_a_model_says_cannot_steer_the_terminal() -> None:
         shown = terminal.read_until("wiped")
 
     assert "\x1b[2J" not in shown
+
+
+def test_tree_shows_the_actors_and_the_conversation_goes_on() -> None:
+    with chat() as terminal:
+        terminal.read_until("> ")
+        terminal.type("/tree\n")
+        shown = terminal.read_until("> ")
+        terminal.type("hello\n")
+        terminal.read_until("you said hello")
+
+    assert "memory" in shown
+    assert "Memory: running, 0 handled" in shown
+
+
+def test_the_tree_in_a_pipe_is_plain() -> None:
+    result = pipe("/tree\n")
+
+    assert result.stdout.splitlines()[:2] == [
+        "/ one_for_one",
+        "└── memory Memory: running, 0 handled",
+    ]
 
 
 def test_help_and_an_unknown_command_are_answered_without_the_model() -> None:

@@ -1,0 +1,52 @@
+"""The live tree of a system, drawn: who runs, what is queued, what is being handled since when.
+
+Pure: the time is given. rich leaves out colours and control codes where there is no terminal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from rich.tree import Tree
+
+if TYPE_CHECKING:
+    from runtime import Node, Statistics
+
+
+def draw_tree(node: Node, now: float) -> Tree:
+    """A line for `node` and for everything below it, in start order.
+
+    Args:
+        node: What `system.tree()` gave.
+        now: Seconds on trio's clock, for how long a message has been handled.
+    """
+    tree = Tree(_line(node, now), guide_style="dim")
+    for child in node.children:
+        tree.children.append(draw_tree(child, now))
+    return tree
+
+
+def _line(node: Node, now: float) -> Text:
+    name = node.path.rpartition("/")[2] or "/"
+    facts = f" {node.kind}"
+    if node.statistics is not None:
+        facts += f": {', '.join(statistics_in_words(node.statistics, now))}"
+    return Text.assemble((name, "bold"), (facts, "dim"))
+
+
+def statistics_in_words(statistics: Statistics, now: float) -> list[str]:
+    """What there is to say of an actor; what is none or never goes unsaid."""
+    words = [statistics.state]
+    if statistics.handling:
+        words.append(f"handling {' + '.join(statistics.handling)}")
+        if statistics.since is not None:
+            words[-1] += f" for {now - statistics.since:.1f} s"
+    words.append(f"{statistics.handled} handled")
+    if statistics.queued:
+        words.append(f"{statistics.queued} queued")
+    if statistics.in_line:
+        words.append(f"{statistics.in_line} waiting for room")
+    if statistics.restarts:
+        words.append(f"restarted {statistics.restarts} x")
+    return words
