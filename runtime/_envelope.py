@@ -66,6 +66,7 @@ class Envelope:
         "caller",
         "cancelled",
         "deadline",
+        "interrupted",
         "message",
         "raise_cancel",
         "receiver",
@@ -92,6 +93,7 @@ class Envelope:
         self.started = False
         self.settled = False
         self.cancelled = False
+        self.interrupted = False  # by Ctrl-C, which must not be lost to a reply
 
     def invoke(self, handler: Callable[..., Awaitable[Any]]) -> Awaitable[Any]:
         return handler(self.message)
@@ -124,7 +126,9 @@ class Envelope:
             self.receiver.withdraw(self)
             return Abort.SUCCEEDED
         self.raise_cancel = raise_cancel
-        self.cancel(reason_of(raise_cancel))
+        reason = reason_of(raise_cancel)
+        self.interrupted = reason == "KeyboardInterrupt"
+        self.cancel(reason)
         return Abort.FAILED
 
 
@@ -134,6 +138,8 @@ def reason_of(raise_cancel: trio.lowlevel.RaiseCancelT) -> str | None:
         raise_cancel()
     except trio.Cancelled as cancelled:
         return cancelled.reason
+    except KeyboardInterrupt:  # raised again by whoever keeps `raise_cancel`
+        return "KeyboardInterrupt"
 
 
 class TellEnvelope(Envelope):
@@ -177,10 +183,10 @@ class AskEnvelope(Envelope):
     async def wait_settled(self) -> Any:
         self.task = current_task()
         await wait_task_rescheduled(self._abort)
+        if self.raise_cancel is not None and (self.error is not None or self.interrupted):
+            self.raise_cancel()
         if self.error is None:
             return self.value
-        if self.raise_cancel is not None:
-            self.raise_cancel()
         error, self.error = self.error, None  # no cycle through the traceback
         raise error
 

@@ -107,14 +107,22 @@ class Supervisor:
         await self._branch.running.add(branch)
         return Supervisor(branch)
 
-    async def stop(self) -> None:
-        """Stop all children in reverse order, each with its grace, and wait for it.
+    async def stop(self, *, now: bool = False) -> None:
+        """Stop all children in reverse order, and wait until all is quiet.
 
-        Cancelled while it waits: it goes on stopping.
+        Each gets its grace, or with `now` is cancelled at once. Cancelled while it waits: what
+        is left is cancelled, and has ended when this returns control.
         """
         running = self._branch.running
-        running.request_stop()
-        await running.wait_down()
+        try:
+            if not now:
+                running.request_stop()
+                await running.wait_down()
+        finally:
+            if not running.is_down:
+                running.kill("its supervisor was stopped")
+                with trio.CancelScope(shield=True):
+                    await running.wait_down()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path} with {len(self._branch.members)} children>"
