@@ -8,6 +8,7 @@ on stderr, without a traceback), 130 after Ctrl-C. Everything unforeseen keeps i
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from typing import Any, Final
 
@@ -63,6 +64,9 @@ def program(context: click.Context) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command that `arguments` (else the process's own) name, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # rather "?" than no answer at all
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 LONGEST_REMARK: Final = 200  # characters of a tool's arguments or result; the rest is "…"
 DIM: Final = "dim"
 
-# Escape, bell and their like become the signs that stand for them; C1 codes a replacement.
-VISIBLE: Final = {
+# Escape, bell and their like become the signs that stand for them, C1 codes a replacement; of
+# "\r\n" the "\n" is left.
+VISIBLE: Final[dict[int, int | None]] = {
     **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
+    0x0D: None,
     0x7F: 0x2421,
     **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
 }
@@ -87,11 +89,19 @@ class Screen:
     def print(self, text: object) -> None:
         """What a command was asked for: lines, or something that rich can draw."""
         self.end_line()
-        self._out.print(_visible(text) if isinstance(text, str) else text, soft_wrap=True)
+        if isinstance(text, str):
+            self._write(f"{text}\n")
+        else:
+            self._out.print(text, soft_wrap=True)
 
     def _write(self, text: str, style: str | None = None) -> None:
-        if text:
-            self._in_line = not text.endswith("\n")
+        if not text:
+            return
+        self._in_line = not text.endswith("\n")
+        if style is None:  # to the letter: rich would turn tabs into spaces
+            self._out.file.write(_visible(text))
+            self._out.file.flush()
+        else:
             self._out.out(_visible(text), style=style, end="", highlight=False)
 
 
