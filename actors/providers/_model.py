@@ -1,0 +1,229 @@
+"""Models by name: a frozen record of where a model is and how to talk to it, and the names."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import attrs
+
+from actors.chat import Settings
+from actors.errors import ConfigurationError, MissingKey, UnknownModel
+from actors.http import Limits
+from actors.local import LOCAL_MODELS
+
+from ._codec import Codec
+from ._openai_chat import OpenAIChat
+from ._openai_wire import COMPATIBLE, OPENAI, Dialect
+from ._script import BY_NAME, Script
+
+DEFAULT_LIMITS: Final = Limits()
+DEFAULT_SETTINGS: Final = Settings()
+
+
+def _check_key(_model: object, _attribute: object, key: str | None) -> None:
+    if key is not None and (not key.isascii() or not key.isprintable() or " " in key or not key):
+        raise ConfigurationError(
+            "api_key is empty or has a blank, a line break or a character beyond ASCII in it; "
+            "strip() it if it was read from a file"
+        )
+
+
+def _check_address(_model: object, _attribute: object, url: str | None) -> None:
+    if url is None:
+        return
+    scheme, colon, rest = url.partition("://")
+    host = rest.partition("/")[0]
+    if scheme not in ("http", "https") or not colon or not host or "?" in url or "#" in url:
+        raise ConfigurationError(
+            "base_url must be an address like 'https://host/v1', without a query"
+        )
+    if "@" in host:
+        raise ConfigurationError("base_url must not hold a password: give it as api_key")
+
+
+def _scripts(value: Script | tuple[Script, ...] | list[Script] | None) -> tuple[Script, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, Script) else tuple(value)
+
+
+@attrs.frozen(kw_only=True)
+class Model:
+    """A model and how to reach it.
+
+    Attributes:
+        name: `provider:model`.
+        base_url: Where the provider is, as its official SDK means it; None for its own place.
+        api_key: None for the one in the environment. Never in a repr.
+        limits: How long it may be silent.
+        settings: For every request that does not say otherwise.
+        concurrency: So many requests at once.
+        waiting: So many more wait for their turn; beyond, `ProviderOverloaded`.
+        dialect: How a compatible server departs from OpenAI's API; None for the usual.
+        script: What a `scripted:` model answers: one script, or one a request.
+    """
+
+    name: str = attrs.field(kw_only=False)
+    base_url: str | None = attrs.field(default=None, validator=_check_address)
+    api_key: str | None = attrs.field(default=None, repr=False, validator=_check_key)
+    limits: Limits = DEFAULT_LIMITS
+    settings: Settings = DEFAULT_SETTINGS
+    concurrency: int = attrs.field(default=1000, validator=attrs.validators.ge(1))
+    waiting: int = attrs.field(default=1000, validator=attrs.validators.ge(0))
+    dialect: Dialect | None = None
+    script: tuple[Script, ...] = attrs.field(default=None, converter=_scripts)
+
+    @property
+    def provider(self) -> str:
+        return self.name.partition(":")[0]
+
+    @property
+    def model(self) -> str:
+        """The provider's own name of it."""
+        return self.name.partition(":")[2]
+
+
+@attrs.frozen
+class Known:
+    """What is to be known of a provider.
+
+    Attributes:
+        example: What to write.
+        codec: From a dialect to the codec; None for models without a wire.
+        base_url: Its own address.
+        base_url_variable: The environment variable that overrides it.
+        key_variable: The environment variable that holds the key.
+        needs_key: Whether it refuses requests without one.
+        headers: Further headers, each with the environment variable that holds it.
+    """
+
+    example: str
+    codec: Callable[[Dialect | None], Codec] | None = None
+    base_url: str | None = None
+    base_url_variable: str | None = None
+    key_variable: str | None = None
+    needs_key: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+KNOWN: Final[Mapping[str, Known]] = {
+    "openai": Known(
+        "openai:gpt-4o-mini",
+        codec=lambda dialect: OpenAIChat(dialect or OPENAI),
+        base_url="https://api.openai.com/v1",
+        base_url_variable="OPENAI_BASE_URL",
+        key_variable="OPENAI_API_KEY",
+        needs_key=True,
+        headers=(
+            ("openai-organization", "OPENAI_ORG_ID"),
+            ("openai-project", "OPENAI_PROJECT_ID"),
+        ),
+    ),
+    "openai-compatible": Known(
+        "openai-compatible:NAME",
+        codec=lambda dialect: OpenAIChat(dialect or COMPATIBLE),
+        base_url_variable="OPENAI_COMPATIBLE_BASE_URL",
+        key_variable="OPENAI_COMPATIBLE_API_KEY",
+    ),
+    "local": Known(
+        "local:smollm2",
+        codec=lambda dialect: OpenAIChat(dialect or COMPATIBLE),
+    ),
+    "scripted": Known("scripted:echo"),
+}
+
+
+@attrs.frozen
+class Route:
+    """A model with everything looked up that a provider needs.
+
+    Attributes:
+        model: As it was given.
+        codec: None for a scripted model.
+        base_url: None where it is only known once a local server runs.
+        headers: For every request; the key is among them, so never in a repr.
+    """
+
+    model: Model
+    codec: Codec | None
+    base_url: str | None
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    api_key: str | None = attrs.field(repr=False)
+
+
+def resolve(model: str | Model, environment: Mapping[str, str] | None = None) -> Route:
+    """Look up what a name means.
+
+    Args:
+        model: `provider:model`, or a record.
+        environment: Where keys and addresses are looked up; that of the process if None.
+
+    Raises:
+        UnknownModel: No provider has this name; the text lists what can be written.
+        MissingKey: The provider needs a key; the text names the variable.
+        ConfigurationError: Something else is missing; the text says how to give it.
+    """
+    if environment is None:
+        environment = os.environ
+    given = Model(model) if isinstance(model, str) else model
+    known = KNOWN.get(given.provider)
+    if known is None or not given.model:
+        raise _unknown(given.name)
+    if known.codec is None:
+        _check_script(given)
+        return Route(given, None, None, {}, None)
+    if given.provider == "local" and given.model not in LOCAL_MODELS:
+        raise _unknown(given.name)
+    key = given.api_key or environment.get(known.key_variable or "") or None
+    if key is None and known.needs_key:
+        raise MissingKey(
+            f"{given.name} needs a key: set {known.key_variable}, "
+            f"or give Model({given.name!r}, api_key=...)"
+        )
+    _check_key(None, None, key)
+    headers = {name: environment[var] for name, var in known.headers if environment.get(var)}
+    if key is not None:
+        headers["authorization"] = f"Bearer {key}"
+    codec = known.codec(given.dialect)
+    return Route(given, codec, _address(given, known, environment), headers, key)
+
+
+def _address(given: Model, known: Known, environment: Mapping[str, str]) -> str | None:
+    if given.provider == "local" and given.base_url is None:
+        return None
+    variable = known.base_url_variable
+    url = given.base_url or environment.get(variable or "") or known.base_url
+    if url is None:
+        raise ConfigurationError(
+            f"{given.name} needs an address: give "
+            f"Model({given.name!r}, base_url='http://127.0.0.1:8080/v1') or set {variable}"
+        )
+    _check_address(None, None, url)
+    return url.rstrip("/")
+
+
+def _check_script(given: Model) -> None:
+    if not given.script and given.model not in BY_NAME:
+        raise UnknownModel(
+            f"{given.name} has no script: write "
+            f"Model({given.name!r}, script=script(say('Hello'))), or 'scripted:echo'"
+        )
+
+
+def _unknown(name: str) -> UnknownModel:
+    provider, _, model = name.partition(":")
+    near = difflib.get_close_matches(provider, KNOWN, n=1, cutoff=0.5)
+    if provider and not model and provider not in KNOWN:
+        guess = f"openai:{provider}"
+    elif near:
+        guess = KNOWN[near[0]].example
+    else:
+        guess = "scripted:echo"
+    written = ", ".join(known.example for known in KNOWN.values())
+    return UnknownModel(
+        f"there is no model {name!r}; did you mean {guess}? "
+        f"A model is written provider:model, such as {written}"
+    )

@@ -1,0 +1,182 @@
+"""One answer of OpenAI Chat Completions, added up from its decoded pieces. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from actors.chat import FinishReason, StreamChunk, ToolCallDelta, Usage
+
+from ._faults import error_in_stream
+from ._openai_wire import (
+    FINISH_REASONS,
+    CallPiece,
+    Completion,
+    Delta,
+    Dialect,
+    read_content,
+    read_usage,
+)
+
+if TYPE_CHECKING:
+    from actors.errors import ProviderError
+
+_NO_CALLS: Final[tuple[ToolCallDelta, ...]] = ()
+
+
+class Answer:
+    """Turns pieces of the wire into chunks, and holds back what belongs into the final one.
+
+    Attributes:
+        finish_reason: The provider's own word, once it has come; some send an empty one.
+        failure: The error that the provider reported inside its answer.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.finish_reason: str | None = None
+        self.failure: ProviderError | None = None
+        self._reasoning = dialect.reasoning
+        self._slots = _CallSlots()
+        self._count = 0
+        self._usage: Usage | None = None
+        self._refusal = ""
+        self._half = ""  # the first half of a surrogate pair that was cut in two
+        self._metadata: dict[str, Any] = {}  # goes out with the next chunk, once
+
+    def take(self, piece: Completion, now: float) -> StreamChunk | None:
+        """Take in the next piece; return what a reader should see of it, if anything."""
+        if self._count == 0 and not self._metadata and piece.model is not None:
+            self._metadata = {"id": piece.id, "model": piece.model}
+        self._count_tokens(piece)
+        if piece.error:
+            self.failure = error_in_stream(piece.error)
+            return None
+        for choice in piece.choices or ():
+            if choice.index:
+                continue  # of several choices, the first is the answer
+            if choice.finish_reason is not None:
+                self.finish_reason = choice.finish_reason or self.finish_reason or ""
+            if choice.error:
+                self.failure = error_in_stream(choice.error)
+                return None
+            delta = choice.delta or choice.message
+            return self._chunk(delta, now) if delta is not None else None
+        return None
+
+    def final(self, now: float) -> StreamChunk:
+        """The last chunk of a complete answer."""
+        metadata, self._metadata = self._metadata, {}
+        return StreamChunk(
+            "\N{REPLACEMENT CHARACTER}" if self._half else "",
+            index=self._count,
+            finish_reason=self._reason(),
+            metadata=metadata,
+            timestamp=now,
+            is_final=True,
+            usage=self._usage,
+            raw_finish_reason=self.finish_reason,
+        )
+
+    def _reason(self) -> FinishReason:
+        if self._refusal:
+            return FinishReason.REFUSAL
+        reason = FINISH_REASONS.get(self.finish_reason or "", FinishReason.OTHER)
+        if self._slots.used and reason in (FinishReason.STOP, FinishReason.OTHER):
+            return FinishReason.TOOL_CALLS  # servers say "stop", or nothing, after calls
+        return reason
+
+    def _count_tokens(self, piece: Completion) -> None:
+        usage = piece.usage
+        if usage is None and piece.x_groq is not None:
+            usage = piece.x_groq.get("usage")
+        if usage:
+            self._usage = read_usage(usage)
+
+    def _chunk(self, delta: Delta, now: float) -> StreamChunk | None:
+        content: Any = delta.content or ""
+        thinking = ""
+        if not isinstance(content, str):
+            content, thinking = read_content(content)
+        if self._half or (content and "\ud800" <= content[-1] <= "\udfff"):
+            content = self._whole(content)
+        for field in self._reasoning:
+            if found := getattr(delta, field):
+                thinking += found
+                break
+        pieces = delta.tool_calls or delta.old_call
+        calls = self._slots.place(pieces) if pieces else _NO_CALLS
+        if delta.refusal:
+            self._refusal += delta.refusal
+            self._metadata["refusal"] = self._refusal
+        if not (content or thinking or calls or delta.refusal):
+            return None
+        index = self._count
+        self._count = index + 1
+        if not self._metadata:
+            return StreamChunk(content, index, timestamp=now, thinking=thinking, tool_calls=calls)
+        metadata, self._metadata = self._metadata, {}
+        return StreamChunk(
+            content, index, metadata=metadata, timestamp=now, thinking=thinking, tool_calls=calls
+        )
+
+    def _whole(self, content: str) -> str:
+        """Join surrogate pairs that were cut between two chunks; hold back a first half."""
+        content = self._half + content
+        self._half = ""
+        if "\ud800" <= content[-1:] <= "\udbff":
+            content, self._half = content[:-1], content[-1]
+        return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+class _CallSlots:
+    """Which call a piece belongs to.
+
+    By its index; by its id, where a server gives every call the same index; else to the call
+    that came last. Slots are numbered as the calls appear.
+    """
+
+    def __init__(self) -> None:
+        self.used = 0
+        self._by_index: dict[int, int] = {}
+        self._ids: dict[int, str] = {}
+
+    def place(self, pieces: list[CallPiece]) -> tuple[ToolCallDelta, ...]:
+        return tuple(self._delta(piece) for piece in pieces)
+
+    def _delta(self, piece: CallPiece) -> ToolCallDelta:
+        slot = self._slot(piece)
+        if piece.id:
+            self._ids.setdefault(slot, piece.id)
+        name, arguments = "", ""
+        if piece.function is not None:
+            name = piece.function.name or ""
+            arguments = _text(piece.function.arguments)
+            if name and arguments == "null":
+                arguments = ""  # Groq's way to say that there are none
+        elif piece.custom is not None:
+            name = piece.custom.name or ""
+            arguments = piece.custom.input or ""
+        return ToolCallDelta(slot, piece.id or "", name, arguments)
+
+    def _slot(self, piece: CallPiece) -> int:
+        if piece.index is None:
+            known = [slot for slot, id in self._ids.items() if id == piece.id]
+            if known or (self.used and not piece.id):
+                return known[0] if known else self.used - 1
+            return self._new()
+        slot = self._by_index.get(piece.index)
+        other = slot is not None and piece.id and self._ids.get(slot, piece.id) != piece.id
+        if slot is None or other:
+            slot = self._by_index[piece.index] = self._new()
+        return slot
+
+    def _new(self) -> int:
+        self.used += 1
+        return self.used - 1
+
+
+def _text(arguments: str | dict[str, Any] | None) -> str:
+    if not arguments:
+        return ""
+    return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
