@@ -118,8 +118,9 @@ class Incarnation:
 
         self._starter = current_task()
         await wait_task_rescheduled(abort)
-        if cancel and not self.is_ready:
-            await self.wait_down()
+        if cancel:  # it may have become ready even so; it is on its way down
+            with trio.CancelScope(shield=True):
+                await self.wait_down()
             cancel[0]()
 
     async def wait_down(self) -> None:

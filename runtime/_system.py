@@ -179,8 +179,8 @@ async def open_system(*, propagator: Propagator | None = None) -> AsyncGenerator
     life = root.begin()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(life.run, name="root supervisor")
-        await life.wait_ready()
         try:
+            await life.wait_ready()
             with outcome.body:
                 yield System(root)
             if not outcome.has_failed:

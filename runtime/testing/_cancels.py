@@ -1,0 +1,86 @@
+"""`cancel_everywhere`: the same scenario again and again, cancelled one step later each time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+class _CancelAfter(trio.abc.Instrument):
+    """Cancels `scope` once the tasks of the run have taken `steps` steps."""
+
+    def __init__(self, scope: trio.CancelScope, steps: int) -> None:
+        self._scope = scope
+        self._left = steps
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        del task  # whose step it was does not matter
+        self._left -= 1
+        if self._left == 0:
+            self._scope.cancel("cancel_everywhere")
+
+
+async def cancel_everywhere(
+    scenario: Callable[[], Awaitable[object]],
+    *,
+    check: Callable[[], Awaitable[object]] | None = None,
+    limit: int = 5_000,
+) -> int:
+    """Run a scenario once per checkpoint and cancel it there.
+
+    A step is what one task does between two checkpoints. The scenario runs first with a
+    cancel that is there before it begins, then with one that comes after the first step, after
+    the second, and so on, until it ends before its cancel would come. The steps of *all* tasks
+    count, not only the scenario's own: while it waits for an actor, it is cancelled at each
+    checkpoint of that actor, too.
+
+    Nothing is assumed of the scenario but that it ends soon once it is cancelled, and that a
+    second run of it is like the first. Put `assert_no_leaks()` inside it, and into `check` what
+    has to hold however it ended:
+
+        async def scenario():
+            async with assert_no_leaks(), open_system() as system:
+                ...
+
+        await cancel_everywhere(scenario)
+
+    Args:
+        scenario: What to run and to cancel.
+        check: Awaited after each run, without a cancel: what must be true even so.
+        limit: How many runs to make at most.
+
+    Returns:
+        In how many runs the cancel came before the end.
+
+    Raises:
+        AssertionError: If the scenario has more steps than `limit`.
+        Exception: What the scenario or `check` raised, with a note that says after which step.
+    """
+    for steps in range(limit):
+        try:
+            cancelled = await _run_cancelled(scenario, steps)
+            if check is not None:
+                await check()
+        except Exception as error:
+            error.add_note(f"cancel_everywhere: the scenario was cancelled after step {steps}")
+            raise
+        if not cancelled:
+            return steps
+    raise AssertionError(f"the scenario did not end within {limit} steps: make it shorter")
+
+
+async def _run_cancelled(scenario: Callable[[], Awaitable[object]], steps: int) -> bool:
+    with trio.CancelScope() as scope:
+        if steps == 0:
+            scope.cancel("cancel_everywhere")
+        instrument = _CancelAfter(scope, steps)
+        trio.lowlevel.add_instrument(instrument)
+        try:
+            await scenario()
+        finally:
+            trio.lowlevel.remove_instrument(instrument)
+    return scope.cancel_called
