@@ -134,9 +134,9 @@ class ActorMember(Member):
         self.cell: Cell | None = None
 
     @property
-    def kind(self) -> str:
-        """The name of the actor's class."""
-        return type(self.life.actor).__name__ if isinstance(self.life, Incarnation) else ""
+    def kind(self) -> type:
+        """The actor's class."""
+        return type(self.life.actor) if isinstance(self.life, Incarnation) else object
 
     @property
     def branch_below(self) -> object:

@@ -11,7 +11,7 @@ import trio
 from ._actor import Actor
 from ._cell import Hub, Statistics
 from ._errors import SystemFailed
-from ._member import ActorMember
+from ._member import ActorMember, Member
 from ._ref import Ref
 from ._restart import Backoff, RestartLimit, RestartStrategy
 from ._subscription import Subscription
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ._options import ChildOptions
 
 T = TypeVar("T", bound=Actor)
+A = TypeVar("A")
 Ts = TypeVarTuple("Ts")
 
 
@@ -135,6 +136,22 @@ class System(Supervisor):
         """The live tree, as it is now."""
         return _node_of(self._branch)
 
+    def whereis(self, path: str, interface: type[A]) -> Ref[A] | None:
+        """The actor at a path like "/group/savings", or None if there is none.
+
+        Raises:
+            TypeError: If the actor there does not implement `interface`.
+        """
+        member: Member | None = self._branch
+        for name in path.strip("/").split("/"):
+            below = member.branch_below if isinstance(member, ActorMember) else member
+            member = below.members.get(name) if isinstance(below, Branch) else None
+        if not isinstance(member, ActorMember) or member.cell is None:
+            return None
+        if not issubclass(member.kind, interface):
+            raise TypeError(f"{path} is a {member.kind.__name__}, not a {interface.__name__}")
+        return Ref(member.cell)
+
     def events(self, *, buffer: int = 256) -> Subscription:
         """Subscribe to what happens: `async with system.events() as events: async for ...`."""
         return Subscription(self._branch.hub, buffer)
@@ -150,7 +167,7 @@ def _node_of(branch: Branch) -> Node:
             children.append(
                 Node(
                     member.path,
-                    member.kind,
+                    member.kind.__name__,
                     member.cell.statistics(),
                     _node_of(below).children if isinstance(below, Branch) else (),
                 )

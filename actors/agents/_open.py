@@ -1,0 +1,218 @@
+"""`open_agent`: a supervised agent for people in a hurry, and the handle that they hold."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import uuid
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import trio
+
+from actors.chat import (
+    Complete,
+    Event,
+    Outcome,
+    StreamChunk,
+    StreamResponse,
+    Thought,
+    Token,
+    ToolEnd,
+    ToolResult,
+    Turn,
+)
+from actors.journal import MemoryJournal
+from actors.providers import Model, resolve, start_provider
+from actors.tools import Toolbox
+from runtime import Backoff, RestartLimit, RestartStrategy, RuntimeFault, open_system
+
+from ._agent import Agent, Conversation, History, Report, Run, verdict
+from ._options import AgentOptions, AgentSetup
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable
+    from types import TracebackType
+
+    from actors.tools import AnyTool
+    from runtime import Ref, Supervisor, System
+
+DEFAULT_OPTIONS: Final = AgentOptions()
+BACKOFF: Final = Backoff(first=0.05, longest=5.0)
+LIMIT: Final = RestartLimit(restarts=5, seconds=30.0)
+
+
+class AgentRun:
+    """One run: `async with agent.stream("...") as run: async for event in run: ...`.
+
+    The loop ends after `Complete`, or raises what ended the run. Leaving the block before that
+    interrupts the run and returns when nothing of it is running.
+
+    Attributes:
+        id: Of the run, as in the journal.
+        response: What was handed to the reader so far; readable at any time. Its usage is
+            known when the block has been left, or with `Complete`.
+        tool_results: Those that the reader has seen, in their order.
+        outcome: How the run ended; None before.
+    """
+
+    def __init__(self, ref: Ref[Conversation], text: str) -> None:
+        self.id = uuid.uuid4().hex
+        self.response = StreamResponse()
+        self.tool_results: list[ToolResult] = []
+        self.outcome: Outcome | None = None
+        self._ref = ref
+        self._stream = ref.stream(Run(self.id, text))
+
+    async def __aenter__(self) -> Self:
+        self.response.started_at = time.time()
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stream.__aexit__(kind, error, traceback)
+        with trio.CancelScope(shield=True):
+            await self._learn_the_end(error)
+
+    async def _learn_the_end(self, error: BaseException | None) -> None:
+        """The agent says how it went, so that both tell the same; a dead one cannot."""
+        try:
+            report = await self._ref.ask(Report(self.id))
+        except RuntimeFault:
+            self.outcome = self.outcome or verdict(error)[0]
+            return
+        self.outcome = report.outcome or self.outcome or verdict(error)[0]
+        if self.response.usage.total_tokens == 0:
+            self.response.usage = report.usage
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self._stream.__anext__()
+        self._take_in(event)
+        return event
+
+    def _take_in(self, event: Event) -> None:
+        match event:
+            case Token(content, timestamp):
+                chunks = self.response.chunk_count
+                self.response.add(StreamChunk(content, chunks, timestamp=timestamp))
+            case Thought(content, timestamp):
+                chunks = self.response.chunk_count
+                self.response.add(StreamChunk(index=chunks, timestamp=timestamp, thinking=content))
+            case ToolEnd(_, result):
+                self.tool_results.append(result)
+            case Complete(_, response):
+                self.outcome = Outcome.DONE
+                self.response.usage = response.usage
+                self.response.finish_reason = response.finish_reason
+                self.response.raw_finish_reason = response.raw_finish_reason
+                self.response.is_complete = True
+            case _:
+                pass
+
+
+class AgentHandle:
+    """An agent that runs: what `open_agent` gives.
+
+    Attributes:
+        ref: The `Agent` actor.
+        system: The system that it runs in.
+        model: What it talks to.
+    """
+
+    def __init__(self, ref: Ref[Agent], system: System, model: Model) -> None:
+        self.ref = ref
+        self.system = system
+        self.model = model
+
+    def stream(self, text: str) -> AgentRun:
+        """Begin a run; see `AgentRun`.
+
+        The block raises what ends the run: `ProviderError`, `StreamTruncated`,
+        `StreamStalled`, `LimitReached`, or what the actors' end means (`ActorCrashed`, ...).
+        """
+        return AgentRun(self.ref, text)
+
+    async def run(self, text: str) -> StreamResponse:
+        """Run to the end.
+
+        Cancelled: the run is interrupted and has ended; what it said is in the history.
+
+        Returns:
+            The final model call's response (`.text`), with the usage of the whole run.
+
+        Raises:
+            RuntimeFault: As for `stream`.
+        """
+        response: StreamResponse | None = None
+        async with self.stream(text) as run:
+            async for event in run:
+                if isinstance(event, Complete):
+                    response = event.response
+        assert response is not None
+        return response
+
+    async def history(self) -> tuple[Turn, ...]:
+        """The conversation so far, as the next request would send it."""
+        return await self.ref.ask(History())
+
+
+@asynccontextmanager
+async def open_agent(
+    model: str | Model,
+    *,
+    tools: Iterable[AnyTool | Callable[..., Any]] = (),
+    instructions: str | None = None,
+    options: AgentOptions = DEFAULT_OPTIONS,
+    system: System | None = None,
+) -> AsyncGenerator[AgentHandle]:
+    """Start an agent with its provider and its journal, supervised; all has ended afterwards.
+
+    Args:
+        model: `"provider:model"`, or a `Model`.
+        tools: Tools or plain functions.
+        instructions: What the model is told before everything else.
+        options: Conversation id, limits, sampling.
+        system: Where to start it; a system of its own if None.
+
+    Raises:
+        ConfigurationError: If the model cannot be used as it is named.
+        TypeError, ValueError: If a function cannot be a tool.
+        SystemFailed: If it crashed too often (in a system of its own).
+    """
+    chosen = resolve(model).model
+    setup = AgentSetup(instructions, Toolbox(tuple(tools)), options)
+    async with AsyncExitStack() as stack:
+        if system is None:
+            system = await stack.enter_async_context(open_system())
+        group = await _supervise(system)
+        try:
+            journal = await group.spawn(MemoryJournal, name="journal")
+            provider = await start_provider(group, model)
+            agent = await group.spawn(Agent, provider, journal, setup, name="agent")
+            yield AgentHandle(agent, system, chosen)
+        except BaseException:
+            await group.stop(now=True)
+            raise
+        else:
+            await group.stop()
+
+
+async def _supervise(system: System) -> Supervisor:
+    """A group of our own, under the first name that is free."""
+    for number in itertools.count(1):
+        name = "agent" if number == 1 else f"agent-{number}"
+        try:
+            return await system.supervise(
+                name, strategy=RestartStrategy.REST_FOR_ONE, limit=LIMIT, backoff=BACKOFF
+            )
+        except ValueError:  # taken: the next one
+            continue
+    raise AssertionError

@@ -1,0 +1,74 @@
+"""How an agent is set up; records that check themselves."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import attrs
+
+from actors.chat import Settings
+from actors.tools import Toolbox
+
+
+@attrs.frozen
+class RunLimits:
+    """What one run may use up.
+
+    Attributes:
+        model_calls: Calls of the model, the first included.
+        queued_runs: Runs that may wait for the one before them.
+
+    Raises:
+        ValueError: If a limit is below 1, or `queued_runs` below 0.
+    """
+
+    model_calls: int = 16
+    queued_runs: int = 8
+
+    def __attrs_post_init__(self) -> None:
+        if self.model_calls < 1:
+            raise ValueError(f"model_calls must be 1 or more, not {self.model_calls}")
+        if self.queued_runs < 0:
+            raise ValueError(f"queued_runs must be 0 or more, not {self.queued_runs}")
+
+
+DEFAULT_LIMITS: Final = RunLimits()
+DEFAULT_SETTINGS: Final = Settings()
+DEFAULT_TOOLBOX: Final = Toolbox()
+
+
+@attrs.frozen
+class AgentOptions:
+    """What an agent is beside its model, its tools and its instructions.
+
+    Attributes:
+        conversation: The id under which the journal keeps what is said.
+        limits: What one run may use up.
+        settings: Sampling settings of every model call.
+        cleanup: Seconds that a cancelled tool in a thread gets before it is reported as
+            abandoned, and that the journal gets to take in the end of a run.
+
+    Raises:
+        ValueError: If `conversation` is empty or `cleanup` is not a number of seconds.
+    """
+
+    conversation: str = "main"
+    limits: RunLimits = DEFAULT_LIMITS
+    settings: Settings = DEFAULT_SETTINGS
+    cleanup: float = 5.0
+
+    def __attrs_post_init__(self) -> None:
+        if not self.conversation:
+            raise ValueError("conversation must not be empty: it is the id to resume by")
+        if not 0 <= self.cleanup < math.inf:
+            raise ValueError(f"cleanup must be 0 or more seconds, not {self.cleanup}")
+
+
+@attrs.frozen
+class AgentSetup:
+    """All that the `Agent` actor is made of, beside its provider and its journal."""
+
+    instructions: str | None = None
+    toolbox: Toolbox = DEFAULT_TOOLBOX
+    options: AgentOptions = AgentOptions()
