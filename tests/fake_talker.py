@@ -1,7 +1,7 @@
 """An agent that answers by heart, and a program that holds a conversation with it.
 
 Messages: "think", "tool", "escape", "fault", "crash"; "wait" answers half and then never ends;
-anything else is said back.
+anything else is said back. With the argument "never" the agent never opens.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from actors.chat import (
     Turn,
     UserTurn,
 )
-from actors.errors import MissingKey, StreamTruncated
+from actors.errors import StreamTruncated
 from runtime import Actor, System, open_system
 from runtime.cli._conversation import converse
 
@@ -87,9 +87,11 @@ class FakeTalker:
 
 
 @contextlib.asynccontextmanager
-async def open_talker(*, refuse: bool = False) -> AsyncGenerator[FakeTalker]:
-    if refuse:
-        raise MissingKey("set TALKER_KEY")
+async def open_talker(*, never: bool = False) -> AsyncGenerator[FakeTalker]:
+    if never:
+        sys.stdout.write("[talker opens]\n")
+        sys.stdout.flush()
+        await trio.sleep_forever()
     async with open_system() as system:
         await system.spawn(Memory, name="memory")
         try:
@@ -99,4 +101,4 @@ async def open_talker(*, refuse: bool = False) -> AsyncGenerator[FakeTalker]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(trio.run(converse, open_talker(), "fake"))
+    raise SystemExit(trio.run(converse, open_talker(never="never" in sys.argv), "fake"))

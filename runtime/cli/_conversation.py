@@ -71,7 +71,7 @@ async def converse(opened: AbstractAsyncContextManager[Talker], greeting: str) -
 
 
 class Conversation:
-    """Takes line after line; `failed` says whether any answer ended with an error."""
+    """Takes line after line; `failed` says whether anything ended with an error."""
 
     def __init__(self, screen: Screen, interrupts: Interrupts) -> None:
         self.failed = False
@@ -96,7 +96,11 @@ class Conversation:
                 self._screen.print("")  # Ctrl-D does not move the cursor
             if line is None or line.strip() == "/quit":
                 return
-            await self._take(agent, line.strip())
+            try:
+                await self._take(agent, line.strip())
+            except RuntimeFault as fault:  # the user hears of it, and may say something else
+                self.failed = True
+                self._screen.complain(line_for_fault(fault))
 
     async def _take(self, agent: Talker, text: str) -> None:
         if text in self._commands:
@@ -110,13 +114,9 @@ class Conversation:
 
     async def _answer(self, agent: Talker, text: str) -> None:
         with self._interrupts.answer() as scope:
-            try:
-                async with agent.stream(text) as run:
-                    async for event in run:
-                        self._screen.show(event)
-            except RuntimeFault as fault:  # the user hears of it, and may say something else
-                self.failed = True
-                self._screen.complain(line_for_fault(fault))
+            async with agent.stream(text) as run:
+                async for event in run:
+                    self._screen.show(event)
         if scope.cancelled_caught:
             self._screen.remark("stopped")
         self._screen.end_line()

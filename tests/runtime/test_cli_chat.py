@@ -78,6 +78,15 @@ def test_leaving_at_the_prompt_closes_the_agent_and_is_no_failure(key: str) -> N
     assert terminal.seen.rstrip().endswith("[talker closed]")
 
 
+def test_ctrl_c_while_the_agent_starts_ends_the_program() -> None:
+    with Terminal([*CHAT, "never"], ENV) as terminal:
+        terminal.read_until("[talker opens]")
+        terminal.type(CTRL_C)
+        assert terminal.wait() == 0
+
+    assert "Traceback" not in terminal.seen
+
+
 @pytest.mark.parametrize("message", ["wait\n", ""], ids=["answering", "at the prompt"])
 def test_sigterm_closes_the_agent_and_ends(message: str) -> None:
     with chat() as terminal:
