@@ -31,6 +31,10 @@ class PullFailed(ConfigurationError):
     """A local model's files could not be fetched; what had arrived is kept for the next try."""
 
 
+class ModelServerEnded(RuntimeFault):
+    """The process that serves a local model did not come up, or ended; nothing is left of it."""
+
+
 class StreamInterrupted(RuntimeFault):
     """A stream ended before its terminal frame.
 

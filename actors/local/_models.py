@@ -7,12 +7,23 @@ a version and to the SHA-256 of its wheel for every platform that is supported.
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from actors.errors import UnknownModel
 
-ANY_PLATFORM = "any"
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ANY_PLATFORM: Final = "any"
+
+# To be added to every streamed request to a local server. It then reports on a prompt piece by
+# piece, and finds out in between that nobody listens any more; without it, a request that is left
+# while its prompt is read keeps its slot until the whole prompt has been read, which takes half a
+# minute for a long one. (llama.cpp looks at the connection only when it writes an event.)
+REQUEST_FIELDS: Final[Mapping[str, object]] = MappingProxyType({"return_progress": True})
 
 
 @attrs.frozen
@@ -81,7 +92,7 @@ class LocalModel:
         return (self.engine, self.weights)
 
 
-SMOLLM2 = LocalModel(
+SMOLLM2: Final = LocalModel(
     name="smollm2",
     engine=Package(
         project="xllamacpp",
@@ -125,7 +136,7 @@ SMOLLM2 = LocalModel(
     template=Path(__file__).with_name("smollm2_tools.jinja"),
 )
 
-LOCAL_MODELS = {model.name: model for model in (SMOLLM2,)}
+LOCAL_MODELS: Final = {model.name: model for model in (SMOLLM2,)}
 
 
 def find(model: str | LocalModel) -> LocalModel:
