@@ -7,11 +7,14 @@ is measured while it runs. `--offline` plays the same story on a scripted model.
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import signal
 import statistics
+import sys
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import click
@@ -21,27 +24,29 @@ from rich.table import Table
 
 from actors import AgentOptions, open_agent
 from actors.chat import AssistantTurn, Settings, Token, ToolEnd, ToolStart
-from actors.local import LocalServer, Pid
+from actors.http import HttpClient
+from actors.local import Address, LocalServer, Pid
 from actors.providers import Model, call, crash, pause, say, script, usage
 from actors.tools import tool
-from runtime import Crashed, Restarted, RuntimeFault
+from runtime import Crashed, Restarted, RuntimeFault, open_system
 
 from ._render import draw_tree
 
 if TYPE_CHECKING:
     from actors.agents import AgentHandle, AgentRun
-    from runtime import System
+    from actors.providers import Step
+    from runtime import Ref
 
-INSTRUCTIONS: Final = "You are a helpful AI assistant named SmolLM."
 STORY: Final = "Write two sentences about a lighthouse keeper and the sea."
 SUM: Final = "What is 12 times 31?"
 LONG: Final = "Tell me a long story about a ship, a storm and a harbour."
-AGAIN: Final = "Hello again! Say one short sentence."
-CUT_AFTER: Final = 12  # tokens, then the reader leaves
+AGAIN: Final = "Thank you. Write one more sentence about the sea."
+CUT_AFTER: Final = 16  # tokens, then the reader leaves
+SAMPLING: Final = AgentOptions(settings=Settings(temperature=0.0, max_tokens=100, seed=1))
 
 
 @tool
-def multiply(a: float, b: float) -> float:
+def multiply(a: int, b: int) -> int:
     """Multiply two numbers."""
     return a * b
 
@@ -53,71 +58,72 @@ class Figures:
     delays: list[float] = attrs.field(factory=list[float])  # bytes arrived to event in hand
     first: list[float] = attrs.field(factory=list[float])  # request to first token
     left: float = 0.0  # leaving the block
+    idle: float | None = None  # leaving the block to the server's word that it stopped
     healed: float = 0.0  # crash to the next answer's first token
 
 
 class Story:
     """One telling of the demo."""
 
-    def __init__(self, agent: AgentHandle, console: Console) -> None:
+    def __init__(self, agent: AgentHandle, calculating: Model | str, console: Console) -> None:
         self._agent = agent
+        self._calculating = calculating
         self._console = console
         self._figures = Figures()
+        self._server = agent.system.whereis("/agent/provider-server", LocalServer)
 
-    async def tell(self, offline: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    async def tell(self) -> None:
         await self._stream()
         await self._use_a_tool()
         await self._interrupt()
-        await self._crash(offline=offline)
+        await self._crash()
         self._show_tree()
         self._show_figures()
 
-    def _chapter(self, number: int, title: str) -> None:
-        self._console.print(f"\n[bold]{number}. {title}[/bold]")
-
-    def _remark(self, text: str) -> None:
-        self._console.print(f"   {text}", style="dim", markup=False, highlight=False)
-
     async def _stream(self) -> None:
         self._chapter(1, "A model streams through provider and agent actors")
-        self._ask(STORY)
-        async with self._agent.stream(STORY) as run:
+        async with self._agent.stream(self._ask(STORY)) as run:
             count = await self._print_tokens(run)
-        spent = run.response.duration or 0.0
-        rate = f", {count / spent:.0f} a second" if spent else ""
-        self._remark(f"{count} chunks{rate}; every one of them written by {self._agent.model.name}")
+        spent = run.response.duration or 1.0
+        self._remark(
+            f"{count} chunks, {count / spent:.0f} a second, all written by {self._agent.model.name}"
+        )
 
     async def _use_a_tool(self) -> None:
-        self._chapter(2, "The model calls a tool while it streams")
-        self._ask(SUM)
-        async with self._agent.stream(SUM) as run:
+        self._chapter(2, "A second agent joins the system; its model calls a tool")
+        async with (
+            open_agent(
+                self._calculating, tools=[multiply], options=SAMPLING, system=self._agent.system
+            ) as agent,
+            agent.stream(self._ask(SUM)) as run,
+        ):
             await self._print_tokens(run)
         called = ", ".join(f"{r.name} gave {r.content}" for r in run.tool_results)
         self._remark(called or "the model answered without the tool this time")
 
     async def _interrupt(self) -> None:
         self._chapter(3, f"The reader leaves after {CUT_AFTER} tokens; everything below stops")
-        self._ask(LONG)
-        async with self._agent.stream(LONG) as run:
+        async with self._agent.stream(self._ask(LONG)) as run:
             await self._print_tokens(run, CUT_AFTER)
             leaving = time.perf_counter()
         self._figures.left = time.perf_counter() - leaving
         self._remark(f"outcome: {run.outcome}; control was back after {ms(self._figures.left)}")
+        if self._server is not None:
+            await wait_until_idle(self._server)
+            self._figures.idle = time.perf_counter() - leaving
+            self._remark(f"the server says it is idle {ms(self._figures.idle)} after")
         last = (await self._agent.history())[-1]
         kept = last.text if isinstance(last, AssistantTurn) else ""
-        same = "the same text" if kept.strip() == run.response.text.strip() else f"{kept!r}"
+        same = "exactly that text" if kept == run.response.text else f"another text: {kept!r}"
         self._remark(f"what was shown is kept: the history ends with {same}")
 
-    async def _crash(self, *, offline: bool) -> None:
-        what = "The provider crashes" if offline else "The model's server is killed (SIGKILL)"
-        self._chapter(4, f"{what}; what depends on it restarts, the conversation stays")
-        turns = len(await self._agent.history())
+    async def _crash(self) -> None:
+        what = "The model's server is killed" if self._server else "The provider crashes"
+        self._chapter(4, f"{what}; what depends on it restarts")
+        before = len(await self._agent.history())
         async with self._agent.system.events() as events:
             began = time.perf_counter()
-            if offline:
-                await self._let_the_provider_crash()
-            else:
-                await kill_the_server(self._agent.system)
+            await self._do_harm()
             with trio.fail_after(60):
                 async for fact in events:
                     if isinstance(fact, Crashed):
@@ -126,46 +132,56 @@ class Story:
                         self._remark(f"restarted: {fact.path}")
                         if fact.path == self._agent.ref.path:
                             break
-        self._remark(
-            f"the history has {len(await self._agent.history())} turns, as before: {turns}"
-        )
-        self._ask(AGAIN)
-        async with self._agent.stream(AGAIN) as run:
+        after = len(await self._agent.history())
+        self._remark(f"the conversation had {before} turns and has {after}: none is lost")
+        asked = time.perf_counter()
+        async with self._agent.stream(self._ask(AGAIN)) as run:
             await self._print_tokens(run)
-        first = run.response.time_to_first_chunk or 0.0
-        self._figures.healed = (
-            run.response.started_at + first - (time.time() - time.perf_counter()) - began
-        )
+        self._figures.healed = asked - began + (run.response.time_to_first_chunk or 0.0)
 
-    async def _let_the_provider_crash(self) -> None:
+    async def _do_harm(self) -> None:
+        if self._server is not None:
+            os.kill(await self._server.ask(Pid()), signal.SIGKILL)  # as a stranger would
+            return
         try:
-            await self._agent.run("Crash, please.")
+            await self._agent.run(self._ask("Crash, please."))
         except RuntimeFault as fault:
             self._remark(f"the asker hears of it: {type(fault).__name__}")
 
-    def _ask(self, text: str) -> None:
+    # On the screen
+
+    def _chapter(self, number: int, title: str) -> None:
+        self._console.print(f"\n[bold]{number}. {title}[/bold]")
+
+    def _remark(self, text: str) -> None:
+        self._console.print(f"   {text}", style="dim", markup=False, highlight=False)
+
+    def _ask(self, text: str) -> str:
         self._console.print(f"   > {text}", style="cyan", markup=False, highlight=False)
+        return text
+
+    def _write(self, text: str) -> None:
+        self._console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
 
     async def _print_tokens(self, run: AgentRun, limit: int | None = None) -> int:
         """Print what comes, and note how long each chunk took from the socket to here."""
         count = 0
-        self._console.print("   ", end="")
+        self._write("   ")
         async for event in run:
             if isinstance(event, Token):
                 self._figures.delays.append(time.time() - event.timestamp)
-                self._console.print(event.content, end="", markup=False, highlight=False)
+                self._write(event.content)
                 count += 1
                 if count == limit:
                     break
             elif isinstance(event, ToolStart):
                 arguments = ", ".join(f"{k}={v!r}" for k, v in event.call.arguments.items())
-                self._console.print(f"[calls {event.content}({arguments})", end="", markup=False)
+                self._write(f"[calls {event.content}({arguments})")
             elif isinstance(event, ToolEnd):
-                self._console.print(f" = {event.content}] ", end="", markup=False)
-        self._console.print(" …" if limit else "")
-        first = run.response.time_to_first_chunk
-        if first is not None:
-            self._figures.first.append(first)
+                self._write(f" = {event.content}] ")
+        self._write(" …\n" if limit else "\n")
+        if run.response.time_to_first_chunk is not None:
+            self._figures.first.append(run.response.time_to_first_chunk)
         return count
 
     def _show_tree(self) -> None:
@@ -176,15 +192,20 @@ class Story:
         self._chapter(6, "What the runtime cost")
         figures = self._figures
         table = Table(box=None, pad_edge=False)
-        for column in ("measured in this run", "median", "99 %", "n"):
-            table.add_column(column, justify="left" if column[0] == "m" else "right")
+        table.add_column("measured in this run")
+        for column in ("median", "99 %", "n"):
+            table.add_column(column, justify="right")
+        idle = [] if figures.idle is None else [figures.idle]
         for name, values in (
-            ("chunk: bytes arrived to event in hand", figures.delays),
-            ("request to first token (the model's time)", figures.first),
-            ("interruption to control", [figures.left]),
-            ("crash to first token of the next answer", [figures.healed]),
+            ("a chunk, from its bytes read to its event in hand", figures.delays),
+            ("the interruption, to control", [figures.left]),
+            ("the interruption, to an idle server", idle),
+            ("the crash, to the first token of the next answer", [figures.healed]),
+            ("the model itself: request to first token", figures.first),
         ):
-            table.add_row(name, ms(statistics.median(values)), ms(high(values)), str(len(values)))
+            if values:
+                median = ms(statistics.median(values))
+                table.add_row(name, median, ms(high(values)), str(len(values)))
         self._console.print(table)
 
 
@@ -197,52 +218,71 @@ def high(values: list[float]) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * 0.99))]
 
 
-async def kill_the_server(system: System) -> None:
-    """Kill the process of the local model as a stranger would."""
-    server = system.whereis("/agent/provider-server", LocalServer)
-    assert server is not None
-    os.kill(await server.ask(Pid()), signal.SIGKILL)
+async def wait_until_idle(server: Ref[LocalServer]) -> None:
+    """Ask llama.cpp's `/slots` until it generates nothing."""
+    root = (await server.ask(Address())).removesuffix("/v1")
+    client = HttpClient(connections=1)
+    try:
+        with trio.move_on_after(10):
+            while True:
+                async with client.stream("GET", f"{root}/slots") as answer:
+                    slots = json.loads(await answer.read_at_most(1_000_000))
+                if not any(slot["is_processing"] for slot in slots):
+                    return
+                await trio.sleep(0.002)
+    finally:
+        await client.aclose()
 
 
-def offline_model() -> Model:
-    """The same story, told by a script with a model's pace."""
-    pace = 0.004
+def words(text: str) -> list[Step]:
+    """A text at a small model's pace."""
+    said = [step for word in text.split() for step in (pause(0.008), say(f"{word} "))]
+    return [pause(0.05), *said, usage(24, len(said) // 2)]
 
-    def slowly(text: str) -> list[Any]:
-        steps: list[Any] = []
-        for word in text.split(" "):
-            steps += [say(f"{word} "), pause(pace)]
-        return [pause(0.05), *steps, usage(24, len(steps) // 2)]
 
-    return Model(
+def offline_models() -> tuple[Model, Model]:
+    """The same story, told by scripts."""
+    telling = Model(
         "scripted:demo",
         script=(
-            script(*slowly("The keeper lit the lamp at dusk. All night the sea asked for it.")),
-            script(pause(0.05), call("multiply", a=12, b=31), usage(60, 20)),
-            script(*slowly("12 times 31 is 372.")),
-            script(*slowly("Once a ship left the harbour under a clear sky, and " * 6)),
+            script(*words("The keeper lit the lamp at dusk. All night the sea asked for it.")),
+            script(
+                *words("Once a ship left its harbour under a clear sky, and a storm rose. " * 3)
+            ),
             script(pause(0.02), crash("the demo wants it so")),
-            script(*slowly("Hello, I am still here.")),
+            script(*words("The sea kept its own diary, and never let anybody read it.")),
         ),
     )
+    calculating = Model(
+        "scripted:calculator",
+        script=(
+            script(pause(0.05), call("multiply", a=12, b=31), usage(60, 20)),
+            script(*words("12 times 31 is 372.")),
+        ),
+    )
+    return telling, calculating
 
 
 async def run_demo(*, offline: bool, console: Console) -> None:
     """Tell the story once."""
-    model: str | Model = offline_model() if offline else "local:smollm2"
+    telling: Model | str = "local:smollm2"
+    calculating: Model | str = telling
+    if offline:
+        telling, calculating = offline_models()
     began = time.perf_counter()
-    options = AgentOptions(settings=Settings(temperature=0.0, max_tokens=120, seed=1))
-    async with open_agent(
-        model, tools=[multiply], instructions=INSTRUCTIONS, options=options
-    ) as agent:
-        ready = time.perf_counter() - began
-        console.print(f"Troupe: a supervised agent on {agent.model.name}, ready in {ms(ready)}")
-        await Story(agent, console).tell(offline)
-    console.print("\nAll of it has ended: no task, thread, socket or process is left.")
+    async with open_system() as system:
+        async with open_agent(telling, options=SAMPLING, system=system) as agent:
+            ready = ms(time.perf_counter() - began)
+            console.print(f"Troupe: a supervised agent on {agent.model.name}, ready in {ready}")
+            await Story(agent, calculating, console).tell()
+        left = [node.path for node in system.tree().children]
+    console.print(f"\nThe agent has ended; actors left in the system: {len(left)}.")
 
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Play it on a scripted model, in a few seconds.")
-def demo(*, offline: bool) -> None:
-    """Show the whole path: stream, tool, interruption, crash and what it cost."""
-    trio.run(lambda: run_demo(offline=offline, console=Console(highlight=False)))
+def command(*, offline: bool) -> None:
+    """Show the whole path: stream, tool, interruption, crash, and what it all cost."""
+    logging.getLogger("runtime").setLevel(logging.CRITICAL)  # the story tells of its crash itself
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    trio.run(lambda: run_demo(offline=offline, console=console))
