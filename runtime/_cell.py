@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._envelope import Envelope, Propagator
+    from ._events import Fact
     from ._message import Handler, Message
     from ._options import ChildOptions
 
@@ -46,12 +47,12 @@ class Hub:
 
     def __init__(self, propagator: Propagator | None = None) -> None:
         self.propagator = propagator
-        self.listeners: list[Callable[[object], None]] = []
+        self.listeners: list[Callable[[Fact], None]] = []
         self.token = current_trio_token()
         self.dice = random.Random()  # noqa: S311 - jitter, not secrets
         self.abort: Callable[[BaseException], None] = _nobody_to_tell
 
-    def publish(self, fact: object) -> None:
+    def publish(self, fact: Fact) -> None:
         for listener in self.listeners:
             listener(fact)
 

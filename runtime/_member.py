@@ -134,7 +134,7 @@ class ActorMember(Member):
         self.cell: Cell | None = None
 
     @property
-    def kind(self) -> type:
+    def kind(self) -> type[object]:
         """The actor's class."""
         return type(self.life.actor) if isinstance(self.life, Incarnation) else object
 

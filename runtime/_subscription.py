@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import trio
 
     from ._cell import Hub
+    from ._events import Fact
 
 
 class Subscription:
@@ -29,7 +30,7 @@ class Subscription:
         self.dropped = 0
         self._hub = hub
         self._buffer = buffer
-        self._facts: deque[object] = deque()
+        self._facts: deque[Fact] = deque()
         self._reader: trio.lowlevel.Task | None = None
 
     async def __aenter__(self) -> Self:
@@ -40,7 +41,7 @@ class Subscription:
     async def __aexit__(self, *_: object) -> None:
         self._hub.listeners.remove(self._hear)
 
-    def _hear(self, fact: object) -> None:
+    def _hear(self, fact: Fact) -> None:
         if len(self._facts) >= self._buffer:
             self._facts.popleft()
             self.dropped += 1
@@ -52,7 +53,7 @@ class Subscription:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> object:
+    async def __anext__(self) -> Fact:
         """The next fact; cancelled while it waits: none is lost."""
         if self._facts:
             await checkpoint()
