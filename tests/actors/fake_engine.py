@@ -42,13 +42,15 @@ ENGINE = """
 """
 HEALTHY = "pass"
 BROKEN = "raise RuntimeError('these are no weights')"
-SLOW = "time.sleep(600)"
+LOADING = "loading"  # the file that the next two make beside themselves
+SLOW = f"""
+open(__file__ + '.{LOADING}', 'w').close()
+time.sleep(600)
+"""
 CHATTY = "print('blah ' * 200_000, file=sys.stdout); print('bye', file=sys.stderr)"
-IGNORING = "ignoring"  # the file that the stubborn one makes beside itself
 STUBBORN = f"""
 signal.signal(signal.SIGIO, signal.SIG_IGN)
-open(__file__ + '.{IGNORING}', 'w').close()
-time.sleep(600)
+{SLOW.strip()}
 """
 
 
@@ -67,3 +69,8 @@ def install(folder: Path, behaviour: str = HEALTHY) -> LocalModel:
         write_receipt(cache_folder() / package.folder, package.wheels[0])
     assert is_pulled(model)
     return attrs.evolve(model, slots=1)
+
+
+def is_loading(folder: Path) -> bool:
+    """Whether a slow engine in a cache below `folder` has begun."""
+    return any(folder.rglob(f"*.{LOADING}"))

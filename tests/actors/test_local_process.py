@@ -159,7 +159,7 @@ async def test_a_server_that_ignores_its_end_is_killed_within_bounds(tmp_path: P
     model = fake_engine.install(tmp_path / "index", fake_engine.STUBBORN)
     async with open_system() as system, trio.open_nursery() as nursery:
         nursery.start_soon(system.spawn, ModelServer, model)
-        await until(lambda: list(tmp_path.rglob(f"*.{fake_engine.IGNORING}")))
+        await until(lambda: fake_engine.is_loading(tmp_path))
         started = trio.current_time()
 
         nursery.cancel_scope.cancel()
@@ -215,17 +215,19 @@ def test_a_server_of_an_unknown_model_or_without_time_is_refused() -> None:
 PROGRAM = """
 import sys, os, trio
 sys.path[:0] = sys.argv[1:3]
-import attrs, fake_engine
+import fake_engine
 from pathlib import Path
-from actors.local import ModelServer, Pid
+from actors.local import ModelServer
 from runtime import open_system
 
 async def main():
     async with open_system() as system:
-        server = await system.spawn(ModelServer, fake_engine.install(Path(sys.argv[3])))
+        behaviour = fake_engine.SLOW if sys.argv[4] == "slow" else fake_engine.HEALTHY
+        model = fake_engine.install(Path(sys.argv[3]), behaviour)
+        server = await system.spawn(ModelServer, model)
         if sys.argv[4] == "forks" and os.fork() == 0:
             import time; time.sleep(600)
-        print(await server.ask(Pid()), flush=True)
+        print("ready", flush=True)
         await trio.sleep_forever()
 
 trio.run(main)
@@ -233,7 +235,7 @@ trio.run(main)
 
 
 async def start_program(tmp_path: Path, kind: str) -> tuple[trio.Process, int]:
-    """A program with a server; the process, and the process id of its server."""
+    """A program with a server that has started, or never will; and the id of that process."""
     here = os.path.dirname(__file__)  # noqa: PTH120 - for an argument
     root = os.path.dirname(os.path.dirname(here))  # noqa: PTH120
     program = await trio.lowlevel.open_process(
@@ -243,8 +245,12 @@ async def start_program(tmp_path: Path, kind: str) -> tuple[trio.Process, int]:
         start_new_session=True,
     )
     assert program.stdout is not None
-    line = await program.stdout.receive_some()
-    return program, int(line)
+    if kind == "slow":
+        await until(lambda: fake_engine.is_loading(tmp_path))
+    else:
+        await program.stdout.receive_some()
+    (server,) = servers(program.pid)
+    return program, server
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -255,6 +261,18 @@ async def test_no_server_outlives_a_program_that_is_ended_by(
     assert is_alive(server)
 
     program.send_signal(number)
+    await program.wait()
+
+    assert await seconds_until_gone(server) < 2
+    assert program.stdout is not None
+    await program.stdout.aclose()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it ends once it has loaded")
+async def test_a_server_that_still_loads_does_not_outlive_a_killed_program(tmp_path: Path) -> None:
+    program, server = await start_program(tmp_path, "slow")
+
+    program.kill()
     await program.wait()
 
     assert await seconds_until_gone(server) < 2

