@@ -78,14 +78,16 @@ class HttpClient:
         self, method: str, url: str, headers: Mapping[str, str] | None = None, content: bytes = b""
     ) -> HttpStream:
         """One exchange, as an async context manager. Nothing is sent before it is entered."""
+        for name, value in (headers or {}).items():
+            # Checked here, because what the library says about it would quote the key.
+            if not (value.isascii() and value.isprintable()):
+                raise ConfigurationError(
+                    f"the header {name!r} has a line break or a character beyond ASCII in it"
+                )
         try:
             request = self._client.build_request(method, url, headers=headers, content=content)
-        except (httpx2.InvalidURL, ValueError, TypeError):
-            # Without the cause: its text may quote a header, and a header may hold a key.
-            raise ConfigurationError(
-                "the address or a header of this request is not valid; "
-                "look for line breaks and characters beyond ASCII in base_url and api_key"
-            ) from None
+        except httpx2.InvalidURL as error:
+            raise ConfigurationError(f"the address of a request is not valid: {error}") from error
         if request.url.scheme == "https" and not self._secure:
             raise ConfigurationError("this client speaks plain http only: HttpClient(secure=True)")
         return HttpStream(self._client, request, self.limits)
@@ -142,13 +144,19 @@ class HttpStream:
 
     async def _send(self) -> httpx2.Response:
         """Send, and wait for the head. Whatever fails here has left no socket behind."""
-        patience = min(self._limits.first_byte, self._limits.total)
+        first_byte, total = self._limits.first_byte, self._limits.total
+        limit, patience = ("total", total) if total < first_byte else ("first_byte", first_byte)
         with trio.move_on_after(patience):
+            failure: Exception
+            cause: Exception | None = None
             try:
                 return await self._client.send(self._request, stream=True)
+            except httpx2.LocalProtocolError:
+                failure = ConfigurationError("this request cannot be sent over HTTP")
             except httpx2.HTTPError as error:
-                raise self._refused(error) from error
-        raise self._stalled("first_byte", patience)
+                failure, cause = self._refused(error), error
+            raise failure from cause
+        raise self._stalled(limit, patience)
 
     def _refused(self, error: httpx2.HTTPError) -> Exception:
         """What an error before the head means."""
@@ -160,8 +168,8 @@ class HttpStream:
                 return ProviderUnavailable(f"no server at {self.origin}: {error}")
             case httpx2.ReadTimeout() | httpx2.WriteTimeout() | httpx2.PoolTimeout():
                 return self._stalled("first_byte", self._limits.first_byte)
-            case httpx2.UnsupportedProtocol() | httpx2.LocalProtocolError():
-                return ConfigurationError("the request cannot be sent over HTTP as it stands")
+            case httpx2.UnsupportedProtocol():
+                return ConfigurationError(f"{self.origin} is no http or https address")
             case httpx2.RemoteProtocolError() if "disconnected" not in str(error):
                 return ProviderProtocolError(f"{self.origin} does not speak HTTP: {error}")
             case _:
@@ -224,7 +232,7 @@ class HttpStream:
         trace: TracebackType | None,
     ) -> None:
         batches, wire = self._open()
-        with trio.CancelScope(shield=True):  # closing does not wait for the peer
+        with trio.CancelScope(shield=True):  # closing does not wait for the server
             try:
                 await batches.leave()
             finally:

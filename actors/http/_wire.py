@@ -10,7 +10,6 @@ Should httpx2 one day stop calling the wrapped read, pieces merely come one by o
 
 from __future__ import annotations
 
-import math
 import types
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 Read = Callable[..., Awaitable[bytes]]
 PAUSED: Final = object()
+SOONEST: Final = 0.001  # seconds; 0 would also give up on bytes that have arrived already
 
 
 @types.coroutine
@@ -35,6 +35,8 @@ class Wire:
     Attributes:
         pausing: Hand out the marker instead of reading.
         leaving: The response is being left: fail instead of reading.
+        saw_end: The server has ended the connection.
+        body_begun: From here on the limit between reads holds.
         limit: Which limit the last read waited under, and `seconds`, its length.
     """
 
@@ -47,6 +49,7 @@ class Wire:
         self.pausing = False
         self.leaving = False
         self.saw_end = False
+        self.body_begun = False  # it may begin with the bytes that brought the head
         self.limit = "first_byte"
         self.seconds = limits.first_byte
         stream.read = self.read
@@ -63,7 +66,6 @@ class Wire:
         if self.leaving:
             raise trio.ClosedResourceError
         data = await self._read(max_bytes, self._patience())
-        self._first = -math.inf
         if not data:
             self.saw_end = True
         return data
@@ -71,7 +73,7 @@ class Wire:
     def _patience(self) -> float:
         """Seconds to wait for the next bytes; notes which limit that is."""
         now = trio.current_time()
-        if self._first > 0:
+        if not self.body_begun:
             self.limit, self.seconds, patience = (
                 "first_byte",
                 self._limits.first_byte,
@@ -81,7 +83,7 @@ class Wire:
             self.limit, self.seconds, patience = "idle", self._limits.idle, self._limits.idle
         if self._total - now < patience:
             self.limit, self.seconds, patience = "total", self._limits.total, self._total - now
-        return max(patience, 0.0)
+        return max(patience, SOONEST)
 
 
 @types.coroutine
@@ -133,6 +135,7 @@ class Batches:
             self._ended = True
             return b""
         batch = [first]
+        self._wire.body_begun = True
         self._wire.pausing = True
         try:
             self._waiting = await _gather(self._pieces, batch)

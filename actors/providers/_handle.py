@@ -140,13 +140,14 @@ class ProviderHandle:
 
 
 def _checked_turns(turns: Sequence[object]) -> tuple[Turn, ...]:
-    kinds = SystemTurn | UserTurn | AssistantTurn | ToolTurn
-    checked: list[Turn] = [turn for turn in turns if isinstance(turn, kinds)]
+    checked = tuple(
+        turn for turn in turns if isinstance(turn, SystemTurn | UserTurn | AssistantTurn | ToolTurn)
+    )
     if len(checked) != len(turns):
         raise ConfigurationError(
             "a conversation is a list of turns, such as [user('Hello')] from actors.chat"
         )
-    return tuple(checked)
+    return checked
 
 
 def _spec(tool: ToolSpec | HasSpec) -> ToolSpec:

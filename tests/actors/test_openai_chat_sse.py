@@ -1,0 +1,84 @@
+"""The framing of server-sent events, apart from what the events say."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.errors import ProviderProtocolError
+from actors.providers._sse import EventFraming, ServerSentEvent
+
+NEWLINES = st.sampled_from(["\n", "\r", "\r\n"])
+LINES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20)
+
+
+def events(body: bytes, cuts: list[int] | None = None) -> list[ServerSentEvent]:
+    framing = EventFraming()
+    borders = [0, *(cuts or []), len(body)]
+    pairs = itertools.pairwise(borders)
+    found = [event for start, end in pairs for event in framing.feed(body[start:end])]
+    return found + framing.finish()
+
+
+@given(
+    payloads=st.lists(st.lists(LINES, min_size=1, max_size=3), min_size=1, max_size=5),
+    newline=NEWLINES,
+    mark=st.sampled_from(["data: ", "data:"]),
+    data=st.data(),
+)
+def test_what_is_framed_comes_out_whatever_the_newline_and_the_cuts(
+    payloads: list[list[str]],
+    newline: str,
+    mark: str,
+    data: st.DataObject,
+) -> None:
+    # without the space, a blank at the front of a line belongs to the mark
+    lines = [[x if mark[-1:] == " " else x.lstrip(" ") for x in payload] for payload in payloads]
+    text = "".join("".join(f"{mark}{x}{newline}" for x in payload) + newline for payload in lines)
+    body = text.encode()
+    cuts = data.draw(st.lists(st.integers(0, len(body)), max_size=10).map(sorted))
+
+    assert [event.data.decode() for event in events(body, cuts)] == ["\n".join(x) for x in lines]
+
+
+def test_an_event_may_have_a_name_and_fields_that_nobody_needs() -> None:
+    body = b"event: error\nid: 7\nretry: 10\nunknown\ndata: x\n\n"
+
+    assert events(body) == [ServerSentEvent(b"x", "error")]
+
+
+def test_comments_and_events_without_data_are_nothing() -> None:
+    assert events(b": ping\n\nevent: ping\n\n\n\n:\n\n") == []
+
+
+def test_a_line_with_data_and_no_colon_is_an_empty_line_of_data() -> None:
+    assert events(b"data\ndata: x\n\n") == [ServerSentEvent(b"\nx")]
+
+
+def test_the_end_of_the_connection_ends_an_event() -> None:
+    assert events(b"data: x") == [ServerSentEvent(b"x")]
+
+
+def test_a_crlf_that_is_cut_in_two_is_one_newline() -> None:
+    framing = EventFraming()
+
+    assert framing.feed(b"data: a\r") == []
+    assert framing.feed(b"\ndata: b\r") == []
+    assert framing.feed(b"\n\r") == [ServerSentEvent(b"a\nb")]
+    assert framing.feed(b"\ndata: c\n\n") == [ServerSentEvent(b"c")]
+
+
+def test_a_byte_order_mark_is_dropped_also_when_it_is_cut() -> None:
+    body = b"\xef\xbb\xbfdata: x\n\n"
+
+    assert events(body) == events(body, [1, 2]) == [ServerSentEvent(b"x")]
+
+
+def test_an_event_above_the_bound_is_refused() -> None:
+    framing = EventFraming(max_event_bytes=10)
+
+    with pytest.raises(ProviderProtocolError, match="more than 10 bytes"):
+        framing.feed(b"data: 12345")

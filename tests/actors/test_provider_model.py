@@ -1,0 +1,146 @@
+"""Models by name: what a name means, and what an unusable one says."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.errors import ConfigurationError, MissingKey, UnknownModel
+from actors.providers import COMPATIBLE, OPENAI, Dialect, Model, OpenAIChat, resolve, say, script
+
+KEY = "sk-very-secret"
+
+
+def dialect_of(model: str | Model, **environment: str) -> Dialect:
+    codec = resolve(model, environment).codec
+    assert isinstance(codec, OpenAIChat)
+    return codec.dialect
+
+
+def test_openai_is_found_with_its_key_from_the_environment() -> None:
+    route = resolve("openai:gpt-4o-mini", {"OPENAI_API_KEY": KEY})
+
+    assert route.base_url == "https://api.openai.com/v1"
+    assert route.headers == {"authorization": f"Bearer {KEY}"}
+    assert route.model.model == "gpt-4o-mini"
+    assert dialect_of("openai:gpt-4o-mini", OPENAI_API_KEY=KEY) == OPENAI
+
+
+def test_the_variables_of_the_official_sdk_mean_the_same_here() -> None:
+    route = resolve(
+        "openai:gpt-4o-mini",
+        {
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_BASE_URL": "http://127.0.0.1:8080/v1/",
+            "OPENAI_ORG_ID": "org-1",
+            "OPENAI_PROJECT_ID": "proj-1",
+        },
+    )
+
+    assert route.base_url == "http://127.0.0.1:8080/v1"
+    assert route.headers["openai-organization"] == "org-1"
+    assert route.headers["openai-project"] == "proj-1"
+
+
+def test_what_the_model_says_goes_before_the_environment() -> None:
+    model = Model("openai:gpt-4o-mini", base_url="http://host/v1", api_key="mine")
+
+    route = resolve(model, {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "http://other/v1"})
+
+    assert (route.base_url, route.api_key) == ("http://host/v1", "mine")
+
+
+def test_a_missing_key_is_named() -> None:
+    with pytest.raises(MissingKey, match=r"set OPENAI_API_KEY, or give Model\('openai:gpt-4o'"):
+        resolve("openai:gpt-4o", {})
+
+
+def test_an_empty_variable_is_no_key() -> None:
+    with pytest.raises(MissingKey):
+        resolve("openai:gpt-4o", {"OPENAI_API_KEY": ""})
+
+
+def test_a_compatible_server_needs_an_address_but_no_key() -> None:
+    model = Model("openai-compatible:bench", base_url="http://127.0.0.1:8080/v1")
+
+    assert resolve(model, {}).headers == {}
+    assert dialect_of(model) == COMPATIBLE
+    with pytest.raises(ConfigurationError, match=r"base_url='http://127.0.0.1:8080/v1'\) or set"):
+        resolve("openai-compatible:bench", {})
+
+
+def test_a_dialect_of_ones_own_is_used() -> None:
+    own = Dialect(stream_options=False)
+
+    assert dialect_of(Model("openai-compatible:x", base_url="http://h/v1", dialect=own)) is own
+
+
+@pytest.mark.parametrize(
+    ("name", "guess"),
+    [
+        ("gpt-4o", "openai:gpt-4o"),
+        ("opnai:gpt-4o", "openai:gpt-4o-mini"),
+        ("openai", "openai:gpt-4o-mini"),
+        ("openai:", "openai:gpt-4o-mini"),
+        ("local:gpt-4o", "local:smollm2"),
+        ("", "scripted:echo"),
+    ],
+)
+def test_an_unknown_name_says_what_can_be_written_and_what_is_nearest(
+    name: str, guess: str
+) -> None:
+    with pytest.raises(UnknownModel) as caught:
+        resolve(name, {})
+
+    assert f"did you mean {guess}?" in str(caught.value)
+    assert "openai-compatible:NAME" in str(caught.value)
+
+
+def test_providers_that_are_not_there_yet_are_unknown() -> None:
+    for name in ("anthropic:claude-sonnet", "gemini:flash", "ollama:llama3", "openai-responses:x"):
+        with pytest.raises(UnknownModel):
+            resolve(name, {})
+
+
+def test_a_scripted_model_needs_a_script_unless_it_is_the_echo() -> None:
+    assert resolve("scripted:echo", {}).codec is None
+    assert resolve(Model("scripted:demo", script=script(say("Hello"))), {}).codec is None
+    with pytest.raises(UnknownModel, match=r"script=script\(say\('Hello'\)\)"):
+        resolve("scripted:demo", {})
+
+
+@pytest.mark.parametrize("key", ["", "sk-1\n", "sk 1", "schlüssel"])
+def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(key: str) -> None:
+    with pytest.raises(ConfigurationError, match="api_key is empty or has a blank") as caught:
+        Model("openai:gpt-4o", api_key=key)
+
+    assert not key or key not in str(caught.value)
+    if key:
+        with pytest.raises(ConfigurationError, match="api_key"):
+            resolve("openai:gpt-4o", {"OPENAI_API_KEY": key})
+
+
+@pytest.mark.parametrize("url", ["host/v1", "ftp://host/v1", "http://", "http://h/v1?key=1", ""])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="base_url must be an address like"):
+        Model("openai:gpt-4o", base_url=url)
+
+
+def test_a_password_in_the_address_is_refused_without_being_shown() -> None:
+    with pytest.raises(ConfigurationError, match="base_url must not hold a password") as caught:
+        Model("openai:gpt-4o", base_url="https://me:hunter2@host/v1")
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_no_repr_shows_a_key() -> None:
+    model = Model("openai:gpt-4o", api_key=KEY)
+    route = resolve(model, {})
+
+    assert KEY not in repr(model) + repr(route) + repr(route.codec)
+
+
+def test_bounds_that_bound_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="concurrency"):
+        Model("scripted:echo", concurrency=0)
+    with pytest.raises(ValueError, match="waiting"):
+        Model("scripted:echo", waiting=-1)
