@@ -6,10 +6,20 @@ import os
 import re
 import subprocess
 import sys
+import types
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import click
 import pytest
+
+from actors.errors import MissingKey
+from runtime.cli._program import COMMANDS, LazyCommand
+from runtime.cli._program import run as run_in_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RUNTIME = str(Path(sys.executable).with_name("runtime"))
 
@@ -74,6 +84,44 @@ def test_a_missing_argument_is_one_line_that_says_where_to_look() -> None:
 
 def test_an_unknown_option_is_one_line() -> None:
     assert "No such option '--nonsense'" in complaint("--nonsense")
+
+
+def run_command(monkeypatch: pytest.MonkeyPatch, ending: Callable[[], object]) -> int:
+    """Run a command that is there for this test only."""
+    module = types.ModuleType("command_for_tests")
+    vars(module)["command"] = click.command(name="try")(ending)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(COMMANDS, "try", LazyCommand(module.__name__, "Nothing."))
+    return run_in_process(["try"])
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    def end() -> object:
+        raise error
+
+    return end
+
+
+def test_what_nobody_foresaw_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ZeroDivisionError):
+        run_command(monkeypatch, raising(ZeroDivisionError()))
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        (lambda: None, 0),
+        (lambda: 143, 143),
+        (raising(MissingKey("set it")), 2),
+        (raising(click.ClickException("no")), 2),
+        (raising(KeyboardInterrupt()), 130),
+    ],
+    ids=["nothing", "its own code", "foreseen", "usage", "ctrl-c"],
+)
+def test_every_ending_has_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, ending: Callable[[], object], code: int
+) -> None:
+    assert run_command(monkeypatch, ending) == code
 
 
 def test_pulling_an_unknown_model_says_which_there_are() -> None:
