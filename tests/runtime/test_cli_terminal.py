@@ -179,3 +179,16 @@ def test_the_model_on_this_machine_answers() -> None:
     assert result.returncode == 0
     assert result.stdout.strip() != ""
     assert result.stderr == ""
+
+
+@pytest.mark.model
+def test_ctrl_c_stops_an_answer_of_the_model_on_this_machine_and_not_the_model() -> None:
+    with chat() as terminal:
+        play(terminal, ("", "> "), ("Tell me a long story about a ship.\n", " the "))
+        play(terminal, (CTRL_C, "stopped"), ("", "> "))
+        tree = play(terminal, ("Say hello.\n", "\n"), ("", "> "), ("/tree\n", "> "))
+        terminal.type(CTRL_D)
+        assert terminal.wait() == 0
+
+    assert "restarted" not in tree
+    assert "runtime: " not in terminal.seen
