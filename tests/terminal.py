@@ -18,7 +18,7 @@ CTRL_C: Final = "\x03"
 CTRL_D: Final = "\x04"
 SECONDS: Final = 20  # generous: the machine may be busy
 
-# A session leader gets the terminal for its own, so that Ctrl-C becomes SIGINT.
+# The program gets the terminal for its own, so that Ctrl-C becomes SIGINT.
 WITH_TERMINAL: Final = (
     "import fcntl, os, sys, termios; "
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
