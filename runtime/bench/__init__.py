@@ -1,0 +1,16 @@
+"""The command `runtime bench`: every figure beside its floor, measured in the same run."""
+
+from ._command import command
+from ._figures import FULL, QUICK, Benchmark, Budget, Effort, Figure
+from ._table import BENCHMARKS
+
+__all__ = [
+    "BENCHMARKS",
+    "FULL",
+    "QUICK",
+    "Benchmark",
+    "Budget",
+    "Effort",
+    "Figure",
+    "command",
+]

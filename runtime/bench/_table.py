@@ -1,0 +1,74 @@
+"""Which benchmarks there are, in the order in which they run."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ._answers import chunk, flood, interrupt
+from ._figures import Benchmark
+from ._imports import imports
+from ._lives import memory, restart, spawn
+from ._messages import ask, stream, tell
+
+BENCHMARKS: Final = (
+    Benchmark(
+        "ask",
+        "an ask and its reply, in one process",
+        "a ping-pong over two memory channels without a buffer",
+        ask,
+    ),
+    Benchmark(
+        "tell",
+        "messages from one teller through one bounded mailbox",
+        "one memory channel of the same capacity, one producer, one consumer",
+        tell,
+    ),
+    Benchmark(
+        "stream",
+        "from the handler's `send` to the reader's hand, item by item",
+        "one memory channel with the same buffer",
+        stream,
+    ),
+    Benchmark(
+        "spawn",
+        "until a spawned actor has started",
+        "a bare task, started in a nursery and ended",
+        spawn,
+    ),
+    Benchmark(
+        "restart",
+        "from the error in a handler until the next incarnation has started",
+        "a spawn",
+        restart,
+    ),
+    Benchmark(
+        "memory",
+        "resident memory that one idle actor of many adds to a process",
+        "a bare sleeping task",
+        memory,
+    ),
+    Benchmark(
+        "import",
+        "importing `runtime` and `actors`, dependencies included",
+        "importing trio",
+        imports,
+    ),
+    Benchmark(
+        "chunk",
+        "one way from a server's socket to the consumer, through provider and agent, paced",
+        "plain httpx2 and json",
+        chunk,
+    ),
+    Benchmark(
+        "flood",
+        "processor time of the client for a chunk, through provider and agent, at full speed",
+        "plain httpx2 and json",
+        flood,
+    ),
+    Benchmark(
+        "interrupt",
+        "leaving an agent's stream: until control returns, until the server sees the close",
+        "leaving `async with` of plain httpx2",
+        interrupt,
+    ),
+)
