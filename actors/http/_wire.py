@@ -11,7 +11,7 @@ Should httpx2 one day stop calling the wrapped read, pieces merely come one by o
 from __future__ import annotations
 
 import types
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -88,7 +88,7 @@ class Wire:
 
 @types.coroutine
 def _gather(
-    pieces: AsyncGenerator[bytes, None], batch: list[bytes]
+    pieces: AsyncIterator[bytes], batch: list[bytes]
 ) -> Generator[Any, Any, Generator[Any, Any, bytes]]:
     """Add the pieces that need no wait to `batch`; what is meant for trio goes to trio.
 
@@ -114,7 +114,7 @@ def _gather(
 class Batches:
     """The body of a response, as batches: all that one read of the socket brought."""
 
-    def __init__(self, pieces: AsyncGenerator[bytes, None], wire: Wire) -> None:
+    def __init__(self, pieces: AsyncIterator[bytes], wire: Wire) -> None:
         self._pieces = pieces
         self._wire = wire
         self._waiting: Any = None

@@ -17,6 +17,7 @@ from ._openai_wire import (
     Dialect,
     read_content,
     read_usage,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Answer:
                 self.failure = error_in_stream(choice.error)
                 return None
             delta = choice.delta or choice.message
-            return self._chunk(delta, now) if delta is not None else None
+            return self._chunk(delta, now, mended=piece.mended) if delta is not None else None
         return None
 
     def final(self, now: float) -> StreamChunk:
@@ -87,19 +88,19 @@ class Answer:
         return reason
 
     def _count_tokens(self, piece: Completion) -> None:
-        usage = piece.usage
+        usage: object = piece.usage
         if usage is None and piece.x_groq is not None:
             usage = piece.x_groq.get("usage")
-        if usage:
-            self._usage = read_usage(usage)
+        if usage is not None:
+            self._usage = read_usage(usage) or self._usage
 
-    def _chunk(self, delta: Delta, now: float) -> StreamChunk | None:
+    def _chunk(self, delta: Delta, now: float, *, mended: bool) -> StreamChunk | None:
         content: Any = delta.content or ""
         thinking = ""
         if not isinstance(content, str):
             content, thinking = read_content(content)
-        if self._half or (content and "\ud800" <= content[-1] <= "\udfff"):
-            content = self._whole(content)
+        if mended or self._half:
+            content = self._join(content)
         for field in self._reasoning:
             if found := getattr(delta, field):
                 thinking += found
@@ -120,13 +121,13 @@ class Answer:
             content, index, metadata=metadata, timestamp=now, thinking=thinking, tool_calls=calls
         )
 
-    def _whole(self, content: str) -> str:
-        """Join surrogate pairs that were cut between two chunks; hold back a first half."""
+    def _join(self, content: str) -> str:
+        """Join a surrogate pair that was cut between two chunks; hold back a first half."""
         content = self._half + content
         self._half = ""
         if "\ud800" <= content[-1:] <= "\udbff":
             content, self._half = content[:-1], content[-1]
-        return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole(content)
 
 
 class _CallSlots:

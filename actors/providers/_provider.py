@@ -106,6 +106,8 @@ class Provider(Actor, ProviderApi):
             if chunks:
                 arrived += chunks
                 await out.send_many(chunks)
+                # The reader has been woken: let it run before we go back to the socket.
+                await trio.lowlevel.cancel_shielded_checkpoint()
             if decoder.done:
                 await response.settle(SETTLE_SECONDS)
                 return

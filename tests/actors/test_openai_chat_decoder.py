@@ -102,6 +102,42 @@ def test_any_bytes_at_all_end_with_an_answer_or_one_of_our_errors(
     assert response.is_complete == (error is None)
 
 
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["content", "index", "id", "function", "arguments", "text", "type"]),
+            inner,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    chunk=st.dictionaries(st.sampled_from(["choices", "usage", "x_groq", "error", "model"]), JSON),
+    delta=st.dictionaries(
+        st.sampled_from(["content", "tool_calls", "refusal", "reasoning", "function_call"]), JSON
+    ),
+    nested=st.booleans(),
+)
+def test_any_json_at_all_ends_with_an_answer_or_one_of_our_errors(
+    chunk: dict[str, Any],
+    delta: dict[str, Any],
+    nested: bool,  # noqa: FBT001
+) -> None:
+    if nested:
+        chunk = {"choices": [{"delta": delta, "finish_reason": "stop"}]}
+    payload = json.dumps(chunk).encode()
+
+    for body in (payload, b"data: " + payload + b"\n\n"):
+        response, error = decode(body, [])
+        assert response.is_complete == (error is None)
+        response.text.encode()
+
+
 def test_the_model_and_the_id_come_with_the_first_chunk() -> None:
     response, _ = decode(load("text")[0], [])
 
