@@ -2,35 +2,37 @@
 
 One run at a time; the others queue. Everything that a reader may rely on is in the journal
 before it is shown, and the end of a run is written whatever ended it, so that the history can
-always be sent.
+always be sent. The journal is the only truth: what the agent holds is a copy, and an agent
+that cannot write crashes, so that its successor starts from what the journal has.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, cast
 
 import attrs
 import trio
 
 from actors.chat import Event, Outcome, Request, SystemTurn, ToolCall, Turn, Usage
 from actors.errors import LimitReached, StreamStalled, StreamTruncated
-from actors.journal import Entry, append, closing, project, read
+from actors.journal import (
+    AssistantSaid,
+    Entry,
+    RunEnded,
+    RunStarted,
+    append,
+    closing,
+    project,
+    read,
+)
 from actors.providers import Generate
 from actors.tools import Late, Terms, execute
-from runtime import Actor, Ask, Sink, Stream
+from runtime import Actor, Ask, AskTimeout, ChildOptions, RuntimeFault, Sink, Stream
 
-from ._turn import (
-    CallModel,
-    Command,
-    Emit,
-    Exhausted,
-    Record,
-    RunTools,
-    TurnMachine,
-    shown_text,
-)
+from ._turn import CallModel, Command, Emit, Exhausted, Record, RunTools, TurnMachine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,23 +43,23 @@ if TYPE_CHECKING:
 
     from ._options import AgentSetup
 
-KEPT_REPORTS: Final = 64
-
 log = logging.getLogger("actors.agents")
 
 
 def verdict(error: BaseException | None) -> tuple[Outcome, str]:
     """What an error, or leaving early without one, means for a run, and why in words."""
     if isinstance(error, BaseExceptionGroup):
-        cancelled, _ = error.split(trio.Cancelled)
-        error = cancelled or error
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        cancelled, _ = group.split(trio.Cancelled)
+        error = cancelled or group
         while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
+            error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     match error:
         case None:
             return Outcome.CANCELLED, "the reader has left"
         case trio.Cancelled():
-            return Outcome.CANCELLED, error.reason or "the run was cancelled"
+            what = "the deadline passed" if error.source == "deadline" else "the run was cancelled"
+            return Outcome.CANCELLED, error.reason or what
         case StreamTruncated():
             return Outcome.TRUNCATED, str(error)
         case StreamStalled():
@@ -74,10 +76,40 @@ class Conversation:
 
 @attrs.frozen
 class Run(Stream[Conversation, Event]):
-    """Answer the user. Leaving the stream interrupts the run; what was shown is kept."""
+    """Answer the user. Leaving the stream interrupts the run; what was taken of it is kept.
+
+    Read it with `buffer=0`: then the history holds exactly what the reader has taken. With a
+    larger buffer a reader can still take so many events more after a run has failed.
+
+    Raises:
+        TypeError, ValueError: If the text is no text that can be sent.
+        ProviderError, StreamTruncated, StreamStalled: What the model's provider says.
+        LimitReached: A limit of the agent's options.
+    """
 
     id: str
     text: str
+
+    def __attrs_post_init__(self) -> None:
+        check_text(self.text, "what the user says")
+
+
+def check_text(text: object, what: str) -> None:
+    """Refuse what no provider takes, before it gets into a history.
+
+    Raises:
+        TypeError: If it is no string.
+        ValueError: If it cannot be encoded.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{what} must be a string, not {type(text).__name__}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{what} has half a character at {error.start}, which cannot be sent: decode it "
+            'with errors="replace"'
+        ) from None
 
 
 @attrs.frozen
@@ -87,10 +119,10 @@ class History(Ask[Conversation, tuple[Turn, ...]]):
 
 @attrs.frozen
 class RunReport:
-    """How a run went.
+    """How a run went, by the journal.
 
     Attributes:
-        outcome: None while it runs or waits, or if it is not known.
+        outcome: None while it runs or waits, or if it was never begun.
         usage: Of all its model calls so far.
         reason: In words, where it did not end as done.
     """
@@ -102,13 +134,16 @@ class RunReport:
 
 @attrs.frozen
 class Report(Ask[Conversation, RunReport]):
-    """How a run went; known for the latest runs."""
+    """How a run went, also one from before a crash."""
 
     id: str
 
 
 class Agent(Actor, Conversation):
     """Holds one conversation, with the journal as its memory."""
+
+    # Who asks while it restarts gets the answer of the next incarnation.
+    default_options = ChildOptions(keep_mailbox=True)
 
     def __init__(
         self, provider: Ref[ProviderApi], journal: Ref[Journal], setup: AgentSetup
@@ -118,7 +153,7 @@ class Agent(Actor, Conversation):
         self._setup = setup
         self._entries: list[Entry] = []
         self._one_at_a_time = trio.Lock()
-        self._reports: dict[str, RunReport] = {}
+        self._unwritten: RuntimeFault | None = None  # why the copy may differ from the journal
 
     async def started(self) -> None:
         self._entries = list(await read(self._journal, self._setup.options.conversation))
@@ -126,14 +161,16 @@ class Agent(Actor, Conversation):
         if left_open:
             await self.record(left_open)
 
-    @History.handles(concurrent=True)
+    @History.handles
     async def history(self, message: History) -> tuple[Turn, ...]:
         del message
+        self._require_copy()
         return project(self._entries)
 
-    @Report.handles(concurrent=True)
+    @Report.handles
     async def report(self, message: Report) -> RunReport:
-        return self._reports.get(message.id, RunReport())
+        self._require_copy()
+        return _report(self._entries, message.id)
 
     @Run.handles(concurrent=True)
     async def run(self, message: Run, out: Sink[Event]) -> None:
@@ -168,19 +205,59 @@ class Agent(Actor, Conversation):
         )
 
     async def record(self, entries: Sequence[Entry]) -> None:
-        """Write to the journal; a cancel waits for it, at most `cleanup` seconds."""
-        options = self._setup.options
-        with trio.CancelScope(shield=True) as scope:
-            scope.deadline = trio.current_time() + options.cleanup
-            await append(self._journal, options.conversation, entries)
-            self._entries.extend(entries)
-        if scope.cancelled_caught:
-            raise TimeoutError(f"the journal took longer than {options.cleanup} s")
+        """Write to the journal; a cancel waits for it, at most `cleanup` seconds.
 
-    def note(self, run: str, report: RunReport) -> None:
-        self._reports[run] = report
-        while len(self._reports) > KEPT_REPORTS:
-            del self._reports[next(iter(self._reports))]
+        Raises:
+            RuntimeFault: If it is not known to be written. The agent crashes then, and starts
+                again from what the journal has; nothing more is written before.
+        """
+        self._require_copy()
+        options = self._setup.options
+        try:
+            with trio.move_on_after(options.cleanup, shield=True) as scope:
+                await append(self._journal, options.conversation, entries)
+                self._entries.extend(entries)
+            if scope.cancelled_caught:
+                raise AskTimeout(
+                    f"{self._journal.path} took longer than {options.cleanup} s to write",
+                    path=self._journal.path,
+                )
+        except RuntimeFault as fault:
+            self._unwritten = fault
+            self.record_beside(())
+            raise
+
+    def record_beside(self, entries: Sequence[Entry]) -> None:
+        """Write to the journal without waiting for it; what cannot be written is logged."""
+        try:
+            self.start_soon(self.record, entries)
+        except (RuntimeFault, RuntimeError) as ended:  # this incarnation, so that nobody can write
+            log.warning("not in the journal, since its agent has ended (%s): %s", ended, entries)
+
+    def _require_copy(self) -> None:
+        if self._unwritten is not None:
+            raise self._unwritten
+
+
+def _report(entries: Sequence[Entry], run: str) -> RunReport:
+    """What a journal says of a run; the latest runs are found at once."""
+    ended: RunEnded | None = None
+    usage = Usage()
+    for entry in reversed(entries):
+        if entry.run != run:
+            continue
+        match entry:
+            case RunEnded():
+                ended = entry
+            case AssistantSaid():
+                usage += entry.usage
+            case RunStarted():
+                break
+            case _:
+                pass
+    if ended is None:
+        return RunReport(usage=usage)
+    return RunReport(ended.outcome, usage, ended.reason)
 
 
 class _RunInProgress:
@@ -190,33 +267,24 @@ class _RunInProgress:
         self._agent = agent
         self._message = message
         self._out = out
-        limits = agent.setup.options.limits
-        self._machine = TurnMachine(message.id, limits.model_calls)
-        self._said: list[Event] = []  # of the present model call
-        self._taken_before = 0  # events that the reader had taken when it began
-        self._late: dict[str, str] = {}
+        self._machine = TurnMachine(message.id, agent.setup.options.limits.model_calls)
 
     async def carry_out(self) -> None:
-        ending: BaseException | None = None
         try:
             await self._obey(self._machine.begin(self._message.text, time.time()))
         except BaseException as error:
-            ending = error
+            # A journal that fails now crashes the agent; the reader hears of what came first.
+            with contextlib.suppress(RuntimeFault):
+                await self._end(*verdict(error))
             raise
-        finally:
-            await self._end(*verdict(ending))
 
     async def _end(self, outcome: Outcome, reason: str) -> None:
         """Write the end, unless it is written."""
-        shown = shown_text(self._said, self._out.taken - self._taken_before)
-        machine = self._machine
-        for command in machine.stopped(
-            outcome, reason, shown=shown, late=self._late, now=time.time()
-        ):
-            assert isinstance(command, Record)
-            await self._agent.record(command.entries)
-        why = "" if machine.outcome is Outcome.DONE else reason
-        self._agent.note(self._message.id, RunReport(machine.outcome, machine.usage, why))
+        # A reader that was woken for an event takes it in this step; then `taken` is final.
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        await self._obey(
+            self._machine.stopped(outcome, reason, taken=self._out.taken, now=time.time())
+        )
 
     async def _obey(self, commands: Sequence[Command]) -> None:
         """Carry out the commands, and those that follow from them, until there are none."""
@@ -240,14 +308,15 @@ class _RunInProgress:
 
     async def _call_model(self) -> list[Command]:
         machine, out = self._machine, self._out
-        self._said = said = []
-        self._taken_before = out.taken
         async with self._agent.provider.stream(Generate(self._agent.request())) as stream:
             while chunks := await stream.take_many():
                 events = machine.chunks(chunks)
                 if events:
-                    said += events
                     await out.send_many(events)
+        if not machine.partial.is_complete:  # whoever implements a provider
+            raise StreamTruncated(
+                "the provider's stream ended without its final chunk", partial=machine.partial
+            )
         return machine.model_ended(time.time())
 
     async def _run_tools(self, calls: Sequence[ToolCall]) -> list[Command]:
@@ -261,17 +330,14 @@ class _RunInProgress:
         setup = self._agent.setup
         terms = Terms(cleanup=setup.options.cleanup, late=self._note_late)
         result = await execute(setup.toolbox, call, terms=terms)
-        for command in self._machine.tool_ended(result, time.time()):
-            match command:
-                case Record(entries):
-                    await self._agent.record(entries)
-                case Emit(events):
-                    await self._out.send_many(events)
-                case _:
-                    rest.append(command)
+        commands = self._machine.tool_ended(result, time.time())
+        await self._obey([each for each in commands if isinstance(each, Record | Emit)])
+        rest += [each for each in commands if not isinstance(each, Record | Emit)]
 
     def _note_late(self, late: Late) -> None:
-        """A tool did not stop when it was told to: a fact, never sent to the model."""
-        self._late[late.result.call_id] = late.result.content
+        """A tool did not stop when it was told to, or has stopped since."""
         if late.running:
             log.warning("tool %s does not stop; its thread is abandoned", late.result.name)
+        for command in self._machine.late(late.result, time.time()):
+            assert isinstance(command, Record)
+            self._agent.record_beside(command.entries)

@@ -25,7 +25,14 @@ from actors.chat import (
 from actors.journal import MemoryJournal
 from actors.providers import Model, resolve, start_provider
 from actors.tools import Toolbox
-from runtime import Backoff, RestartLimit, RestartStrategy, RuntimeFault, open_system
+from runtime import (
+    ActorStopped,
+    Backoff,
+    RestartLimit,
+    RestartStrategy,
+    RuntimeFault,
+    open_system,
+)
 
 from ._agent import Agent, Conversation, History, Report, Run, verdict
 from ._options import AgentOptions, AgentSetup
@@ -40,6 +47,7 @@ if TYPE_CHECKING:
 DEFAULT_OPTIONS: Final = AgentOptions()
 BACKOFF: Final = Backoff(first=0.05, longest=5.0)
 LIMIT: Final = RestartLimit(restarts=5, seconds=30.0)
+PATIENCE: Final = 1.0  # seconds that an agent gets to say how a run went
 
 
 class AgentRun:
@@ -50,10 +58,11 @@ class AgentRun:
 
     Attributes:
         id: Of the run, as in the journal.
-        response: What was handed to the reader so far; readable at any time. Its usage is
-            known when the block has been left, or with `Complete`.
+        response: What was handed to the reader so far, over all model calls; readable at any
+            time. Its usage is known when the block has been left, or with `Complete`.
         tool_results: Those that the reader has seen, in their order.
-        outcome: How the run ended; None before.
+        outcome: How the run ended, as the journal has it; None before, and where the block
+            could not be entered.
     """
 
     def __init__(self, ref: Ref[Conversation], text: str) -> None:
@@ -62,9 +71,15 @@ class AgentRun:
         self.tool_results: list[ToolResult] = []
         self.outcome: Outcome | None = None
         self._ref = ref
-        self._stream = ref.stream(Run(self.id, text))
+        self._stream = ref.stream(Run(self.id, text), buffer=0)
+        self._next = self._stream.__anext__
+        self._fault: RuntimeFault | None = None
+        self._is_used = False
 
     async def __aenter__(self) -> Self:
+        if self._is_used:
+            raise RuntimeError("this run was used already: call `agent.stream(...)` again")
+        self._is_used = True
         self.response.started_at = time.time()
         await self._stream.__aenter__()
         return self
@@ -76,44 +91,56 @@ class AgentRun:
         traceback: TracebackType | None,
     ) -> None:
         await self._stream.__aexit__(kind, error, traceback)
-        with trio.CancelScope(shield=True):
-            await self._learn_the_end(error)
+        if self.outcome is None:
+            await self._learn_the_end()
 
-    async def _learn_the_end(self, error: BaseException | None) -> None:
-        """The agent says how it went, so that both tell the same; a dead one cannot."""
-        try:
-            report = await self._ref.ask(Report(self.id))
-        except RuntimeFault:
-            self.outcome = self.outcome or verdict(error)[0]
-            return
-        self.outcome = report.outcome or self.outcome or verdict(error)[0]
-        if self.response.usage.total_tokens == 0:
-            self.response.usage = report.usage
+    async def _learn_the_end(self) -> None:
+        """The agent says what the journal has, so that all say the same."""
+        outcome, _ = verdict(self._fault)
+        with trio.move_on_after(PATIENCE, shield=True):  # it may be between two incarnations
+            try:
+                report = await self._ref.ask(Report(self.id))
+            except ActorStopped:
+                if isinstance(self._fault, ActorStopped) and self._fault.path == self._ref.path:
+                    outcome = Outcome.CANCELLED  # what an agent writes of runs that it cuts short
+            except RuntimeFault as fault:
+                outcome, _ = verdict(fault)
+            else:
+                outcome = report.outcome or outcome
+                if self.response.usage.total_tokens == 0:
+                    self.response.usage = report.usage
+        self.outcome = outcome
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event:
-        event = await self._stream.__anext__()
+        try:
+            event = await self._next()
+        except RuntimeFault as fault:
+            self._fault = fault
+            # Our own deadline ends the handler as well: a cancel of ours stays one.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            raise
         self._take_in(event)
         return event
 
     def _take_in(self, event: Event) -> None:
+        response = self.response
         match event:
             case Token(content, timestamp):
-                chunks = self.response.chunk_count
-                self.response.add(StreamChunk(content, chunks, timestamp=timestamp))
+                response.add(StreamChunk(content, len(response.chunks), timestamp=timestamp))
             case Thought(content, timestamp):
-                chunks = self.response.chunk_count
-                self.response.add(StreamChunk(index=chunks, timestamp=timestamp, thinking=content))
+                index = len(response.chunks)
+                response.add(StreamChunk(index=index, timestamp=timestamp, thinking=content))
             case ToolEnd(_, result):
                 self.tool_results.append(result)
-            case Complete(_, response):
+            case Complete(_, last):
                 self.outcome = Outcome.DONE
-                self.response.usage = response.usage
-                self.response.finish_reason = response.finish_reason
-                self.response.raw_finish_reason = response.raw_finish_reason
-                self.response.is_complete = True
+                response.usage = last.usage
+                response.finish_reason = last.finish_reason
+                response.raw_finish_reason = last.raw_finish_reason
+                response.is_complete = True
             case _:
                 pass
 

@@ -1,10 +1,8 @@
 """One run of an agent as a state machine: inputs in, commands out.
 
 Pure: no tasks, no clock, no model. The agent carries out the commands in their order and
-reports back what happened. `TRANSITIONS` is the whole truth about which input is good when.
-
-    begin ─▶ MODEL ─ model_ended ─▶ TOOLS ─ last tool_ended ─▶ MODEL …
-               └──── model_ended without calls ─▶ ENDED ◀── stopped, at any point
+reports back what happened. `TRANSITIONS` is the whole truth about which input is good when;
+docs/agents.md draws it.
 """
 
 from __future__ import annotations
@@ -19,10 +17,13 @@ from actors.chat import (
     AssistantTurn,
     Complete,
     Event,
+    FinishReason,
     Outcome,
+    Part,
     StreamChunk,
     StreamResponse,
     Text,
+    Thinking,
     Thought,
     Token,
     ToolCall,
@@ -43,25 +44,32 @@ from actors.journal import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 
 class Phase(enum.Enum):
     NEW = "new"
     MODEL = "model"  # a model call is streaming
     TOOLS = "tools"  # a round of tools is running
+    SPENT = "spent"  # a limit forbids the next model call
     ENDED = "ended"
 
 
 TRANSITIONS: Final[dict[tuple[Phase, str], set[Phase]]] = {
     (Phase.NEW, "begin"): {Phase.MODEL},
     (Phase.MODEL, "chunks"): {Phase.MODEL},
-    (Phase.MODEL, "model_ended"): {Phase.TOOLS, Phase.ENDED},
-    (Phase.TOOLS, "tool_ended"): {Phase.TOOLS, Phase.MODEL, Phase.ENDED},
-    (Phase.NEW, "stopped"): {Phase.ENDED},
+    # A provider that pauses wants to be called again with what it has said so far.
+    (Phase.MODEL, "model_ended"): {Phase.TOOLS, Phase.ENDED, Phase.MODEL, Phase.SPENT},
+    (Phase.TOOLS, "tool_ended"): {Phase.TOOLS, Phase.MODEL, Phase.SPENT},
     (Phase.MODEL, "stopped"): {Phase.ENDED},
     (Phase.TOOLS, "stopped"): {Phase.ENDED},
+    (Phase.SPENT, "stopped"): {Phase.ENDED},
     (Phase.ENDED, "stopped"): {Phase.ENDED},
+    # A tool's thread may outlive its call, its round and its run.
+    (Phase.MODEL, "late"): {Phase.MODEL},
+    (Phase.TOOLS, "late"): {Phase.TOOLS},
+    (Phase.SPENT, "late"): {Phase.SPENT},
+    (Phase.ENDED, "late"): {Phase.ENDED},
 }
 
 
@@ -117,7 +125,10 @@ class TurnMachine:
         self._run = run
         self._max_calls = max_calls
         self._response = StreamResponse()
+        self._emitted = 0  # events so far
+        self._emitted_before = 0  # events before the present model call
         self._open: dict[str, ToolCall] = {}  # recorded and not sealed, in order
+        self._late: dict[str, ToolResult] = {}  # what is known of open calls beside their end
         self._ids: set[str] = set()  # of all calls so far
 
     @property
@@ -132,41 +143,38 @@ class TurnMachine:
 
     def begin(self, text: str, now: float) -> list[Command]:
         """The user has spoken."""
-        self._move("begin", Phase.MODEL)
+        self._check("begin")
         started = RunStarted(run=self._run, timestamp=now)
-        return [
-            Record((started, UserSaid(run=self._run, timestamp=now, text=text))),
-            self._call_model(now),
-        ]
+        said = UserSaid(run=self._run, timestamp=now, text=text)
+        return [Record((started, said)), self._call_model("begin", now)]
 
     def chunks(self, chunks: Sequence[StreamChunk]) -> list[Event]:
         """The model has said something: what the reader gets to see of it."""
+        self._check("chunks")
         events: list[Event] = []
+        add = self._response.add
         for chunk in chunks:
-            self._response.add(chunk)
+            add(chunk)
             if chunk.thinking:
                 events.append(Thought(chunk.thinking, chunk.timestamp))
             if chunk.content:
                 events.append(Token(chunk.content, chunk.timestamp))
+        self._emitted += len(events)
         return events
 
     def model_ended(self, now: float) -> list[Command]:
         """The model call is complete: the run is done, or tools come next."""
+        self._check("model_ended")
         response = self._response
         self.usage += response.usage
         calls = self._distinct(response.tool_calls)
         spoken = tuple(part for part in response.turn.parts if not isinstance(part, ToolCall))
-        said = self._said(AssistantTurn(spoken + calls), now, complete=True)
-        if not calls:
-            return self._done(said, now)
-        self._move("model_ended", Phase.TOOLS)
-        self._open = {call.id: call for call in calls}
-        called = (ToolCalled(run=self._run, timestamp=now, call=call) for call in calls)
-        return [
-            Record((said, *called)),
-            Emit(tuple(ToolStart(call.name, call, now) for call in calls)),
-            RunTools(calls),
-        ]
+        said = self._said(spoken + calls, now, complete=True)
+        if calls:
+            return self._call_tools(said, calls, now)
+        if response.finish_reason is FinishReason.PAUSE:
+            return [Record((said,)), self._go_on("model_ended", now)]
+        return self._done(said, now)
 
     def _distinct(self, calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
         """The calls under ids that are unique in this run; some servers repeat or omit them."""
@@ -180,6 +188,18 @@ class TurnMachine:
             distinct.append(attrs.evolve(call, id=id))
         return tuple(distinct)
 
+    def _call_tools(
+        self, said: AssistantSaid, calls: tuple[ToolCall, ...], now: float
+    ) -> list[Command]:
+        self._move("model_ended", Phase.TOOLS)
+        self._open = {call.id: call for call in calls}
+        called = (ToolCalled(run=self._run, timestamp=now, call=call) for call in calls)
+        return [
+            Record((said, *called)),
+            self._emit(*(ToolStart(call.name, call, now) for call in calls)),
+            RunTools(calls),
+        ]
+
     def _done(self, said: AssistantSaid, now: float) -> list[Command]:
         self._move("model_ended", Phase.ENDED)
         self.outcome = Outcome.DONE
@@ -189,74 +209,106 @@ class TurnMachine:
         # The journal first: whoever sees `Complete` can rely on it.
         return [
             Record((said, ended)),
-            Emit((Answer(text, now), Complete(text, self._response, now))),
+            self._emit(Answer(text, now), Complete(text, self._response, now)),
         ]
 
     def tool_ended(self, result: ToolResult, now: float) -> list[Command]:
         """One of the calls has its result."""
+        self._check("tool_ended")
+        assert result.call_id in self._open, f"{result.call_id} is none of {self.open_calls}"
         del self._open[result.call_id]
+        late = self._late.pop(result.call_id, None)
+        sealed = [self._seal(each, now) for each in (result, late) if each is not None]
         commands: list[Command] = [
-            Record((self._seal(result, now),)),
-            Emit((ToolEnd(result.content, result, now),)),
+            Record(tuple(sealed)),
+            self._emit(ToolEnd(result.content, result, now)),
         ]
         if self._open:
             self._move("tool_ended", Phase.TOOLS)
-        elif self.calls >= self._max_calls:
-            commands.append(Exhausted("model_calls"))
         else:
-            self._move("tool_ended", Phase.MODEL)
-            commands.append(self._call_model(now))
+            commands.append(self._go_on("tool_ended", now))
         return commands
 
-    def stopped(
-        self, outcome: Outcome, reason: str, *, shown: str, late: Mapping[str, str], now: float
-    ) -> list[Command]:
+    def late(self, result: ToolResult, now: float) -> list[Command]:
+        """Something is known of a tool beside its call's end: a fact, never sent to the model."""
+        self._move("late", self.phase)
+        if result.call_id in self._open:  # its own end is sealed first
+            self._late[result.call_id] = result
+            return []
+        return [Record((self._seal(result, now),))]
+
+    def stopped(self, outcome: Outcome, reason: str, *, taken: int, now: float) -> list[Command]:
         """The run ends early: keep what was shown, seal what is open. Good at any point.
 
         Args:
             outcome: Why; ignored if the run had ended already.
             reason: The same in words.
-            shown: The text of the present model call that the reader has taken.
-            late: What is known of tools that did not stop, by call id.
+            taken: How many events the reader has taken, of all that were emitted.
             now: Seconds since the epoch.
         """
+        self._check("stopped")
         if self.phase is Phase.ENDED:
             return []
         entries: list[Entry] = []
         if self.phase is Phase.MODEL:
             self.usage += self._response.usage
-            turn = AssistantTurn((Text(shown),) if shown else ())
-            entries.append(self._said(turn, now, complete=False))
+            shown = self._shown(taken - self._emitted_before)
+            entries.append(self._said(shown, now, complete=False))
         for call in self._open.values():
-            known = late.get(call.id)
-            status = ToolStatus.CANCELLED if known is None else ToolStatus.UNKNOWN
-            text = known or f"the call was cancelled: {reason}"
-            entries.append(self._seal(ToolResult(call.id, call.name, text, status), now))
+            text = f"the call was cancelled: {reason}"
+            cancelled = ToolResult(call.id, call.name, text, ToolStatus.CANCELLED)
+            entries.append(self._seal(self._late.get(call.id, cancelled), now))
         self._open = {}
         self._move("stopped", Phase.ENDED)
         self.outcome = outcome
         entries.append(RunEnded(run=self._run, timestamp=now, outcome=outcome, reason=reason))
         return [Record(tuple(entries))]
 
+    def _shown(self, events: int) -> tuple[Part, ...]:
+        """What the first `events` events of the present model call said."""
+        thinking: list[str] = []
+        text: list[str] = []
+        for chunk in self._response.chunks:
+            for piece, said in ((chunk.thinking, thinking), (chunk.content, text)):
+                if piece and len(thinking) + len(text) < events:
+                    said.append(piece)
+        parts: list[Part] = [Thinking("".join(thinking))] if thinking else []
+        return (*parts, Text("".join(text))) if text else tuple(parts)
+
+    def _check(self, input: str) -> None:
+        assert (self.phase, input) in TRANSITIONS, f"{input} is no input of {self.phase}"
+
     def _move(self, input: str, phase: Phase) -> None:
         allowed = TRANSITIONS.get((self.phase, input), set[Phase]())
         assert phase in allowed, f"{input} in {self.phase} leads to {allowed}, not {phase}"
         self.phase = phase
 
-    def _call_model(self, now: float) -> CallModel:
+    def _go_on(self, input: str, now: float) -> CallModel | Exhausted:
+        if self.calls < self._max_calls:
+            return self._call_model(input, now)
+        self._move(input, Phase.SPENT)
+        return Exhausted("model_calls")
+
+    def _call_model(self, input: str, now: float) -> CallModel:
+        self._move(input, Phase.MODEL)
         self.calls += 1
         self._response = StreamResponse(now)
+        self._emitted_before = self._emitted
         return CallModel()
 
-    def _said(self, turn: AssistantTurn, now: float, *, complete: bool) -> AssistantSaid:
+    def _emit(self, *events: Event) -> Emit:
+        self._emitted += len(events)
+        return Emit(events)
+
+    def _said(self, parts: tuple[Part, ...], now: float, *, complete: bool) -> AssistantSaid:
         response = self._response
         return AssistantSaid(
             run=self._run,
             timestamp=now,
-            turn=turn,
+            turn=AssistantTurn(parts),
             complete=complete,
             usage=response.usage,
-            finish_reason=response.finish_reason,
+            finish_reason=response.finish_reason if complete else None,
         )
 
     def _seal(self, result: ToolResult, now: float) -> ToolSealed:
@@ -268,8 +320,3 @@ class TurnMachine:
             content=result.content,
             status=result.status,
         )
-
-
-def shown_text(events: Sequence[Event], taken: int) -> str:
-    """The text of the first `taken` events: what a reader has been handed."""
-    return "".join(event.content for event in events[:taken] if isinstance(event, Token))
