@@ -150,16 +150,35 @@ class HttpStream:
         first_byte, total = self._limits.first_byte, self._limits.total
         limit, patience = ("total", total) if total < first_byte else ("first_byte", first_byte)
         with trio.move_on_after(patience):
-            failure: Exception
-            cause: Exception | None = None
-            try:
-                return await self._client.send(self._request, stream=True)
-            except httpx2.LocalProtocolError:
-                failure = ConfigurationError("this request cannot be sent over HTTP")
-            except httpx2.HTTPError as error:
-                failure, cause = self._refused(error), error
-            raise failure from cause
+            while True:  # ends: each round uses up one connection of the pool
+                if (response := await self._attempt()) is not None:
+                    return response
         raise self._stalled(limit, patience)
+
+    async def _attempt(self) -> httpx2.Response | None:
+        """Send once; None when a connection of the pool was found dead.
+
+        A server may hang up on an idle connection in the moment in which we use it again. It
+        has then read nothing, so the request is sent once more.
+        """
+        is_fresh = False
+
+        async def trace(event: str, _: object) -> None:
+            nonlocal is_fresh
+            is_fresh = is_fresh or event == "connection.connect_tcp.started"
+
+        self._request.extensions["trace"] = trace
+        failure: Exception
+        cause: Exception | None = None
+        try:
+            return await self._client.send(self._request, stream=True)
+        except httpx2.LocalProtocolError:
+            failure = ConfigurationError("this request cannot be sent over HTTP")
+        except httpx2.HTTPError as error:
+            if not is_fresh and _hung_up(error):
+                return None
+            failure, cause = self._refused(error), error
+        raise failure from cause
 
     def _refused(self, error: httpx2.HTTPError) -> Exception:
         """What an error before the head means."""
@@ -173,7 +192,7 @@ class HttpStream:
                 return self._stalled("first_byte", self._limits.first_byte)
             case httpx2.UnsupportedProtocol():
                 return ConfigurationError(f"{self.origin} is no http or https address")
-            case httpx2.RemoteProtocolError() if "disconnected" not in str(error):
+            case httpx2.RemoteProtocolError() if not _hung_up(error):
                 return ProviderProtocolError(f"{self.origin} does not speak HTTP: {error}")
             case _:
                 return ProviderUnavailable(f"{self.origin} hung up without an answer: {error}")
@@ -241,3 +260,10 @@ class HttpStream:
             finally:
                 wire.release()
                 await cast("httpx2.Response", self._response).aclose()
+
+
+def _hung_up(error: httpx2.HTTPError) -> bool:
+    """Whether the connection ended before one byte of an answer."""
+    if isinstance(error, httpx2.RemoteProtocolError):
+        return "disconnected without sending" in str(error)
+    return isinstance(error, httpx2.ReadError | httpx2.WriteError)

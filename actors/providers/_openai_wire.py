@@ -170,12 +170,8 @@ def _count(value: object) -> int:
     return max(0, int(value)) if isinstance(value, int | float) and math.isfinite(value) else 0
 
 
-def read_content(content: str | list[dict[str, Any]] | None) -> tuple[str, str]:
-    """The text and the reasoning of a content field; Mistral sends both as a list of parts."""
-    if not content:
-        return "", ""
-    if isinstance(content, str):
-        return content, ""
+def read_content(content: list[dict[str, Any]]) -> tuple[str, str]:
+    """The text and the reasoning of a list of parts, as Mistral sends them."""
     text = [part["text"] for part in content if isinstance(part.get("text"), str)]
     thinking = [
         inner["text"]

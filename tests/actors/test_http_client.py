@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import os
 import random
@@ -201,6 +202,28 @@ async def test_a_server_that_hangs_up_without_an_answer_is_unavailable() -> None
     assert "hung up without an answer" in str(error)
 
 
+async def test_a_connection_that_died_while_idle_is_replaced_unseen(client: HttpClient) -> None:
+    """The server hangs up on the second request of each connection, without a word."""
+    served: list[int] = []
+
+    async def act(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
+        served.append(1)
+        await stream.receive_some()
+        await stream.aclose()
+
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listeners[0].socket.getsockname()[1]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, act, listeners)
+        for _ in range(3):
+            async with client.stream("POST", f"http://127.0.0.1:{port}/", {}, b"{}") as response:
+                assert await response.read_at_most(10) == b"hi"
+        nursery.cancel_scope.cancel()
+    assert len(served) == 3
+
+
 async def test_a_server_that_speaks_something_else_is_named_as_such() -> None:
     async def act(stream: trio.SocketStream) -> None:
         await stream.send_all(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
@@ -240,6 +263,39 @@ async def test_a_header_that_cannot_be_sent_is_refused_without_being_quoted(
 
     assert value not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "ftp://127.0.0.1/"])
+async def test_an_address_that_is_none_is_refused(client: HttpClient, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="address"):
+        async with client.stream("POST", url):
+            pass
+
+
+async def test_a_server_that_compresses_unasked_is_understood(client: HttpClient) -> None:
+    packed = gzip.compress(BODY)
+    answers = Answer(body=packed, headers=(("content-encoding", "gzip"),), split=100)
+    async with open_fake_openai(answers) as server:
+        assert await fetch(client, server) == BODY
+        await fetch(client, server)
+        assert server.connections == 1
+
+
+async def test_a_body_is_read_inside_its_block_only(client: HttpClient) -> None:
+    stream = client.stream("POST", "http://127.0.0.1:1/")
+    with pytest.raises(RuntimeError, match="read a stream inside"):
+        await stream.read()
+
+
+async def test_settling_waits_shortly_for_an_end_and_never_fails(client: HttpClient) -> None:
+    for rest in (stall(), reset(), pause(0.01)):
+        async with (
+            open_fake_openai(answer("Hello", pause(0.01), rest)) as server,
+            client.stream("POST", f"{server.base_url}/x") as response,
+        ):
+            await response.read()
+            with trio.fail_after(1):
+                await response.settle(0.1)
 
 
 async def test_a_client_for_plain_http_refuses_https(client: HttpClient) -> None:

@@ -102,7 +102,8 @@ def test_any_bytes_at_all_end_with_an_answer_or_one_of_our_errors(
     assert response.is_complete == (error is None)
 
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+TEXTS = st.sampled_from(["", "x", "null", "{}", "Grüße", "\ud83c", "\udf0d"])
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
 JSON = st.recursive(
     SCALARS,
     lambda inner: (
@@ -155,6 +156,16 @@ def test_an_event_without_end_is_refused_before_it_fills_the_memory() -> None:
 
     assert isinstance(decoder.failure, ProviderProtocolError)
     assert "16777216 bytes" in str(decoder.failure)
+
+
+def test_a_json_object_without_end_is_refused_before_it_fills_the_memory() -> None:
+    decoder = OpenAIChat().decoder()
+    for _ in range(20):
+        decoder.feed(b"{" + b" " * 1024 * 1024, now=0.0)
+
+    assert isinstance(decoder.failure, ProviderProtocolError)
+    with pytest.raises(ProviderProtocolError, match="16777216 bytes"):
+        decoder.finish(now=0.0)
 
 
 def test_chunks_that_came_before_an_error_in_the_same_bytes_are_not_lost() -> None:

@@ -66,6 +66,7 @@ def test_a_crlf_that_is_cut_in_two_is_one_newline() -> None:
     framing = EventFraming()
 
     assert framing.feed(b"data: a\r") == []
+    assert framing.feed(b"") == []
     assert framing.feed(b"\ndata: b\r") == []
     assert framing.feed(b"\n\r") == [ServerSentEvent(b"a\nb")]
     assert framing.feed(b"\ndata: c\n\n") == [ServerSentEvent(b"c")]
