@@ -2,6 +2,7 @@
 
 from ._command import command
 from ._figures import FULL, QUICK, Benchmark, Budget, Effort, Figure
+from ._host import Server, open_server
 from ._table import BENCHMARKS
 
 __all__ = [
@@ -12,5 +13,7 @@ __all__ = [
     "Budget",
     "Effort",
     "Figure",
+    "Server",
     "command",
+    "open_server",
 ]

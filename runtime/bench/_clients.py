@@ -34,7 +34,7 @@ READ_BYTES: Final = 65_536
 
 @asynccontextmanager
 async def open_raw(base_url: str) -> AsyncGenerator[Read]:
-    """A bare trio socket and `json`: what no client can be faster than. One socket a read."""
+    """A bare trio socket and `json`, nothing checked and nothing pooled: one socket a read."""
     address = urlsplit(base_url)
     assert address.hostname is not None
     assert address.port is not None

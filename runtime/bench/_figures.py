@@ -63,9 +63,10 @@ class Budget:
         return ratio >= self.ratio if self.more_is_better else ratio <= self.ratio
 
     def __str__(self) -> str:
+        """As in "≤ 1.5 x", of the floor, and "≤ 0.3", in the figure's unit."""
         sign = "≥" if self.more_is_better else "≤"
         parts = [
-            f"{sign} {self.ratio:g} x floor" if self.ratio is not None else "",
+            f"{sign} {self.ratio:g} x" if self.ratio is not None else "",
             f"≤ {self.value:g}" if self.value is not None else "",
         ]
         return ", ".join(filter(None, parts))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -17,15 +16,14 @@ if TYPE_CHECKING:
 
 HEADS: Final = ("what", "unit", "p50", "p99", "floor", "ratio", "budget", "met", "n")
 WORDS: Final = {True: "yes", False: "NO", None: ""}
-WIDE: Final = 160  # columns, where no terminal says how wide it is
+WIDE_ENOUGH: Final = 80  # columns: the table fits, and a narrower terminal wraps it, unabridged
 
 
 def print_report(figures: Sequence[Figure], machine: Machine) -> None:
     """Print the table, and below it what it was measured on."""
     console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, emoji=False, width=WIDE)
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
+    console.width = max(console.width, WIDE_ENOUGH)
+    table = Table(box=None, pad_edge=False)
     for head in HEADS:
         is_text = head in ("what", "unit", "met")
         table.add_column(head, justify="left" if is_text else "right", no_wrap=True)
