@@ -6,32 +6,39 @@ there is nobody to handle it; it runs nothing itself.
 
 from __future__ import annotations
 
+import logging
 import random
-from typing import TYPE_CHECKING, Any
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 import trio
 from trio.lowlevel import current_trio_token, reschedule
 
+from ._envelope import SCOPES
 from ._errors import (
+    ActorCrashed,
     ActorRestarting,
     ActorStopped,
+    AskTimeout,
     ForeignRun,
     MailboxFull,
     MessageDropped,
     RuntimeFault,
 )
-from ._events import DeadLetter, MessageFailed, Stopped
+from ._events import Crashed, DeadLetter, MessageFailed, Overdue, Stopped
 from ._lifecycle import TRANSITIONS, Exit, State
 from ._mailbox import Mailbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from ._envelope import Envelope, Propagator
     from ._events import Fact
     from ._message import Handler, Message
     from ._options import ChildOptions
+
+log = logging.getLogger("runtime")
 
 
 class Hub:
@@ -43,6 +50,7 @@ class Hub:
         token: The trio run that the system belongs to.
         dice: Where jitter comes from.
         abort: Ends the system for an error that no supervisor may handle.
+        context: The context variables that every task of every actor begins with.
     """
 
     def __init__(self, propagator: Propagator | None = None) -> None:
@@ -51,6 +59,35 @@ class Hub:
         self.token = current_trio_token()
         self.dice = random.Random()  # noqa: S311 - jitter, not secrets
         self.abort: Callable[[BaseException], None] = _nobody_to_tell
+        self.context = copy_context()
+        self.context.run(SCOPES.set, ())
+
+    def start(
+        self, nursery: trio.Nursery, function: Callable[..., Awaitable[Any]], *args: Any, name: str
+    ) -> None:
+        """Start a task that knows nothing of the context of whoever happens to start it."""
+        self.context.run(nursery.start_soon, function, *args, name=name)
+
+    def check_run(self, path: str) -> None:
+        """Refuse a call from another thread or another run.
+
+        Raises:
+            ForeignRun: If it is one.
+        """
+        try:
+            foreign = current_trio_token() is not self.token
+        except RuntimeError:
+            foreign = True
+        if foreign:
+            raise ForeignRun(
+                f"{path} belongs to another trio run or thread: call it from there with "
+                "`trio.from_thread.run`",
+                path=path,
+            )
+
+    def report_crash(self, path: str, error: BaseException) -> None:
+        log.error("%s crashed", path, exc_info=error)
+        self.publish(Crashed(path, error))
 
     def publish(self, fact: Fact) -> None:
         for listener in self.listeners:
@@ -59,6 +96,32 @@ class Hub:
 
 def _nobody_to_tell(error: BaseException) -> None:
     raise error
+
+
+async def outwait(
+    wait: Callable[[], Awaitable[None]], seconds: float, report: Callable[[], None]
+) -> None:
+    """Wait, shielded, for the end of something that was cancelled; report it if it takes long.
+
+    Args:
+        wait: Returns when it has ended; may be cancelled and called again.
+        seconds: How long it may take.
+        report: Called once if it takes longer.
+    """
+    with trio.CancelScope(shield=True):
+        with trio.move_on_after(seconds):
+            await wait()
+            return
+        report()
+        await wait()
+
+
+class Owner(Protocol):
+    """The member of a supervisor that keeps a cell."""
+
+    def dismiss(self) -> None:
+        """There shall be no further incarnation."""
+        ...
 
 
 @attrs.frozen
@@ -89,6 +152,7 @@ class Cell:
 
     __slots__ = (
         "beside",
+        "comes_back",
         "current",
         "drain",
         "ended",
@@ -98,16 +162,15 @@ class Cell:
         "handlers",
         "hub",
         "mailbox",
-        "on_unwanted",
         "options",
+        "owner",
         "parked",
         "path",
         "restarts",
         "since",
         "state",
         "stop_requested",
-        "unwanted",
-        "waiting",
+        "tells",
     )
 
     def __init__(
@@ -134,9 +197,9 @@ class Cell:
         self.exit: Exit | None = None
         self.failure: BaseException | None = None
         self.ended: trio.Event | None = None
-        self.waiting = 0
-        self.unwanted = False  # somebody asked for its end: no further incarnation
-        self.on_unwanted: Callable[[], None] | None = None  # while there is no incarnation
+        self.tells = 0  # so that a busy sender gives way now and then
+        self.comes_back = False  # it is stopped in order to be started again
+        self.owner: Owner | None = None  # until it ends for good
 
     def move_to(self, state: State) -> None:
         assert state in TRANSITIONS[self.state], f"{self.path}: {self.state} to {state}"
@@ -155,7 +218,7 @@ class Cell:
             TypeError: If the actor does not handle such a message.
             RuntimeFault: If nobody will handle the message; it is on the error.
         """
-        self.check_run()
+        self.hub.check_run(self.path)
         message = envelope.message
         if type(message) not in self.handlers:
             raise TypeError(f"{self.path} has no handler for {type(message).__qualname__}")
@@ -179,26 +242,16 @@ class Cell:
         self.wake()
         return offer.queued or envelope.settled
 
-    def check_run(self) -> None:
-        try:
-            foreign = current_trio_token() is not self.hub.token
-        except RuntimeError:
-            foreign = True
-        if foreign:
-            raise ForeignRun(
-                f"{self.path} belongs to another trio run or thread: call it from there with "
-                "`trio.from_thread.run`",
-                path=self.path,
-            )
-
     def _refusal(self, message: object) -> RuntimeFault | None:
         match self.state:
-            case State.RESTARTING if not self.options.keep_mailbox:
-                return self.restarting(message)
-            case State.STOPPING | State.ENDED:
+            case State.STARTING:
+                return None
+            case State.STOPPING | State.ENDED if not self.comes_back:
                 return self.stopped(message)
             case _:
-                return None
+                return None if self.options.keep_mailbox else self.restarting(message)
+
+    # Why a message ends without a reply
 
     def restarting(self, message: object) -> ActorRestarting:
         return ActorRestarting(
@@ -216,13 +269,38 @@ class Cell:
             started=started,
         )
 
+    def crashed(self, turn: Envelope, error: BaseException) -> ActorCrashed:
+        crash = ActorCrashed(
+            f"{self.path} crashed while it handled {type(turn.message).__name__}: "
+            f"{type(error).__name__}",
+            path=self.path,
+        )
+        crash.__cause__ = error
+        return crash
+
+    def cut_short(self, turn: Envelope, failure: BaseException | None) -> RuntimeFault:
+        """Why a started turn ended without a result when its task was cancelled."""
+        if turn.cancelled or turn.deadline <= trio.current_time():
+            name = type(turn.message).__name__
+            return AskTimeout(f"{self.path}: {name} was cancelled", path=self.path)
+        if failure is not None:
+            return self.crashed(turn, failure)
+        return self.stopped(turn.message, started=True)
+
+    def expired(self, turn: Envelope) -> AskTimeout:
+        return AskTimeout(
+            f"the deadline passed before {self.path} started the message",
+            path=self.path,
+            message=turn.message,
+        )
+
+    # The system lane
+
     def wake(self) -> None:
         """Let the serial task look at its mailbox and at what is asked of it."""
         if self.parked is not None:
             task, self.parked = self.parked, None
             reschedule(task)
-
-    # The system lane
 
     def request_stop(self, *, drain: bool = False) -> None:
         """Ask the actor to stop after what it has begun, or with `drain` after all it has."""
@@ -233,16 +311,15 @@ class Cell:
         self.wake()
 
     def dismiss(self, *, drain: bool = False) -> None:
-        """Ask the actor to stop for good."""
-        self.unwanted = True
-        self.request_stop(drain=drain)
-        if self.on_unwanted is not None:
-            self.on_unwanted()
+        """Ask the actor to stop for good; its supervisor sees to it that it does."""
+        if self.owner is not None:
+            self.comes_back = False
+            self.request_stop(drain=drain)
+            self.owner.dismiss()
 
     def begin(self) -> None:
         """There is a new incarnation."""
-        self.stop_requested = self.unwanted
-        self.on_unwanted = None
+        self.stop_requested = self.drain = self.comes_back = False
         if self.state is State.RESTARTING:
             self.restarts += 1
             self.move_to(State.STARTING)
@@ -258,14 +335,32 @@ class Cell:
     def failed_unheard(self, message: object, error: BaseException) -> None:
         self.hub.publish(MessageFailed(self.path, message, error))
 
+    async def outwait(self, wait: Callable[[], Awaitable[None]]) -> None:
+        await outwait(wait, self.options.cleanup, self.report_overdue)
+
+    def report_overdue(self) -> None:
+        self.hub.publish(Overdue(self.path, self.options.cleanup))
+
     # The end
+
+    def pause(self) -> None:
+        """An incarnation has ended and another may follow."""
+        if self.state is not State.RESTARTING:
+            self.move_to(State.RESTARTING)
+        if not self.options.keep_mailbox:
+            for envelope in self.mailbox.drain():
+                envelope.fail(self.restarting(envelope.message))
 
     def end(self, exit: Exit, error: BaseException | None) -> None:
         """There will be no further incarnation."""
-        if self.state is not State.ENDED:
-            self.move_to(State.ENDED)
+        was_up = self.state is not State.STARTING or self.restarts > 0
+        self.move_to(State.ENDED)
         self.exit, self.failure = exit, error
-        self.hub.publish(Stopped(self.path, exit))
+        self.owner = None
+        for envelope in self.mailbox.drain():
+            envelope.fail(self.stopped(envelope.message))
+        if was_up:
+            self.hub.publish(Stopped(self.path, exit))
         if self.ended is not None:
             self.ended.set()
 

@@ -15,7 +15,17 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
-from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import (
+    Abort,
+    RaiseCancelT,
+    Task,
+    checkpoint,
+    current_task,
+    reschedule,
+    wait_task_rescheduled,
+)
+
+from ._errors import AskTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -23,7 +33,6 @@ if TYPE_CHECKING:
     from ._message import Message
 
 SCOPES: Final[ContextVar[tuple[object, ...]]] = ContextVar("runtime_scopes", default=())
-TURN: Final[ContextVar[Envelope | None]] = ContextVar("runtime_turn", default=None)
 
 
 @contextmanager
@@ -57,18 +66,17 @@ class Receiver(Protocol):
     def withdraw(self, envelope: Envelope) -> None: ...
     def undelivered(self, message: object, reason: str) -> None: ...
     def failed_unheard(self, message: object, error: BaseException) -> None: ...
+    async def outwait(self, wait: Callable[[], Awaitable[None]]) -> None: ...
 
 
 class Envelope:
     """One message to one receiver, and while it is handled, that turn of the receiver."""
 
     __slots__ = (
-        "caller",
         "cancelled",
         "deadline",
-        "interrupted",
         "message",
-        "raise_cancel",
+        "propagator",
         "receiver",
         "scope",
         "scopes",
@@ -85,18 +93,29 @@ class Envelope:
         self.receiver = receiver
         self.deadline = math.inf
         self.scopes = SCOPES.get()
+        self.propagator = propagator
         self.trace = None if propagator is None else propagator.capture()
-        self.caller = TURN.get()
         self.scope: trio.CancelScope | None = None  # around its handler, once started
-        self.task: trio.lowlevel.Task | None = None  # parked until something is known
-        self.raise_cancel: trio.lowlevel.RaiseCancelT | None = None
+        self.task: Task | None = None  # parked until something is known
         self.started = False
         self.settled = False
         self.cancelled = False
-        self.interrupted = False  # by Ctrl-C, which must not be lost to a reply
 
-    def invoke(self, handler: Callable[..., Awaitable[Any]]) -> Awaitable[Any]:
-        return handler(self.message)
+    # Seen from the receiver
+
+    async def handle(self, method: Callable[..., Awaitable[Any]]) -> Any:
+        """Run the handler in what the message carries."""
+        SCOPES.set(self.scopes)
+        if self.trace is None or self.propagator is None:
+            return await self.invoke(method)
+        token = self.propagator.attach(self.trace)
+        try:
+            return await self.invoke(method)
+        finally:
+            self.propagator.detach(token)
+
+    def invoke(self, method: Callable[..., Awaitable[Any]]) -> Awaitable[Any]:
+        return method(self.message)
 
     def accepted(self) -> None:
         """The mailbox has taken it in, after it had waited for room."""
@@ -107,38 +126,62 @@ class Envelope:
     def fail(self, error: BaseException) -> None:
         raise NotImplementedError
 
+    # Seen from the party that waits
+
     def cancel(self, reason: str | None) -> None:
         """Cancel the handler, which has started."""
         self.cancelled = True
         assert self.scope is not None
         self.scope.cancel(reason)
 
+    async def wait(self) -> None:
+        """Wait until something is known; whoever calls knows what that is.
+
+        Cancelled while it waits: the message was taken back, or its handler has ended.
+        """
+        self.task = current_task()
+        try:
+            await wait_task_rescheduled(self._abort)
+        except BaseException:
+            if not self.settled:
+                await self.receiver.outwait(self.wait_quiet)
+            raise
+
+    def _abort(self, raise_cancel: RaiseCancelT) -> Abort:
+        # The cancel goes down to the last handler in this very step; each one on the way
+        # resumes when the one below has ended.
+        self.task = None
+        if self.started:
+            self.cancel(reason_of(raise_cancel))
+        else:
+            self.settled = True
+            self.receiver.withdraw(self)
+        return Abort.SUCCEEDED
+
+    async def wait_quiet(self) -> None:
+        """Wait until the handler has ended."""
+
+        def abort(_: RaiseCancelT) -> Abort:
+            self.task = None
+            return Abort.SUCCEEDED
+
+        while not self.settled:
+            self.task = current_task()
+            await wait_task_rescheduled(abort)
+
     def _wake(self) -> None:
         if self.task is not None:
             task, self.task = self.task, None
             reschedule(task)
 
-    def _abort(self, raise_cancel: trio.lowlevel.RaiseCancelT) -> Abort:
-        """The waiting party is cancelled: take the message back, or cancel its handler."""
-        if not self.started:
-            self.task = None
-            self.settled = True
-            self.receiver.withdraw(self)
-            return Abort.SUCCEEDED
-        self.raise_cancel = raise_cancel
-        reason = reason_of(raise_cancel)
-        self.interrupted = reason == "KeyboardInterrupt"
-        self.cancel(reason)
-        return Abort.FAILED
 
-
-def reason_of(raise_cancel: trio.lowlevel.RaiseCancelT) -> str | None:
+def reason_of(raise_cancel: RaiseCancelT) -> str | None:
     """Why the task is being cancelled, so that the reason travels with the cancel."""
     try:
         raise_cancel()
     except trio.Cancelled as cancelled:
         return cancelled.reason
-    except KeyboardInterrupt:  # raised again by whoever keeps `raise_cancel`
+    except KeyboardInterrupt:  # trio raises it again in the task
         return "KeyboardInterrupt"
 
 
@@ -149,10 +192,6 @@ class TellEnvelope(Envelope):
 
     def accepted(self) -> None:
         self._wake()
-
-    async def wait_accepted(self) -> None:
-        self.task = current_task()
-        await wait_task_rescheduled(self._abort)
 
     def settle(self, value: Any) -> None:
         del value
@@ -181,13 +220,13 @@ class AskEnvelope(Envelope):
         self.error: BaseException | None = None
 
     async def wait_settled(self) -> Any:
-        self.task = current_task()
-        await wait_task_rescheduled(self._abort)
-        if self.raise_cancel is not None and (self.error is not None or self.interrupted):
-            self.raise_cancel()
+        if not self.settled:  # it may have been evicted at once
+            await self.wait()
         if self.error is None:
             return self.value
         error, self.error = self.error, None  # no cycle through the traceback
+        if isinstance(error, AskTimeout):
+            await checkpoint()  # where it was the caller's own deadline, so is the cancel
         raise error
 
     def settle(self, value: Any) -> None:
@@ -197,5 +236,6 @@ class AskEnvelope(Envelope):
 
     def fail(self, error: BaseException) -> None:
         self.settled = True
-        self.error = error
+        if not self.cancelled:  # else nobody is there to take it
+            self.error = error
         self._wake()

@@ -40,11 +40,18 @@ TRANSITIONS: Final = {
 
 
 def unwrapped(error: BaseException) -> BaseException:
-    """The one error inside a group, or the first of several faults; else the group itself."""
+    """The error that a group stands for: the one inside, or the first of several faults.
+
+    A KeyboardInterrupt or the like among others wins, for it ends the system. A group of
+    several errors that are no faults stands for itself.
+    """
     if not isinstance(error, BaseExceptionGroup):
         return error
     group = cast("Group", error)
     leaves = list(_leaves(group))
+    for leaf in leaves:
+        if not isinstance(leaf, Exception):
+            return leaf
     if len(leaves) == 1 or all(isinstance(leaf, RuntimeFault) for leaf in leaves):
         return leaves[0]
     return group

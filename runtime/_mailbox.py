@@ -16,7 +16,7 @@ from ._errors import MailboxFull
 from ._options import Conflate, MailboxOptions, Overflow
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Hashable, Iterator, MutableSequence
 
 
 class Item(Protocol):
@@ -70,23 +70,14 @@ class Mailbox(Generic[T]):
         if queue is None:
             queue = self._queue = deque()
         if isinstance(self._overflow, Conflate):
-            replaced = self._conflate(queue, item, self._overflow)
-            if replaced is not None:
-                return Offer(queued=True, evicted=replaced)
+            for place in (queue, self._line):
+                replaced = _replace(place, item, self._overflow) if place else None
+                if replaced is not None:
+                    return Offer(queued=place is queue, evicted=replaced)
         if len(queue) < self._capacity:
             queue.append(item)
             return QUEUED
         return self._offer_to_full(queue, item)
-
-    def _conflate(self, queue: deque[T], item: T, policy: Conflate) -> T | None:
-        key: Hashable | None = policy.key(item.message)
-        if key is None:
-            return None
-        for index, waiting in enumerate(queue):
-            if policy.key(waiting.message) == key:
-                queue[index] = item
-                return waiting
-        return None
 
     def _offer_to_full(self, queue: deque[T], item: T) -> Offer[T]:
         match self._overflow:
@@ -141,3 +132,15 @@ class Mailbox(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         yield from self._queue or ()
         yield from self._line or ()
+
+
+def _replace(place: MutableSequence[T], item: T, policy: Conflate) -> T | None:
+    """Put the item in the place of one with the same key, which is returned."""
+    key: Hashable | None = policy.key(item.message)
+    if key is None:
+        return None
+    for index, waiting in enumerate(place):
+        if policy.key(waiting.message) == key:
+            place[index] = item
+            return waiting
+    return None

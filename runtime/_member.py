@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
 from ._actor import handlers_for
-from ._cell import Cell, Hub
-from ._events import Overdue
-from ._lifecycle import Exit, State
+from ._cell import Cell, Hub, outwait
+from ._events import Restarted, Spawned
+from ._options import DEFAULT_OPTIONS
 from ._restart import Child
 from ._runner import Incarnation
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._actor import Actor
+    from ._lifecycle import Exit
     from ._options import ChildOptions
     from ._runner import Children
 
@@ -32,6 +34,7 @@ class Life(Protocol):
     async def wait_ready(self) -> None: ...
     async def wait_down(self) -> None: ...
     def kill(self, reason: str) -> None: ...
+    def report_overdue(self) -> None: ...
 
 
 class Above(Protocol):
@@ -39,9 +42,9 @@ class Above(Protocol):
 
     @property
     def nursery(self) -> trio.Nursery: ...
-    def member_ended(self, member: Member, exit: Exit, error: BaseException | None) -> bool: ...
+    def member_ended(self, member: Member, exit: Exit, error: BaseException | None) -> None: ...
     def forget(self, member: Member) -> None: ...
-    def open_children(self, cell: Cell, crash: Callable[[BaseException], None]) -> Children: ...
+    def open_children(self, path: str, crash: Callable[[BaseException], None]) -> Children: ...
 
 
 class Member:
@@ -57,6 +60,7 @@ class Member:
         "options",
         "path",
         "taken_down",
+        "unwanted",
         "up_since",
     )
 
@@ -69,17 +73,18 @@ class Member:
         self.life: Life | None = None
         self.is_new = True  # its first start has not succeeded yet
         self.taken_down = False  # by a restart of a sibling; it will be started again
+        self.unwanted = False  # somebody asked for its end: it is not started again
         self.attempts = 0  # restarts since it was last up for long
-        self.up_since = 0.0
+        self.up_since = math.inf  # while it is not
 
     @property
     def name(self) -> str:
         return self.child.name
 
     @property
-    def unwanted(self) -> bool:
-        """Whether somebody asked for its end, so that it is not to be started again."""
-        return False
+    def restarts(self) -> int:
+        """Lives after the first."""
+        raise NotImplementedError
 
     def begin(self) -> Life:
         """Make its next life; an error is a failed start."""
@@ -92,6 +97,25 @@ class Member:
     def rest(self, exit: Exit, error: BaseException | None, *, again: bool) -> None:
         """Its life is over; `again` says whether another may follow."""
         raise NotImplementedError
+
+    def came_up(self) -> None:
+        """Its life is ready."""
+        self.hub.publish(Spawned(self.path) if self.is_new else Restarted(self.path, self.restarts))
+        self.is_new = False
+        self.up_since = trio.current_time()
+
+    def dismiss(self) -> None:
+        """End its life with grace; there shall be no other. Returns before that has happened."""
+        self.unwanted = True
+        assert self.above is not None
+        if self.life is None or self.life.is_down:
+            self.above.forget(self)
+        else:
+            name = f"{self.path} is stopped"
+            self.hub.start(self.above.nursery, self._stop_with_grace, name=name)
+
+    async def _stop_with_grace(self) -> None:
+        await self.take_down(gently=True)
 
     async def take_down(self, *, gently: bool) -> None:
         """End its life: with grace first, or at once; returns when all is quiet.
@@ -108,35 +132,32 @@ class Member:
             if life.is_down:
                 return
         life.kill("its supervisor stops it")
-        with trio.move_on_after(self.options.cleanup):
-            await life.wait_down()
-        if not life.is_down:
-            self.hub.publish(Overdue(self.path, self.options.cleanup))
-            await life.wait_down()
+        await outwait(life.wait_down, self.options.cleanup, life.report_overdue)
 
 
 class ActorMember(Member):
     """An actor: its factory, and the cell that stays from life to life."""
 
-    __slots__ = ("_args", "_factory", "cell")
+    __slots__ = ("_args", "_factory", "_has_options", "cell", "kind")
 
     def __init__(
         self,
         path: str,
         hub: Hub,
-        options: ChildOptions,
+        options: ChildOptions | None,
         factory: Callable[..., Actor],
         args: tuple[Any, ...],
     ) -> None:
-        super().__init__(path, hub, options)
+        super().__init__(path, hub, options or DEFAULT_OPTIONS)
+        self._has_options = options is not None  # else the actor's class may have its own
         self._factory = factory
         self._args = args
         self.cell: Cell | None = None
+        self.kind: type[object] = object  # the actor's class
 
     @property
-    def kind(self) -> type[object]:
-        """The actor's class."""
-        return type(self.life.actor) if isinstance(self.life, Incarnation) else object
+    def restarts(self) -> int:
+        return self.cell.restarts if self.cell is not None else 0
 
     @property
     def branch_below(self) -> object:
@@ -144,15 +165,14 @@ class ActorMember(Member):
         life = self.life
         return life.children.branch if isinstance(life, Incarnation) and life.children else None
 
-    @property
-    def unwanted(self) -> bool:
-        return self.cell is not None and self.cell.unwanted
-
     def begin(self) -> Incarnation:
         actor = self._factory(*self._args)
         handlers = handlers_for(self._factory, actor)
+        self.kind = type(actor)
         if self.cell is None:
+            self._adopt_options(actor)
             self.cell = Cell(self.path, self.hub, handlers, self.options)
+            self.cell.owner = self
         else:
             self.cell.handlers = handlers
         self.cell.begin()
@@ -160,22 +180,23 @@ class ActorMember(Member):
         self.life = life
         return life
 
+    def _adopt_options(self, actor: Actor) -> None:
+        if not self._has_options and actor.default_options is not None:
+            self.options = actor.default_options
+            self.child = Child(self.name, self.options.restart)
+
     def request_stop(self) -> None:
         assert self.cell is not None
+        self.cell.comes_back = self.taken_down and not self.unwanted
         self.cell.request_stop()
 
     def rest(self, exit: Exit, error: BaseException | None, *, again: bool) -> None:
-        cell = self.cell
-        assert cell is not None
-        if not again:
-            cell.end(exit, error)
-        elif cell.state is not State.RESTARTING:
-            cell.move_to(State.RESTARTING)
-            cell.on_unwanted = self._stop_while_down
-
-    def _stop_while_down(self) -> None:
-        if self.above is not None:
-            self.above.forget(self)
+        self.life = None
+        assert self.cell is not None
+        if again:
+            self.cell.pause()
+        else:
+            self.cell.end(exit, error)
 
     # The host of its incarnation
 
@@ -184,10 +205,10 @@ class ActorMember(Member):
         assert self.above is not None
         return self.above.nursery
 
-    def incarnation_ended(self, exit: Exit, error: BaseException | None) -> bool:
+    def incarnation_ended(self, exit: Exit, error: BaseException | None) -> None:
         assert self.above is not None
-        return self.above.member_ended(self, exit, error)
+        self.above.member_ended(self, exit, error)
 
-    def open_children(self, cell: Cell, crash: Callable[[BaseException], None]) -> Children:
+    def open_children(self, crash: Callable[[BaseException], None]) -> Children:
         assert self.above is not None
-        return self.above.open_children(cell, crash)
+        return self.above.open_children(self.path, crash)

@@ -218,15 +218,17 @@ def handlers_of(actor: type) -> dict[type[Message[Any]], Handler]:
 
     Raises:
         TypeError: If a message of an implemented interface has no handler, or a handler's
-            interface is not implemented, or two methods of one class handle one message.
+            interface is not implemented, or two methods of one class handle one message, or
+            what overrides a handler cannot be one.
     """
     found: dict[type[Message[Any]], Handler] = {}
     for owner in reversed(actor.__mro__):
         own: dict[type[Message[Any]], Handler] = {}
-        for value in vars(owner).values():
-            handler = getattr(value, HANDLED, None)
-            if not isinstance(handler, Handler):
+        for name, value in vars(owner).items():
+            marked = getattr(value, HANDLED, None)
+            if not isinstance(marked, Handler):
                 continue
+            handler = attrs.evolve(marked, method=name)
             if handler.message in own:
                 raise TypeError(
                     f"{owner.__qualname__} handles {handler.message.__qualname__} twice: in "
@@ -235,7 +237,26 @@ def handlers_of(actor: type) -> dict[type[Message[Any]], Handler]:
             own[handler.message] = handler
         found |= own
     check_interfaces(actor, found)
+    for handler in found.values():
+        _check_override(actor, handler)
     return found
+
+
+def _check_override(actor: type, handler: Handler) -> None:
+    """A subclass may override a handler by its name, with another handler of that message."""
+    method = getattr(actor, handler.method)
+    name = f"{actor.__qualname__}.{handler.method}"
+    marked = getattr(method, HANDLED, None)
+    if isinstance(marked, Handler) and marked.message is not handler.message:
+        raise TypeError(
+            f"{name} handles {marked.message.__qualname__} and hides the handler of "
+            f"{handler.message.__qualname__}: give it another name"
+        )
+    if not inspect.iscoroutinefunction(method):
+        raise TypeError(
+            f"{name} overrides the handler of {handler.message.__qualname__} and must be a "
+            "coroutine function, too: write `async def`"
+        )
 
 
 def check_interfaces(actor: type, handlers: dict[type[Message[Any]], Handler]) -> None:

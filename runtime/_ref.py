@@ -38,6 +38,7 @@ class Watch:
         self.error: BaseException | None = None
 
     async def __aenter__(self) -> Self:
+        self._cell.hub.check_run(self._cell.path)
         await checkpoint()
         return self
 
@@ -74,16 +75,16 @@ class Ref(Generic[A_co]):
             MailboxFull: If that is the mailbox's policy.
         """
         cell = self._cell
+        cell.tells += 1
+        if cell.tells >= CHECKPOINT_EVERY:
+            cell.tells = 0
+            await checkpoint()
         envelope = TellEnvelope(message, cell, cell.hub.propagator)
         try:
             if not cell.admit(envelope):
-                await envelope.wait_accepted()
+                await envelope.wait()
         except (ActorStopped, ActorRestarting) as refusal:
             cell.undelivered(message, str(refusal))
-        cell.waiting += 1
-        if cell.waiting >= CHECKPOINT_EVERY:
-            cell.waiting = 0
-            await checkpoint()
 
     def tell_nowait(self, message: Tell[A_co]) -> None:
         """Send a message without waiting.
@@ -116,20 +117,26 @@ class Ref(Generic[A_co]):
             ActorCrashed, ActorRestarting, ActorStopped, MailboxFull, MessageDropped,
             AskTimeout: as their documentation says; and what the message declares in `raises`.
         """
+        cell = self._cell
         if timeout is not None:
             return await self._ask_within(message, timeout)
-        cell = self._cell
         envelope = AskEnvelope(message, cell, cell.hub.propagator)
         cell.admit(envelope)
         reply: R = await envelope.wait_settled()
         return reply
 
     async def _ask_within(self, message: Ask[A_co, R], seconds: float) -> R:
+        cell = self._cell
+        envelope = AskEnvelope(message, cell, cell.hub.propagator)
+        envelope.deadline = min(envelope.deadline, trio.current_time() + seconds)
         with trio.move_on_after(seconds):
-            return await self.ask(message)
+            cell.admit(envelope)
+            reply: R = await envelope.wait_settled()
+            return reply
         raise AskTimeout(
             f"{self.path} did not answer {type(message).__name__} within {seconds} s",
             path=self.path,
+            message=None if envelope.started else message,
         )
 
     def stream(self, message: Stream[A_co, C], *, buffer: int = 1) -> StreamBlock[C]:
@@ -145,9 +152,10 @@ class Ref(Generic[A_co]):
         """Ask the actor to stop, and wait until it has.
 
         Without `drain`, queued messages end with `ActorStopped`; with it they are handled.
-        Cancelled while it waits: the actor still stops.
+        After its `grace` seconds it is cancelled. Cancelled while it waits: the actor still
+        stops.
         """
-        self._cell.check_run()
+        self._cell.hub.check_run(self.path)
         self._cell.dismiss(drain=drain)
         await self._cell.wait_ended()
 

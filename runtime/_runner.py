@@ -2,33 +2,39 @@
 
 The serial task handles messages inside one cancel scope that it keeps until a turn is
 cancelled, so that cancelling a turn costs a scope and not cancelling one costs nothing.
-Concurrent turns and background tasks run beside it; none outlives the incarnation.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
-from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import (
+    Abort,
+    RaiseCancelT,
+    Task,
+    checkpoint,
+    current_task,
+    reschedule,
+    wait_task_rescheduled,
+)
 
 from ._actor import Actor, bind
-from ._envelope import SCOPES, TURN, Envelope
-from ._errors import ActorCrashed, ActorStopped, AskTimeout
-from ._events import Crashed
+from ._beside import Beside
+from ._cell import outwait
+from ._envelope import SCOPES
+from ._errors import ActorStopped
 from ._lifecycle import Exit, State, is_crash, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ._cell import Cell
+    from ._envelope import Envelope
     from ._options import ChildOptions
 
 CHECKPOINT_EVERY = 32  # messages: keeps one busy actor from starving the loop
-
-log = logging.getLogger("runtime")
 
 
 class Children(Protocol):
@@ -50,18 +56,22 @@ class Children(Protocol):
 
 
 class Host(Protocol):
-    """The supervisor that runs an incarnation."""
+    """The member of a supervisor whose life an incarnation is."""
 
     @property
     def nursery(self) -> trio.Nursery:
         """Where tasks of the actor run."""
         ...
 
-    def incarnation_ended(self, exit: Exit, error: BaseException | None) -> bool:
-        """Take note; the return value says whether there will be another incarnation."""
+    def came_up(self) -> None:
+        """`started` has returned."""
         ...
 
-    def open_children(self, cell: Cell, crash: Callable[[BaseException], None]) -> Children: ...
+    def incarnation_ended(self, exit: Exit, error: BaseException | None) -> None:
+        """Decide what follows, and tell the cell."""
+        ...
+
+    def open_children(self, crash: Callable[[BaseException], None]) -> Children: ...
 
 
 class Incarnation:
@@ -69,10 +79,11 @@ class Incarnation:
 
     __slots__ = (
         "_beside",
-        "_beside_empty",
         "_down",
+        "_ending",
         "_finished",
         "_host",
+        "_overdue",
         "_scope",
         "_starter",
         "actor",
@@ -86,42 +97,34 @@ class Incarnation:
     def __init__(self, cell: Cell, actor: Actor, host: Host) -> None:
         self.cell = cell
         self.actor = actor
-        self.failure: BaseException | None = None
+        self.children: Children | None = None
+        self.failure: BaseException | None = None  # the first one
         self.is_ready = False
         self.is_down = False
         self._host = host
         self._scope = trio.CancelScope(shield=True)
-        self._starter: trio.lowlevel.Task | None = None
-        self._finished = False
+        self._beside: Beside | None = None
+        self._starter: Task | None = None
         self._down: trio.Event | None = None
-        self._beside: dict[trio.CancelScope, Envelope | None] | None = None
-        self._beside_empty: trio.Event | None = None
-        self.children: Children | None = None
+        self._finished = False  # by its own decision
+        self._ending = False  # nothing more is begun
+        self._overdue = False
         bind(actor, self)
 
     # Seen from the supervisor
 
     async def wait_ready(self) -> None:
-        """Wait until `started` has returned, or the incarnation has ended.
-
-        Cancelled while it waits: the incarnation is cancelled and has ended.
-        """
+        """Wait until `started` has returned, or the incarnation has ended."""
         if self.is_ready or self.is_down:
             await checkpoint()
             return
-        cancel: list[trio.lowlevel.RaiseCancelT] = []
 
-        def abort(raise_cancel: trio.lowlevel.RaiseCancelT) -> Abort:
-            cancel.append(raise_cancel)
-            self.kill("whoever started it was cancelled")
-            return Abort.FAILED
+        def abort(_: RaiseCancelT) -> Abort:
+            self._starter = None
+            return Abort.SUCCEEDED
 
         self._starter = current_task()
         await wait_task_rescheduled(abort)
-        if cancel:  # it may have become ready even so; it is on its way down
-            with trio.CancelScope(shield=True):
-                await self.wait_down()
-            cancel[0]()
 
     async def wait_down(self) -> None:
         if not self.is_down:
@@ -130,19 +133,26 @@ class Incarnation:
             await self._down.wait()
 
     def kill(self, reason: str) -> None:
+        self.cell.drain = False
+        self.cell.stop_requested = True
         self._scope.cancel(reason)
+
+    def report_overdue(self) -> None:
+        """Cancelled, it still runs after its cleanup seconds: said once."""
+        if not self._overdue:
+            self._overdue = True
+            self.cell.report_overdue()
 
     # The life
 
     async def run(self) -> None:
-        TURN.set(None)
-        SCOPES.set(())
         try:
             with self._scope:
                 await self.actor.started()
                 self._become_ready()
                 await self._serve()
-                await self._finish()
+                if self.failure is None:
+                    await self._finish()
         except BaseException as error:  # noqa: BLE001 - the supervisor hears of it
             self._note(error)
         try:
@@ -157,6 +167,7 @@ class Incarnation:
         self.is_ready = True
         cell = self.cell
         cell.move_to(State.STOPPING if cell.stop_requested else State.RUNNING)
+        self._host.came_up()
         self._wake_starter()
 
     def _wake_starter(self) -> None:
@@ -176,11 +187,11 @@ class Incarnation:
                 turn, cell.current = cell.current, None
                 if turn is None:
                     raise
-                self._judge(turn, error)
+                self.judge(turn, error)
             else:
                 turn, cell.current = cell.current, None
                 if turn is not None:
-                    turn.fail(self._cut_short(turn))
+                    turn.fail(cell.cut_short(turn, self.failure))
 
     async def _work(self, scope: trio.CancelScope) -> bool:
         """Handle messages inside `scope`.
@@ -201,14 +212,20 @@ class Incarnation:
                 await self._idle()
                 continue
             streak += 1
-            if envelope.deadline != math.inf and self._has_expired(envelope):
+            now = trio.current_time()
+            if envelope.deadline <= now:
+                envelope.fail(cell.expired(envelope))  # expired work never starts
                 continue
             cell.handled += 1
+            cell.current = envelope
             handler = cell.handlers[type(envelope.message)]
             method = getattr(self.actor, handler.method)
             if handler.concurrent:
-                self._begin_beside(envelope, method)
-            elif await self._turn(scope, envelope, method):
+                cell.current = None
+                self._opened_beside().begin_turn(envelope, method)
+                continue
+            cell.since = now
+            if await self._turn(scope, envelope, method):
                 return False
         return True
 
@@ -221,9 +238,7 @@ class Incarnation:
             scope.deadline = envelope.deadline
         envelope.scope = scope
         envelope.started = True
-        cell.current = envelope
-        cell.since = trio.current_time()
-        value = await self._invoke(envelope, method)
+        value = await envelope.handle(method)
         cell.current = None
         envelope.settle(value)
         if envelope.deadline != math.inf:
@@ -232,162 +247,57 @@ class Incarnation:
             scope.deadline = math.inf
         return envelope.cancelled
 
-    async def _invoke(self, envelope: Envelope, method: Callable[..., Awaitable[Any]]) -> Any:
-        TURN.set(envelope)
-        SCOPES.set(envelope.scopes)
-        propagator = self.cell.hub.propagator
-        if envelope.trace is None or propagator is None:
-            return await envelope.invoke(method)
-        token = propagator.attach(envelope.trace)
-        try:
-            return await envelope.invoke(method)
-        finally:
-            propagator.detach(token)
-
-    def _has_expired(self, envelope: Envelope) -> bool:
-        """Fail a message whose deadline has passed: expired work never starts."""
-        if trio.current_time() < envelope.deadline:
-            return False
-        envelope.fail(
-            AskTimeout(
-                f"the deadline passed before {self.cell.path} started the message",
-                path=self.cell.path,
-                message=envelope.message,
-            )
-        )
-        return True
-
     async def _idle(self) -> None:
         cell = self.cell
 
-        def abort(_: trio.lowlevel.RaiseCancelT) -> Abort:
+        def abort(_: RaiseCancelT) -> Abort:
             cell.parked = None
             return Abort.SUCCEEDED
 
         cell.parked = current_task()
         await wait_task_rescheduled(abort)
 
-    # What becomes of a turn
+    # What becomes of errors
 
-    def _judge(self, turn: Envelope, error: BaseException) -> None:
-        """An error left a handler: it fails the message, or crashes the actor too."""
+    def judge(self, turn: Envelope, error: BaseException) -> bool:
+        """An error left a handler: it fails the message, and if True the actor too."""
         error = unwrapped(error)
-        if not is_crash(error, turn.message.raises):
-            turn.fail(error)
-            return
+        if is_crash(error, turn.message.raises):
+            self._note(error)
+            turn.fail(self.cell.crashed(turn, error))
+            return True
+        turn.fail(error)
+        if turn.cancelled:  # the party that waited takes its cancel, and no error
+            self.cell.failed_unheard(turn.message, error)
+        return False
+
+    def crash(self, error: BaseException) -> None:
+        """Something that belongs to this actor failed beside its handlers."""
         self._note(error)
-        turn.fail(self._crash(turn))
+        self.cut_off()
 
-    def _crash(self, turn: Envelope) -> ActorCrashed:
-        assert self.failure is not None
-        crash = ActorCrashed(
-            f"{self.cell.path} crashed while it handled {type(turn.message).__name__}: "
-            f"{type(self.failure).__name__}",
-            path=self.cell.path,
-        )
-        crash.__cause__ = self.failure
-        return crash
-
-    def _cut_short(self, turn: Envelope) -> BaseException:
-        """Why a started turn ended without a result, when its task was cancelled."""
-        name = type(turn.message).__name__
-        if turn.cancelled or turn.deadline <= trio.current_time():
-            return AskTimeout(f"{self.cell.path}: {name} was cancelled", path=self.cell.path)
-        if self.failure is not None:
-            return self._crash(turn)
-        return self.cell.stopped(turn.message, started=True)
+    def cut_off(self) -> None:
+        """What runs beside the serial task has failed: that ends, too."""
+        self.kill("a task of this actor crashed")
+        self._watch_end()
 
     def _note(self, error: BaseException) -> None:
         """Remember the first failure; whoever is above hears of the kind that is not ours."""
         error = unwrapped(error)
         if not isinstance(error, Exception):
             self.cell.hub.abort(error)
-        if self.failure is None:
+        is_first = self.failure is None
+        if is_first:
             self.failure = error
-            if self.is_ready or self.cell.restarts:  # else whoever started it gets the error
-                log.error("%s crashed", self.cell.path, exc_info=error)
-                self.cell.hub.publish(Crashed(self.cell.path, error))
+        if not is_first or self.is_ready or self.cell.restarts:
+            self.cell.hub.report_crash(self.cell.path, error)
+        # else it reaches whoever started the actor
 
-    # Beside the serial task
-
-    def _begin_beside(self, envelope: Envelope, method: Callable[..., Awaitable[Any]]) -> None:
-        scope = trio.CancelScope(shield=True, deadline=envelope.deadline)
-        envelope.scope = scope
-        envelope.started = True
-        name = f"{self.cell.path} {type(envelope.message).__name__}"
-        self._register(scope, envelope)
-        self._host.nursery.start_soon(self._turn_beside, scope, envelope, method, name=name)
-
-    async def _turn_beside(
-        self, scope: trio.CancelScope, envelope: Envelope, method: Callable[..., Awaitable[Any]]
-    ) -> None:
-        try:
-            with scope:
-                value = await self._invoke(envelope, method)
-                envelope.settle(value)
-            if not envelope.settled:
-                envelope.fail(self._cut_short(envelope))
-        except BaseException as error:  # noqa: BLE001 - judged
-            self._judge(envelope, error)
-            if self.failure is not None:
-                self._scope.cancel("a handler of this actor crashed")
-        finally:
-            self._unregister(scope)
+    # Beside and below
 
     def start_soon(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
-        if self.is_down or self._scope.cancel_called:
-            raise ActorStopped(
-                f"{self.cell.path} is ending; it starts no task", path=self.cell.path
-            )
-        scope = trio.CancelScope(shield=True)
-        name = f"{self.cell.path} {getattr(function, '__qualname__', function)}"
-        self._register(scope, None)
-        self._host.nursery.start_soon(self._background, scope, function, args, name=name)
-
-    async def _background(
-        self,
-        scope: trio.CancelScope,
-        function: Callable[..., Awaitable[Any]],
-        args: tuple[Any, ...],
-    ) -> None:
-        TURN.set(None)
-        SCOPES.set(())
-        try:
-            with scope:
-                await function(*args)
-        except BaseException as error:  # noqa: BLE001 - crashes the actor
-            self.crash(error)
-        finally:
-            self._unregister(scope)
-
-    def crash(self, error: BaseException) -> None:
-        """Something that belongs to this actor failed beside its handlers."""
-        self._note(error)
-        self._scope.cancel("a task of this actor crashed")
-
-    def _register(self, scope: trio.CancelScope, envelope: Envelope | None) -> None:
-        if self._beside is None:
-            self._beside = {}
-        self._beside[scope] = envelope
-        self._show_beside()
-
-    def _unregister(self, scope: trio.CancelScope) -> None:
-        assert self._beside is not None
-        del self._beside[scope]
-        self._show_beside()
-        if self._beside_empty is not None and not self._beside:
-            self._beside_empty.set()
-
-    def _show_beside(self) -> None:
-        turns = (turn for turn in (self._beside or {}).values() if turn is not None)
-        self.cell.beside = tuple(turns) or None
-
-    async def _wait_beside(self, *, turns_only: bool = False) -> None:
-        while self._beside and not (turns_only and self.cell.beside is None):
-            self._beside_empty = trio.Event()
-            await self._beside_empty.wait()
-
-    # Below
+        self._require_going("task")
+        self._opened_beside().begin_task(function, args)
 
     async def spawn_below(
         self,
@@ -396,13 +306,20 @@ class Incarnation:
         name: str | None,
         options: ChildOptions | None,
     ) -> Cell:
-        if self.is_down or self._scope.cancel_called:
-            raise ActorStopped(
-                f"{self.cell.path} is ending; it starts nothing", path=self.cell.path
-            )
+        self._require_going("actor")
         if self.children is None:
-            self.children = self._host.open_children(self.cell, self.crash)
+            self.children = self._host.open_children(self.crash)
         return await self.children.spawn(factory, args, name, options)
+
+    def _opened_beside(self) -> Beside:
+        if self._beside is None:
+            self._beside = Beside(self.cell, self, self._host.nursery)
+        return self._beside
+
+    def _require_going(self, what: str) -> None:
+        if self._ending or self._scope.cancel_called:
+            path = self.cell.path
+            raise ActorStopped(f"{path} is ending; it starts no further {what}", path=path)
 
     # The end
 
@@ -412,25 +329,42 @@ class Incarnation:
 
     async def _finish(self) -> None:
         """Stop with grace: what has begun is finished, children stop in their order."""
-        await self._wait_beside(turns_only=True)
-        self._cancel_beside()
+        if self._beside is not None:
+            await self._beside.wait_turns()
+            self._ending = True
+            self._beside.cancel()
         if self.children is not None:
             self.children.request_stop()
             await self.children.wait_down()
 
-    def _cancel_beside(self) -> None:
-        for scope in list(self._beside or ()):
-            scope.cancel("the actor ends")
-
     async def _clean_up(self) -> None:
-        self._cancel_beside()
-        await self._wait_beside()
+        self._ending = True
+        SCOPES.set(())
+        has_hook = self.is_ready and type(self.actor).stopped is not Actor.stopped
+        if self._beside or self.children is not None or has_hook:
+            self._watch_end()
+        if self._beside:
+            self._beside.cancel()
+            await self._beside.wait_empty()
         if self.children is not None:
             self.children.kill("the actor ends")
             await self.children.wait_down()
-        if self.is_ready and type(self.actor).stopped is not Actor.stopped:
-            with trio.move_on_after(self.cell.options.cleanup):
+        if has_hook:
+            with trio.move_on_after(self.cell.options.cleanup) as scope:
                 await self.actor.stopped(self._exit())
+            if scope.cancelled_caught:
+                self.report_overdue()
+
+    def _watch_end(self) -> None:
+        """Report it if the end, which is on its way, takes too long."""
+        self.cell.hub.start(
+            self._host.nursery,
+            outwait,
+            self.wait_down,
+            self.cell.options.cleanup,
+            self.report_overdue,
+            name=f"{self.cell.path} ends",
+        )
 
     def _exit(self) -> Exit:
         if self.failure is not None:
@@ -439,17 +373,17 @@ class Incarnation:
 
     def _end(self) -> None:
         """Settle everything that still waits. No checkpoint: nothing can come between."""
-        cell = self.cell
+        cell, failure = self.cell, self.failure
         self.is_down = True
-        again = self._host.incarnation_ended(self._exit(), self.failure)
         turn, cell.current = cell.current, None
-        if turn is not None and not turn.settled:
-            turn.fail(self._cut_short(turn) if turn.started else cell.stopped(turn.message))
-        if not (again and cell.options.keep_mailbox):
-            for envelope in cell.mailbox.drain():
-                message = envelope.message
-                envelope.fail(cell.restarting(message) if again else cell.stopped(message))
+        if turn is not None and turn.started:
+            turn.fail(cell.cut_short(turn, failure))
+        self._host.incarnation_ended(self._exit(), failure)
         self._wake_starter()
         if self._down is not None:
             self._down.set()
-        self.actor._context = None  # noqa: SLF001 - breaks the cycle
+        # No cycles, so that what has ended is freed at once
+        self.actor._context = None  # noqa: SLF001 - the runtime's side of the same class
+        self.children = self._beside = None
+        if self.is_ready:
+            self.failure = None  # else whoever started it takes it

@@ -14,6 +14,7 @@ import trio
 from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
 
 from ._envelope import Envelope
+from ._errors import AskTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -48,21 +49,22 @@ class Conduit(Generic[C]):
     # The handler's side
 
     async def send(self, item: C) -> None:
+        await self._breathe()
+        self._require_open()
         if self._room():
             self._buffer.append(item)
             self._wake_reader()
-            await self._breathe()
         else:
             await self._wait_in_line(deque((item,)))
 
     async def send_many(self, items: Sequence[C]) -> None:
+        await self._breathe()
+        self._require_open()
         room = self._room()
         self._buffer.extend(items[:room])
         self._wake_reader()
         if len(items) > room:
             await self._wait_in_line(deque(items[room:]))
-        else:
-            await self._breathe()
 
     def _room(self) -> int:
         """How many items can be accepted now; an idle reader takes one at once."""
@@ -81,6 +83,15 @@ class Conduit(Generic[C]):
             return Abort.SUCCEEDED
 
         await wait_task_rescheduled(abort)
+        if items:
+            self._require_open()
+
+    def _require_open(self) -> None:
+        if self.closed:
+            raise RuntimeError(
+                "this stream has ended with its handler: send before the handler returns, and "
+                "from no task that outlives it"
+            )
 
     async def _breathe(self) -> None:
         self._streak += 1
@@ -93,6 +104,8 @@ class Conduit(Generic[C]):
         self.closed = True
         self.error = error
         self._wake_reader()
+        while self._line:
+            reschedule(self._line.popleft()[0])
 
     # The reader's side
 
@@ -108,7 +121,7 @@ class Conduit(Generic[C]):
             if self._line:
                 self._refill(1)
             elif self.closed:
-                self._raise_end()
+                await self._raise_end()
             else:
                 await self._wait_for_item()
         item = self._buffer.popleft()
@@ -134,12 +147,16 @@ class Conduit(Generic[C]):
         self.taken += len(items) - 1
         return items
 
-    def _raise_end(self) -> None:
+    async def _raise_end(self) -> None:
         if self.error is None:
             raise StopAsyncIteration
+        if isinstance(self.error, AskTimeout):
+            await checkpoint()  # where it was the reader's own deadline, so is the cancel
         raise self.error
 
     async def _wait_for_item(self) -> None:
+        if self._reader is not None:
+            raise RuntimeError("one stream has one reader: another task waits for an item already")
         self._reader = current_task()
         self._streak = 0
 
@@ -174,8 +191,8 @@ class StreamEnvelope(Envelope):
         self.deadline = trio.current_effective_deadline()
         self.conduit = conduit
 
-    def invoke(self, handler: Callable[..., Awaitable[Any]]) -> Awaitable[Any]:
-        return handler(self.message, self.conduit)
+    def invoke(self, method: Callable[..., Awaitable[Any]]) -> Awaitable[Any]:
+        return method(self.message, self.conduit)
 
     def accepted(self) -> None:
         self._wake()
@@ -191,16 +208,10 @@ class StreamEnvelope(Envelope):
         self.conduit.close(error)
         self._wake()
 
-    async def wait_accepted(self) -> None:
-        self.task = current_task()
-        await wait_task_rescheduled(self._abort)
-        if not self.started and self.settled:
-            self.conduit._raise_end()  # noqa: SLF001 - one protocol, two classes
-
-    async def wait_ended(self) -> None:
-        """Wait for the handler's end, which is already on its way; not cancellable."""
-        self.task = current_task()
-        await wait_task_rescheduled(lambda _: Abort.FAILED)
+    def raise_refusal(self) -> None:
+        """Raise what kept the message from being accepted, if something did."""
+        if self.settled and not self.started and self.conduit.error is not None:
+            raise self.conduit.error
 
 
 class StreamBlock(Generic[C]):
@@ -226,7 +237,8 @@ class StreamBlock(Generic[C]):
         await trio.lowlevel.checkpoint_if_cancelled()
         self._envelope = StreamEnvelope(self._message, self._cell, self._conduit)
         if not self._cell.admit(self._envelope):
-            await self._envelope.wait_accepted()
+            await self._envelope.wait()
+        self._envelope.raise_refusal()
         self._is_open = True
         return self
 
@@ -247,7 +259,7 @@ class StreamBlock(Generic[C]):
             return
         reason = error.reason if isinstance(error, trio.Cancelled) else "the reader has left"
         envelope.cancel(reason)
-        await envelope.wait_ended()
+        await self._cell.outwait(envelope.wait_quiet)
 
     def __aiter__(self) -> Self:
         return self

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Self
 
-from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import (
+    Abort,
+    checkpoint,
+    checkpoint_if_cancelled,
+    current_task,
+    reschedule,
+    wait_task_rescheduled,
+)
 
 if TYPE_CHECKING:
     import trio
@@ -34,7 +41,8 @@ class Subscription:
         self._reader: trio.lowlevel.Task | None = None
 
     async def __aenter__(self) -> Self:
-        await checkpoint()
+        self._hub.check_run("/")
+        await checkpoint_if_cancelled()
         self._hub.listeners.append(self._hear)
         return self
 

@@ -8,29 +8,19 @@ not the nursery, decides when it is cancelled.
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import trio
-from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
 
-from ._errors import ActorStopped, SupervisorGaveUp
-from ._events import GaveUp, Restarted, Spawned
+from ._agenda import Agenda, Plan
+from ._cell import outwait
+from ._errors import ActorRestarting, ActorStopped, RuntimeFault, SupervisorGaveUp
+from ._events import GaveUp, Overdue, Stopped
 from ._lifecycle import Exit
 from ._member import ActorMember, Member
-from ._options import DEFAULT_OPTIONS, ChildOptions
-from ._restart import (
-    Backoff,
-    Decision,
-    Forget,
-    GiveUp,
-    Restart,
-    RestartLimit,
-    RestartPolicy,
-    RestartRules,
-    RestartStrategy,
-)
+from ._options import ChildOptions
+from ._restart import Forget, GiveUp, RestartPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,23 +29,13 @@ if TYPE_CHECKING:
     from ._cell import Cell, Hub
     from ._runner import Children
 
-DEFAULT_LIMIT = RestartLimit()
 FOR_AS_LONG_AS_IT_TAKES = ChildOptions(grace=math.inf, cleanup=math.inf)
-
-
-@attrs.frozen
-class Plan:
-    """How a supervisor treats its children as a group."""
-
-    strategy: RestartStrategy = RestartStrategy.ONE_FOR_ONE
-    limit: RestartLimit = DEFAULT_LIMIT
-    backoff: Backoff | None = None
 
 
 class Branch(Member):
     """A supervisor as a child: its plan, and the children that stay from life to life."""
 
-    __slots__ = ("_on_end", "_serial", "members", "plan")
+    __slots__ = ("_lives", "_on_end", "_serial", "is_gone", "members", "plan")
 
     def __init__(
         self,
@@ -69,6 +49,12 @@ class Branch(Member):
         self.members: dict[str, Member] = {}
         self._on_end = on_end  # who hears of its failure where there is no supervisor above
         self._serial = 0
+        self._lives = 0
+        self.is_gone = False
+
+    @property
+    def restarts(self) -> int:
+        return self._lives - 1
 
     @property
     def running(self) -> Supervision:
@@ -78,6 +64,7 @@ class Branch(Member):
     def begin(self) -> Supervision:
         life = Supervision(self)
         self.life = life
+        self._lives += 1
         return life
 
     def request_stop(self) -> None:
@@ -88,6 +75,7 @@ class Branch(Member):
 
     def name_for(self, factory: object) -> str:
         """A free name for a child that was given none."""
+        factory = getattr(factory, "func", factory)  # inside a functools.partial
         stem = getattr(factory, "__name__", type(factory).__name__).lower()
         while True:
             self._serial += 1
@@ -98,20 +86,22 @@ class Branch(Member):
     def ended(self, exit: Exit, error: BaseException | None) -> None:
         """This life is over: ask whoever is above what follows."""
         if self.above is not None:
-            again = self.above.member_ended(self, exit, error)
-        else:
-            again = False
-            if error is not None and self._on_end is not None:
-                self._on_end(error)
-        if not again:
-            self.rest(exit, error, again=False)
+            self.above.member_ended(self, exit, error)
+            return
+        if error is not None and self._on_end is not None:
+            self._on_end(error)
+        self.rest(exit, error, again=False)
 
     def rest(self, exit: Exit, error: BaseException | None, *, again: bool) -> None:
         if again:
             return
+        self.is_gone = True
+        self._on_end = None
         for member in reversed(self.members.values()):
             member.rest(exit, error, again=False)
         self.members.clear()
+        if self.above is not None:
+            self.hub.publish(Stopped(self.path, exit))
 
 
 class Supervision:
@@ -123,15 +113,15 @@ class Supervision:
         self.failure: BaseException | None = None
         self._branch = branch
         self._members = branch.members
-        self._rules = RestartRules(branch.plan.strategy, branch.plan.limit)
+        self._agenda = Agenda(branch.plan, branch.members, branch.hub.dice)
         self._scope = trio.CancelScope(shield=True)
         self._nursery: trio.Nursery | None = None
+        self._opened = trio.Event()
         self._ready = trio.Event()
         self._down = trio.Event()
         self._stop_requested = False
         self._stopping = False
-        self._work: deque[Restart] = deque()
-        self._due: dict[str, float] = {}  # who is to be started, and when
+        self._starting = trio.CancelScope()
         self._parked: trio.lowlevel.Task | None = None
 
     @property
@@ -152,20 +142,31 @@ class Supervision:
         finally:
             self.is_down = True
             self._branch.ended(Exit.FAILED if self.failure else Exit.STOPPED, self.failure)
+            self._opened.set()
             self._ready.set()
             self._down.set()
 
     async def _supervise(self) -> None:
         async with trio.open_nursery() as self._nursery:
-            self._due = dict.fromkeys(self._members, -math.inf)  # known from an earlier life
-            self.is_ready = True
-            self._ready.set()
+            self._opened.set()
             try:
+                await self._start_all()
                 await self._loop()
                 await self._stop_members(gently=True)
             finally:
                 with trio.CancelScope(shield=True):
                     await self._stop_members(gently=False)
+
+    async def _start_all(self) -> None:
+        """Start the children known from an earlier life."""
+        for member in self._members.values():
+            member.above = self
+        self._agenda.start_all()
+        await self._start_due()
+        self.is_ready = True
+        if self._branch.above is not None:
+            self._branch.came_up()
+        self._ready.set()
 
     async def wait_ready(self) -> None:
         await self._ready.wait()
@@ -176,20 +177,24 @@ class Supervision:
     def kill(self, reason: str) -> None:
         self._scope.cancel(reason)
 
+    def report_overdue(self) -> None:
+        self._branch.hub.publish(Overdue(self._branch.path, self._branch.options.cleanup))
+
     def request_stop(self) -> None:
         self._stop_requested = True
+        self._starting.cancel("the supervisor is to stop")
         self._wake()
 
     async def _loop(self) -> None:
         """Carry out what was decided until it is time to stop or to give up."""
         while not self._stop_requested and self.failure is None:
-            next_due = min(self._due.values(), default=math.inf)
-            if self._work:
-                await self._carry_out(self._work.popleft())
-            elif next_due <= trio.current_time():
+            member = self._agenda.next_to_stop()
+            if member is not None:
+                await member.take_down(gently=True)
+            elif self._agenda.next_start <= trio.current_time():
                 await self._start_due()
             else:
-                await self._wait(next_due)
+                await self._wait(self._agenda.next_start)
 
     async def _wait(self, until: float) -> None:
         def abort(_: trio.lowlevel.RaiseCancelT) -> Abort:
@@ -218,140 +223,122 @@ class Supervision:
             Exception: What the factory or `started` failed with.
         """
         if self._nursery is None:
-            await self._ready.wait()
+            await self._opened.wait()
         if self._stopping or self._stop_requested or self.is_down:
-            raise ActorStopped(
-                f"{self._branch.path} has stopped; it starts no children", path=self._branch.path
-            )
+            raise self._refusal()
         if member.name in self._members:
             raise ValueError(f"there is a {member.path} already: choose another name")
         member.above = self
         life = member.begin()
         self._members[member.name] = member
-        self.nursery.start_soon(life.run, name=member.path)
-        await life.wait_ready()
+        member.hub.start(self.nursery, life.run, name=member.path)
+        try:
+            await life.wait_ready()
+        except BaseException:
+            member.unwanted = True
+            life.kill("whoever started it was cancelled")
+            await outwait(life.wait_down, member.options.cleanup, life.report_overdue)
+            raise
         if not life.is_ready:
-            raise life.failure or ActorStopped(
+            failure, life.failure = life.failure, None  # no cycle through the traceback
+            raise failure or ActorStopped(
                 f"{member.path} was stopped before it had started", path=member.path
             )
-        self._is_up(member)
-        self._branch.hub.publish(Spawned(member.path))
 
-    def _is_up(self, member: Member) -> None:
-        member.is_new = False
-        member.up_since = trio.current_time()
+    def _refusal(self) -> RuntimeFault:
+        path = self._branch.path
+        if self.is_down and not self._branch.is_gone:
+            return ActorRestarting(f"{path} is restarting; it starts no children", path=path)
+        return ActorStopped(f"{path} has stopped; it starts no children", path=path)
 
     async def _start_due(self) -> None:
         """Start who is due, in start order; a failed start is one more end to decide on."""
         now = trio.current_time()
-        for member in list(self._members.values()):
-            if self._due.get(member.name, math.inf) > now:
-                continue
-            del self._due[member.name]
-            if member.unwanted:
-                self.forget(member)
-            elif not await self._start_again(member) and not self._is_one_for_one:
-                return  # those after it depend on it; they are due again with it
+        with self._starting:
+            while member := self._agenda.next_to_start(now):
+                if not await self._start_again(member) and not self._agenda.is_one_for_one:
+                    break  # those after it depend on it; they are due again with it
+        if not self._starting.cancel_called:
+            self._starting = trio.CancelScope()
 
     async def _start_again(self, member: Member) -> bool:
         member.taken_down = False
-        member.above = self
         try:
             life = member.begin()
-        except Exception as error:  # noqa: BLE001 - decided on as any other end
-            if not self.member_ended(member, Exit.FAILED, error):
-                self.forget(member)
+        except BaseException as error:  # noqa: BLE001 - decided on as any other end
+            self._report_failed_start(member, error)
+            self.member_ended(member, Exit.FAILED, error)
+            await checkpoint()
             return False
-        self.nursery.start_soon(life.run, name=member.path)
+        member.hub.start(self.nursery, life.run, name=member.path)
         await life.wait_ready()
         if not life.is_ready:
-            return False
-        self._is_up(member)
-        restarts = member.cell.restarts if isinstance(member, ActorMember) and member.cell else 0
-        self._branch.hub.publish(Restarted(member.path, restarts))
-        return True
+            life.failure = None  # no cycle through the traceback
+        return life.is_ready
+
+    def _report_failed_start(self, member: Member, error: BaseException) -> None:
+        member.hub.report_crash(member.path, error)
+        if not isinstance(error, Exception):
+            member.hub.abort(error)
 
     # Children end
 
-    @property
-    def _is_one_for_one(self) -> bool:
-        return self._branch.plan.strategy is RestartStrategy.ONE_FOR_ONE
-
-    def member_ended(self, member: Member, exit: Exit, error: BaseException | None) -> bool:
+    def member_ended(self, member: Member, exit: Exit, error: BaseException | None) -> None:
         """Decide what follows from the end of a child's life; carried out by the loop."""
         again = self._decide(member, exit, error)
-        member.rest(exit, error, again=again)
+        member.up_since = math.inf
         if not again:
             self._members.pop(member.name, None)
-            self._due.pop(member.name, None)
-        return again
+            self._agenda.forget(member)
+        member.rest(exit, error, again=again)
 
     def _decide(self, member: Member, exit: Exit, error: BaseException | None) -> bool:
-        if member.is_new or member.unwanted:
+        """Whether there may be another life."""
+        if member.is_new or member.unwanted or not isinstance(error, Exception | None):
             return False
-        if self._stopping:
-            may_return = self.failure is not None or self._branch.taken_down
-            return may_return and member.options.restart is not RestartPolicy.TEMPORARY
         if member.taken_down:
             return True
-        siblings = [member] if self._is_one_for_one else list(self._members.values())
-        decision = self._rules.child_ended(
-            [m.child for m in siblings], siblings.index(member), exit, trio.current_time()
-        )
-        self._take_in(decision, member, error)
+        if self._stopping:
+            return False
+        decision = self._agenda.child_ended(member, exit, trio.current_time())
+        if isinstance(decision, GiveUp):
+            self._give_up(decision, error)
+        self._wake()
         return not isinstance(decision, Forget)
 
-    def _take_in(self, decision: Decision, member: Member, error: BaseException | None) -> None:
-        match decision:
-            case Restart():
-                due = trio.current_time() + self._delay(member)
-                self._due |= dict.fromkeys(decision.start, due)
-                for name in decision.start:
-                    self._members[name].taken_down = name != member.name
-                self._work.append(decision)
-            case GiveUp():
-                self.failure = SupervisorGaveUp(
-                    f"{self._branch.path} gave up on {member.name} after {decision.restarts} "
-                    f"restarts: {type(error).__name__ if error else 'it keeps ending'}",
-                    path=self._branch.path,
-                )
-                self.failure.__cause__ = error
-                self._branch.hub.publish(GaveUp(self._branch.path, self.failure))
-            case Forget():
-                pass
-        self._wake()
-
-    def _delay(self, member: Member) -> float:
-        backoff = self._branch.plan.backoff
-        if backoff is None:
-            return 0.0
-        if trio.current_time() - member.up_since >= backoff.longest:
-            member.attempts = 0
-        member.attempts += 1
-        return backoff.seconds(member.attempts - 1, self._branch.hub.dice.random())
-
-    async def _carry_out(self, decision: Restart) -> None:
-        for name in decision.stop:
-            if name in self._members:
-                await self._members[name].take_down(gently=True)
+    def _give_up(self, decision: GiveUp, error: BaseException | None) -> None:
+        path = self._branch.path
+        self.failure = SupervisorGaveUp(
+            f"{path} gave up on {decision.name} after {decision.restarts} restarts: "
+            f"{type(error).__name__ if error else 'it keeps ending'}",
+            path=path,
+        )
+        self.failure.__cause__ = error
+        self._branch.hub.publish(GaveUp(path, self.failure))
+        self._starting.cancel("the supervisor gave up")
 
     async def _stop_members(self, *, gently: bool) -> None:
+        """Stop all in reverse order; they come back with this supervisor if that comes back."""
         self._stopping = True
+        comes_back = self.failure is not None or self._branch.taken_down
+        for member in list(reversed(self._members.values())):
+            member.taken_down = comes_back and member.options.restart is not RestartPolicy.TEMPORARY
         for member in list(reversed(self._members.values())):
             await member.take_down(gently=gently)
 
     def forget(self, member: Member) -> None:
         """A child that is between two lives shall have no other."""
-        self._members.pop(member.name, None)
-        self._due.pop(member.name, None)
-        member.rest(Exit.STOPPED, None, again=False)
+        if self._members.get(member.name) is member:
+            del self._members[member.name]
+            self._agenda.forget(member)
+            member.rest(Exit.STOPPED, None, again=False)
 
     # Supervisors below actors
 
-    def open_children(self, cell: Cell, crash: Callable[[BaseException], None]) -> Children:
-        branch = Branch(cell.path, cell.hub, Plan(), crash)
+    def open_children(self, path: str, crash: Callable[[BaseException], None]) -> Children:
+        branch = Branch(path, self._branch.hub, Plan(), crash)
         life = branch.begin()
-        self.nursery.start_soon(life.run, name=f"{cell.path} children")
+        branch.hub.start(self.nursery, life.run, name=f"{path} children")
         return life
 
     async def spawn(
@@ -365,9 +352,7 @@ class Supervision:
         if name is None:
             name = branch.name_for(factory)
         check_name(name)
-        default: ChildOptions | None = getattr(factory, "default_options", None)
-        chosen = options or default or DEFAULT_OPTIONS
-        member = ActorMember(branch.path_of(name), branch.hub, chosen, factory, args)
+        member = ActorMember(branch.path_of(name), branch.hub, options, factory, args)
         await self.add(member)
         assert member.cell is not None
         return member.cell

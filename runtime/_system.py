@@ -9,13 +9,14 @@ import attrs
 import trio
 
 from ._actor import Actor
+from ._agenda import DEFAULT_LIMIT, Plan
 from ._cell import Hub, Statistics
 from ._errors import SystemFailed
 from ._member import ActorMember, Member
 from ._ref import Ref
 from ._restart import Backoff, RestartLimit, RestartStrategy
 from ._subscription import Subscription
-from ._supervisor import DEFAULT_LIMIT, Branch, Plan, check_name
+from ._supervisor import Branch, check_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -79,6 +80,7 @@ class Supervisor:
             ValueError: If the name is taken.
             Exception: What the factory or `started` raised.
         """
+        self._branch.hub.check_run(self.path)
         return Ref(await self._branch.running.spawn(factory, args, name, options))
 
     async def supervise(
@@ -101,6 +103,7 @@ class Supervisor:
             ActorStopped: If this supervisor is stopping.
             ValueError: If the name is taken.
         """
+        self._branch.hub.check_run(self.path)
         check_name(name)
         branch = Branch(
             self._branch.path_of(name), self._branch.hub, Plan(strategy, limit, backoff)
@@ -114,7 +117,11 @@ class Supervisor:
         Each gets its grace, or with `now` is cancelled at once. Cancelled while it waits: what
         is left is cancelled, and has ended when this returns control.
         """
+        self._branch.hub.check_run(self.path)
         running = self._branch.running
+        self._branch.unwanted = True
+        if running.is_down and self._branch.above is not None:  # it is to be started again
+            self._branch.above.forget(self._branch)
         try:
             if not now:
                 running.request_stop()
@@ -239,8 +246,17 @@ class _Outcome:
             failed = SystemFailed(f"the root supervisor gave up: {self._failure}", path="/")
             failed.__cause__ = self._failure
         if self.body_error is not None:
-            if failed is not None and self.body_error.__context__ is None:
-                self.body_error.__context__ = failed
+            if failed is not None:
+                _origin_of(self.body_error).__context__ = failed
             raise self.body_error
         if failed is not None:
             raise failed
+
+
+def _origin_of(error: BaseException) -> BaseException:
+    """The first error of those that led to this one."""
+    seen = {error}
+    while error.__context__ is not None and error.__context__ not in seen:
+        error = error.__context__
+        seen.add(error)
+    return error

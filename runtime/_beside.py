@@ -1,0 +1,125 @@
+"""What runs beside the serial task of an actor: concurrent turns and background tasks.
+
+Each has a shielded scope of its own, so that the incarnation, and not the nursery they run
+in, decides when they are cancelled. None outlives the incarnation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ._cell import Cell
+    from ._envelope import Envelope
+
+
+class Life(Protocol):
+    """The incarnation that these tasks belong to."""
+
+    failure: BaseException | None
+
+    def judge(self, turn: Envelope, error: BaseException) -> bool:
+        """An error left a handler; True if that ends the incarnation."""
+        ...
+
+    def crash(self, error: BaseException) -> None:
+        """An error left something else; it ends the incarnation."""
+        ...
+
+    def cut_off(self) -> None:
+        """Cancel the serial task; it ends the others."""
+        ...
+
+
+class Beside:
+    """The tasks that run beside one serial task."""
+
+    __slots__ = ("_cell", "_changed", "_life", "_nursery", "_tasks")
+
+    def __init__(self, cell: Cell, life: Life, nursery: trio.Nursery) -> None:
+        self._cell = cell
+        self._life = life
+        self._nursery = nursery
+        self._tasks: dict[trio.CancelScope, Envelope | None] = {}
+        self._changed: trio.Event | None = None
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def begin_turn(self, turn: Envelope, method: Callable[..., Awaitable[Any]]) -> None:
+        scope = trio.CancelScope(shield=True, deadline=turn.deadline)
+        turn.scope = scope
+        turn.started = True
+        self._begin(scope, turn, type(turn.message).__name__, self._turn, turn, method)
+
+    def begin_task(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
+        name = getattr(function, "__qualname__", repr(function))
+        self._begin(trio.CancelScope(shield=True), None, name, self._background, function, args)
+
+    def _begin(self, scope: trio.CancelScope, turn: Envelope | None, name: str, *task: Any) -> None:
+        self._tasks[scope] = turn
+        self._show_turns()
+        function, *args = task
+        name = f"{self._cell.path} {name}"
+        self._cell.hub.start(self._nursery, function, scope, *args, name=name)
+
+    async def _turn(
+        self, scope: trio.CancelScope, turn: Envelope, method: Callable[..., Awaitable[Any]]
+    ) -> None:
+        try:
+            with scope:
+                if not scope.cancel_called:  # cancelled so early that it need not begin
+                    turn.settle(await turn.handle(method))
+            if not turn.settled:
+                turn.fail(self._cell.cut_short(turn, self._life.failure))
+        except BaseException as error:  # noqa: BLE001 - judged
+            if self._life.judge(turn, error):
+                self._life.cut_off()
+        finally:
+            self._end(scope)
+
+    async def _background(
+        self,
+        scope: trio.CancelScope,
+        function: Callable[..., Awaitable[Any]],
+        args: tuple[Any, ...],
+    ) -> None:
+        try:
+            with scope:
+                await function(*args)
+        except BaseException as error:  # noqa: BLE001 - crashes the actor
+            self._life.crash(error)
+        finally:
+            self._end(scope)
+
+    def _end(self, scope: trio.CancelScope) -> None:
+        del self._tasks[scope]
+        self._show_turns()
+        if self._changed is not None:
+            self._changed.set()
+
+    def _show_turns(self) -> None:
+        self._cell.beside = tuple(t for t in self._tasks.values() if t is not None) or None
+
+    # Seen from the serial task
+
+    async def wait_turns(self) -> None:
+        """Wait until no concurrent turn is left."""
+        while self._cell.beside:
+            await self._wait_change()
+
+    async def wait_empty(self) -> None:
+        while self._tasks:
+            await self._wait_change()
+
+    async def _wait_change(self) -> None:
+        self._changed = trio.Event()
+        await self._changed.wait()
+
+    def cancel(self) -> None:
+        for scope in self._tasks:
+            scope.cancel("the actor ends")
