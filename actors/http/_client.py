@@ -213,12 +213,12 @@ class HttpStream:
         batches, wire = self._open()
         try:
             return await batches.read()
-        except httpx2.ReadTimeout as error:
+        except trio.TooSlowError as error:
             raise self._stalled(wire.limit, wire.seconds) from error
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, trio.BrokenResourceError) as error:
             raise self._broken(error, wire) from error
 
-    def _broken(self, error: httpx2.HTTPError, wire: Wire) -> StreamTruncated | ProviderError:
+    def _broken(self, error: Exception, wire: Wire) -> StreamTruncated | ProviderError:
         """What an error inside the body means."""
         if isinstance(error, httpx2.RemoteProtocolError | httpx2.DecodingError) and not (
             wire.saw_end

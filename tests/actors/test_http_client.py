@@ -22,6 +22,7 @@ from actors.errors import (
 from actors.http import HttpClient, Limits
 from actors.providers import pause, reset, say, stall, truncate
 from actors.testing import Answer, FakeOpenAI, answer, error, open_fake_openai, raw
+from runtime.testing import cancel_everywhere
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -330,4 +331,19 @@ async def test_the_pool_serves_after_a_storm_of_cancels_under_contention() -> No
             async with trio.open_nursery() as nursery:
                 for _ in range(50):
                     nursery.start_soon(fetch, client, server)
+    await client.aclose()
+
+
+async def test_a_cancel_anywhere_in_an_exchange_leaves_the_client_usable() -> None:
+    client = HttpClient(Limits(), connections=1, secure=False)
+    async with open_fake_openai(answer(say("Hello", pieces=2), slow=0.001)) as server:
+
+        async def check() -> None:
+            with trio.fail_after(1):
+                assert b"[DONE]" in await fetch(client, server)
+
+        async def scenario() -> None:
+            await fetch(client, server)
+
+        assert await cancel_everywhere(scenario, check=check) > 5
     await client.aclose()

@@ -38,6 +38,7 @@ from actors.providers import (
 )
 from actors.testing import Answer, FakeOpenAI, answer, error, open_fake_openai, raw
 from runtime import RuntimeFault, open_system
+from runtime.testing import assert_no_leaks, cancel_everywhere
 
 if TYPE_CHECKING:
     from actors.providers import Step
@@ -228,6 +229,43 @@ async def test_a_cancelled_stream_keeps_what_was_shown_and_the_cancel_stays_one(
         assert stream.response.text == "Hello"
         with trio.fail_after(1):
             await server.requests[0].closed.wait()
+
+
+async def test_a_cancel_anywhere_leaves_nothing_behind_and_the_provider_usable() -> None:
+    async with (
+        open_fake_openai(answer(say("Hello", pieces=2), slow=0.001)) as server,
+        open_provider(model(server, concurrency=1, waiting=0)) as provider,
+    ):
+        shown = ""
+
+        async def scenario() -> None:
+            nonlocal shown
+            stream = provider.stream(HELLO)
+            try:
+                async with stream:
+                    async for _ in stream:
+                        pass
+            finally:
+                shown = stream.response.text
+
+        async def check() -> None:
+            assert "Hello".startswith(shown)
+            with trio.fail_after(1):  # the one place is free again, and the socket works
+                assert (await provider.complete(HELLO)).text == "Hello"
+
+        assert await cancel_everywhere(scenario, check=check) > 10
+
+
+async def test_a_provider_that_is_cancelled_anywhere_is_gone_with_its_sockets() -> None:
+    async def scenario() -> None:
+        async with (
+            assert_no_leaks(),
+            open_fake_openai(answer(say("Hello", pieces=2))) as server,
+            open_provider(model(server)) as provider,
+        ):
+            await provider.complete(HELLO)
+
+    assert await cancel_everywhere(scenario) > 10
 
 
 async def test_a_reader_that_does_not_read_makes_the_server_wait() -> None:
