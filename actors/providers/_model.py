@@ -12,7 +12,7 @@ import attrs
 from actors.chat import Settings
 from actors.errors import ConfigurationError, MissingKey, UnknownModel
 from actors.http import Limits
-from actors.local import LOCAL_MODELS
+from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
 from ._codec import Codec
 from ._openai_chat import OpenAIChat
@@ -21,6 +21,7 @@ from ._script import BY_NAME, Script
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_SETTINGS: Final = Settings()
+LOCAL: Final = attrs.evolve(COMPATIBLE, request_fields=REQUEST_FIELDS)
 
 
 def _check_key(_model: object, _attribute: object, key: str | None) -> None:
@@ -130,7 +131,7 @@ KNOWN: Final[Mapping[str, Known]] = {
     ),
     "local": Known(
         "local:smollm2",
-        codec=lambda dialect: OpenAIChat(dialect or COMPATIBLE),
+        codec=lambda dialect: OpenAIChat(dialect or LOCAL),
     ),
     "scripted": Known("scripted:echo"),
 }

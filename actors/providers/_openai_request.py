@@ -41,7 +41,7 @@ def encode_request(request: Request, model: str, dialect: Dialect) -> WireReques
     body: Message = {"model": model, "messages": messages, "stream": True}
     if dialect.stream_options:
         body["stream_options"] = {"include_usage": True}
-    body |= _settings(request.settings, dialect)
+    body |= _settings(request.settings, dialect) | dict(dialect.request_fields)
     if request.tools:
         body["tools"] = [_tool(spec) for spec in request.tools]
     try:

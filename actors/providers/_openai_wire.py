@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
 import attrs
 import msgspec
 
 from actors.chat import FinishReason, Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @attrs.frozen
@@ -30,12 +28,14 @@ class Dialect:
         stream_options: Whether it may be asked to count tokens in a stream.
         reasoning: Fields of a delta that carry reasoning; the first that has text counts.
         echo_reasoning: The field under which reasoning goes back to the server, if it does.
+        request_fields: What every request carries beside OpenAI's own fields.
     """
 
     max_tokens: str = "max_tokens"
     stream_options: bool = True
     reasoning: tuple[str, ...] = ("reasoning_content", "reasoning")
     echo_reasoning: str | None = None
+    request_fields: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
 
 OPENAI: Final = Dialect(max_tokens="max_completion_tokens")

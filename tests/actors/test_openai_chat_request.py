@@ -23,7 +23,7 @@ from actors.chat import (
     user,
 )
 from actors.errors import ConfigurationError
-from actors.providers import COMPATIBLE, OPENAI, Dialect, OpenAIChat
+from actors.providers import COMPATIBLE, OPENAI, Dialect, OpenAIChat, resolve
 
 CALL = ToolCall("c1", "add", {"a": 1}, '{"a": 1}')
 
@@ -147,3 +147,18 @@ def test_a_schema_with_what_json_has_not_is_refused() -> None:
 
 def test_the_arguments_of_an_earlier_answer_survive_the_way_back() -> None:
     assert messages(assistant("Hm", CALL))[0]["content"] == "Hm"
+
+
+def test_a_dialect_may_add_fields_of_its_own_to_every_request() -> None:
+    body = sent(Request((user("Hello"),)), Dialect(request_fields={"return_progress": True}))
+
+    assert body["return_progress"] is True
+
+
+def test_a_local_model_is_asked_to_report_progress_so_that_leaving_early_stops_it() -> None:
+    codec = resolve("local:smollm2").codec
+    assert codec is not None
+
+    body = msgspec.json.decode(codec.encode(Request((user("Hello"),)), "smollm2").body)
+
+    assert body["return_progress"] is True
