@@ -1,0 +1,123 @@
+"""An actor that does what its messages say, so that a test can say it in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import trio
+
+from runtime import Actor, Ask, Exit, Sink, Stream, Tell
+
+Work = Callable[["Puppet"], Awaitable[Any]]
+Feeding = Callable[["Puppet", Sink[Any]], Awaitable[None]]
+
+
+class Refused(Exception):
+    """A declared error of all messages here."""
+
+
+class Stage: ...
+
+
+@attrs.frozen
+class Do(Ask[Stage, Any]):
+    """Handled one at a time; the reply is what `work` returns."""
+
+    raises = (Refused,)
+    work: Work
+
+
+@attrs.frozen
+class DoBeside(Ask[Stage, Any]):
+    """Handled beside the others."""
+
+    raises = (Refused,)
+    work: Work
+
+
+@attrs.frozen
+class Order(Tell[Stage]):
+    raises = (Refused,)
+    work: Work
+
+
+@attrs.frozen
+class Feed(Stream[Stage, Any]):
+    """A stream that occupies the actor."""
+
+    raises = (Refused,)
+    feeding: Feeding
+
+
+@attrs.frozen
+class FeedBeside(Stream[Stage, Any]):
+    raises = (Refused,)
+    feeding: Feeding
+
+
+async def nothing(*_: object) -> None:
+    """Work that is none."""
+
+
+class Puppet(Actor, Stage):
+    """Does what it is told.
+
+    Args:
+        on_start: Called with the actor in `started`.
+        on_stop: Called with the actor and its exit in `stopped`.
+    """
+
+    def __init__(
+        self, on_start: Work = nothing, on_stop: Callable[[Puppet, Exit], Awaitable[Any]] = nothing
+    ) -> None:
+        self.on_start = on_start
+        self.on_stop = on_stop
+        self.handled = 0
+
+    async def started(self) -> None:
+        await self.on_start(self)
+
+    async def stopped(self, exit: Exit) -> None:
+        await self.on_stop(self, exit)
+
+    @Do.handles
+    async def do(self, message: Do) -> Any:
+        self.handled += 1
+        return await message.work(self)
+
+    @DoBeside.handles(concurrent=True)
+    async def do_beside(self, message: DoBeside) -> Any:
+        return await message.work(self)
+
+    @Order.handles
+    async def order(self, message: Order) -> None:
+        await message.work(self)
+
+    @Feed.handles
+    async def feed(self, message: Feed, out: Sink[Any]) -> None:
+        await message.feeding(self, out)
+
+    @FeedBeside.handles(concurrent=True)
+    async def feed_beside(self, message: FeedBeside, out: Sink[Any]) -> None:
+        await message.feeding(self, out)
+
+
+async def crash(_: object) -> None:
+    """Work that ends in an undeclared error."""
+    raise ValueError("crash")
+
+
+def returns(value: object) -> Work:
+    async def work(_: object) -> object:
+        return value
+
+    return work
+
+
+def sleeps(seconds: float) -> Work:
+    async def work(_: object) -> None:
+        await trio.sleep(seconds)
+
+    return work
