@@ -64,6 +64,8 @@ class Usage:
 
 @attrs.frozen
 class Text:
+    """A piece of the answer itself."""
+
     text: str
 
 
@@ -108,11 +110,15 @@ Part = Text | Thinking | ToolCall
 
 @attrs.frozen
 class SystemTurn:
+    """What the model is told before everything else."""
+
     text: str
 
 
 @attrs.frozen
 class UserTurn:
+    """What the user says."""
+
     text: str
 
 
@@ -141,15 +147,18 @@ class ToolTurn:
 Turn = SystemTurn | UserTurn | AssistantTurn | ToolTurn
 
 
-def system(text: str) -> SystemTurn:
+def system(text: str) -> Turn:
+    """What the model is told before everything else."""
     return SystemTurn(text)
 
 
-def user(text: str) -> UserTurn:
+def user(text: str) -> Turn:
+    """What the user says."""
     return UserTurn(text)
 
 
-def assistant(text: str, *calls: ToolCall) -> AssistantTurn:
+def assistant(text: str, *calls: ToolCall) -> Turn:
+    """What the model said, and the tools that it called."""
     spoken: tuple[Part, ...] = (Text(text),) if text else ()
     return AssistantTurn(spoken + calls)
 

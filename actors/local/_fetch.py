@@ -6,10 +6,12 @@ ends with the call, however the call ends.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.errors import PullFailed
@@ -18,7 +20,6 @@ from ._cache import writing_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from ._models import Package, Wheel
 
@@ -84,7 +85,7 @@ def _run(command: list[str], temporary: Path, output: int, on_bytes: Callable[[i
             except subprocess.TimeoutExpired:
                 # pip tells its progress in a form that differs by version; the file that it
                 # writes in its temporary folder grows in all of them
-                largest = max(largest, _largest(temporary))
+                largest = max(largest, largest_wheel(temporary))
                 on_bytes(largest)
     finally:
         _end(process)
@@ -99,14 +100,18 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _largest(folder: Path) -> int:
-    """The size in bytes of the largest file below `folder`."""
+def largest_wheel(folder: Path) -> int:
+    """The size in bytes of the largest wheel below `folder`.
+
+    pip moves files and removes folders meanwhile: what is gone counts nothing. `os.walk` takes
+    a vanished folder as empty, where `Path.rglob` raises.
+    """
     largest = 0
-    for path in folder.rglob("*.whl"):
-        try:
-            largest = max(largest, path.stat().st_size)
-        except FileNotFoundError:
-            continue  # pip has moved it away meanwhile; the next look finds it elsewhere
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(".whl"):
+                with contextlib.suppress(FileNotFoundError):
+                    largest = max(largest, Path(place, name).stat().st_size)
     return largest
 
 

@@ -1,5 +1,7 @@
 """Models behind one interface: a codec per wire format, one `Provider` actor, scripted models."""
 
+from actors.http import Limits
+
 from ._api import Generate, ProviderApi, Requests, ScriptedApi
 from ._codec import Codec, Decoder, WireRequest
 from ._handle import ProviderHandle, ProviderStream, open_provider, start_provider
@@ -43,6 +45,7 @@ __all__ = [
     "Fail",
     "Generate",
     "Happening",
+    "Limits",
     "Model",
     "OpenAIChat",
     "Pause",

@@ -170,6 +170,8 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
     if environment is None:
         environment = os.environ
     given = Model(model) if isinstance(model, str) else model
+    if not isinstance(given, Model):  # pyright: ignore[reportUnnecessaryIsInstance] - scripts are seldom type-checked
+        raise UnknownModel(f"{given!r} is no model: write 'local:smollm2', or give a Model(...)")
     known = KNOWN.get(given.provider)
     if known is None or not given.model:
         raise _unknown(given.name)

