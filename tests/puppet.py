@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import trio
 
-from runtime import Actor, Ask, Exit, Sink, Stream, Tell
+from runtime import Actor, Ask, Exit, Fact, Sink, Stream, System, Tell
 
 Work = Callable[["Puppet"], Awaitable[Any]]
 Feeding = Callable[["Puppet", Sink[Any]], Awaitable[None]]
@@ -121,3 +121,18 @@ def sleeps(seconds: float) -> Work:
         await trio.sleep(seconds)
 
     return work
+
+
+class Heard:
+    """Collects the facts of a system."""
+
+    def __init__(self) -> None:
+        self.facts = list[Fact]()
+
+    async def listen(self, system: System) -> None:
+        async with system.events() as facts:
+            async for fact in facts:
+                self.facts.append(fact)
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [fact for fact in self.facts if isinstance(fact, kind)]
