@@ -280,8 +280,10 @@ class _RunInProgress:
 
     async def _end(self, outcome: Outcome, reason: str) -> None:
         """Write the end, unless it is written."""
-        # A reader that was woken for an event takes it in this step; then `taken` is final.
-        await trio.lowlevel.cancel_shielded_checkpoint()
+        # A reader that was woken for an event takes it in trio's next step, which may come after
+        # our own; with the one after that, `taken` is final.
+        for _ in range(2):
+            await trio.lowlevel.cancel_shielded_checkpoint()
         await self._obey(
             self._machine.stopped(outcome, reason, taken=self._out.taken, now=time.time())
         )

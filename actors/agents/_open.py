@@ -119,8 +119,6 @@ class AgentRun:
             event = await self._next()
         except RuntimeFault as fault:
             self._fault = fault
-            # Our own deadline ends the handler as well: a cancel of ours stays one.
-            await trio.lowlevel.checkpoint_if_cancelled()
             raise
         self._take_in(event)
         return event

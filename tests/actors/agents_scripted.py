@@ -1,0 +1,154 @@
+"""Agents on scripted models, and what their journals and models got to see."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import trio
+from strict_history import refusals
+
+from actors import AgentOptions, open_agent
+from actors.agents import AgentHandle, Report
+from actors.chat import Event, Outcome, Request, StreamChunk, Turn, UserTurn
+from actors.journal import AssistantSaid, Entry, Journal, RunEnded, RunStarted, read
+from actors.providers import (
+    Generate,
+    Model,
+    Pause,
+    ProviderApi,
+    Requests,
+    Script,
+    ScriptedApi,
+    play,
+)
+from runtime import Actor, Sink
+from runtime.testing import assert_no_leaks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+    from actors.agents import AgentRun
+    from actors.tools import AnyTool
+    from runtime import Ref, System
+
+USUAL = AgentOptions()
+
+
+@asynccontextmanager
+async def scripted(
+    *scripts: Script,
+    tools: tuple[AnyTool | Callable[..., Any], ...] = (),
+    options: AgentOptions = USUAL,
+    system: System | None = None,
+) -> AsyncGenerator[AgentHandle]:
+    """An agent whose model answers with these scripts, one a request."""
+    model = Model("scripted:test", script=scripts)
+    async with open_agent(model, tools=tools, options=options, system=system) as agent:
+        yield agent
+
+
+class Choosing(Actor, ProviderApi):
+    """A model that chooses its script by the request, and may be asked for ever."""
+
+    def __init__(self, choose: Callable[[Request], Script], requests: list[Request]) -> None:
+        self._choose = choose
+        self._requests = requests
+
+    @Generate.handles(concurrent=True)
+    async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
+        self._requests.append(message.request)
+        number = len(self._requests)
+        for item in play(self._choose(message.request), message.request, number):
+            if isinstance(item, Pause):
+                await trio.sleep(item.seconds)
+                continue
+            assert isinstance(item, StreamChunk), "faults are for `Scripted`"
+            await out.send(item)
+
+
+@contextmanager
+def nothing_left() -> Generator[None]:
+    """As `assert_no_leaks`, but a thread whose tool has returned may put its tools away."""
+    with assert_no_leaks():
+        try:
+            yield
+        finally:
+            deadline = time.monotonic() + 0.2
+            while time.monotonic() < deadline and any(map(is_at_work, threading.enumerate())):
+                time.sleep(0.0005)
+
+
+def is_at_work(thread: threading.Thread) -> bool:
+    return thread.name.startswith("_work from")
+
+
+def beside(agent: AgentHandle, name: str) -> str:
+    return f"{agent.ref.path.rpartition('/')[0]}/{name}"
+
+
+def journal_of(agent: AgentHandle) -> Ref[Journal]:
+    journal = agent.system.whereis(beside(agent, "journal"), Journal)
+    assert journal is not None
+    return journal
+
+
+async def entries_of(agent: AgentHandle) -> tuple[Entry, ...]:
+    return await read(journal_of(agent), "main")
+
+
+async def requests_of(agent: AgentHandle) -> tuple[Request, ...]:
+    provider = agent.system.whereis(beside(agent, "provider"), ScriptedApi)
+    assert provider is not None
+    return await provider.ask(Requests())
+
+
+async def collect(run: AgentRun) -> list[Event]:
+    return [event async for event in run]
+
+
+def types_of(events: list[Event]) -> list[str]:
+    """The types of events, those in a row once."""
+    return [kind for kind, _ in itertools.groupby(event.type for event in events)]
+
+
+def of_run(entries: tuple[Entry, ...], run: AgentRun) -> list[Entry]:
+    return [entry for entry in entries if entry.run == run.id]
+
+
+def said_in(entries: list[Entry]) -> str:
+    """All that the model said, by the journal."""
+    return "".join(entry.turn.text for entry in entries if isinstance(entry, AssistantSaid))
+
+
+async def assert_one_truth(agent: AgentHandle, run: AgentRun, outcome: Outcome) -> None:
+    """The run's reader, the journal and the agent say the same of a run that was begun."""
+    entries = of_run(await entries_of(agent), run)
+    ends = [entry for entry in entries if isinstance(entry, RunEnded)]
+    report = await agent.ref.ask(Report(run.id))
+    assert [type(entry) for entry in entries].count(RunStarted) == 1
+    assert (run.outcome, [end.outcome for end in ends], report.outcome) == (
+        outcome,
+        [outcome],
+        outcome,
+    )
+    assert said_in(entries) == run.response.text
+
+
+def assert_sendable(history: tuple[Turn, ...]) -> None:
+    """A strict provider takes it, with a question behind it."""
+    assert refusals(history) == []
+    last = history[-1:]
+    if not last or not isinstance(last[0], UserTurn):
+        assert refusals((*history, UserTurn("next"))) == []
+
+
+async def assert_next_turn_is_accepted(agent: AgentHandle) -> None:
+    """Ask something more, and look at all that the model has ever got."""
+    answer = await agent.run("What next?")
+    assert answer.text
+    for request in await requests_of(agent):
+        assert refusals(request.turns) == []
