@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
+import pytest
 import trio
+import trio.testing
 
-from runtime import Actor, Ask, Exit, Fact, Sink, Stream, System, Tell
+from runtime import Actor, ActorCrashed, Ask, Exit, Fact, Ref, Sink, Stream, System, Tell
 
 Work = Callable[["Puppet"], Awaitable[Any]]
 Feeding = Callable[["Puppet", Sink[Any]], Awaitable[None]]
@@ -136,3 +138,9 @@ class Heard:
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [fact for fact in self.facts if isinstance(fact, kind)]
+
+
+async def crash_now(ref: Ref[Puppet]) -> None:
+    with pytest.raises(ActorCrashed):
+        await ref.ask(Do(crash))
+    await trio.testing.wait_all_tasks_blocked()
