@@ -32,6 +32,7 @@ from actors.providers import Generate
 from actors.tools import Late, Terms, execute
 from runtime import Actor, Ask, AskTimeout, ChildOptions, RuntimeFault, Sink, Stream
 
+from ._options import check_text
 from ._turn import CallModel, Command, Emit, Exhausted, Record, RunTools, TurnMachine
 
 if TYPE_CHECKING:
@@ -92,24 +93,6 @@ class Run(Stream[Conversation, Event]):
 
     def __attrs_post_init__(self) -> None:
         check_text(self.text, "what the user says")
-
-
-def check_text(text: object, what: str) -> None:
-    """Refuse what no provider takes, before it gets into a history.
-
-    Raises:
-        TypeError: If it is no string.
-        ValueError: If it cannot be encoded.
-    """
-    if not isinstance(text, str):
-        raise TypeError(f"{what} must be a string, not {type(text).__name__}")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"{what} has half a character at {error.start}, which cannot be sent: decode it "
-            'with errors="replace"'
-        ) from None
 
 
 @attrs.frozen

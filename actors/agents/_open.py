@@ -111,6 +111,9 @@ class AgentRun:
                     self.response.usage = report.usage
         self.outcome = outcome
 
+    def __repr__(self) -> str:
+        return f"<AgentRun {self.id} {self.outcome or 'open'}, {self.response!r}>"
+
     def __aiter__(self) -> Self:
         return self
 
@@ -188,6 +191,9 @@ class AgentHandle:
         """The conversation so far, as the next request would send it."""
         return await self.ref.ask(History())
 
+    def __repr__(self) -> str:
+        return f"<AgentHandle {self.ref.path} on {self.model.name}>"
+
 
 @asynccontextmanager
 async def open_agent(
@@ -209,7 +215,7 @@ async def open_agent(
 
     Raises:
         ConfigurationError: If the model cannot be used as it is named.
-        TypeError, ValueError: If a function cannot be a tool.
+        TypeError, ValueError: If a function cannot be a tool, or the instructions no text.
         SystemFailed: If it crashed too often (in a system of its own).
     """
     chosen = resolve(model).model

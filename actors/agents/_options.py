@@ -33,6 +33,24 @@ class RunLimits:
             raise ValueError(f"queued_runs must be 0 or more, not {self.queued_runs}")
 
 
+def check_text(text: object, what: str) -> None:
+    """Refuse what no provider takes, before it gets into a history.
+
+    Raises:
+        TypeError: If it is no string.
+        ValueError: If it cannot be encoded.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{what} must be a string, not {type(text).__name__}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{what} has half a character at {error.start}, which cannot be sent: decode it "
+            'with errors="replace"'
+        ) from None
+
+
 DEFAULT_LIMITS: Final = RunLimits()
 DEFAULT_SETTINGS: Final = Settings()
 DEFAULT_TOOLBOX: Final = Toolbox()
@@ -47,7 +65,7 @@ class AgentOptions:
         limits: What one run may use up.
         settings: Sampling settings of every model call.
         cleanup: Seconds that a cancelled tool in a thread gets before it is reported as
-            abandoned, and that the journal gets to take in the end of a run.
+            abandoned, and that the journal gets for each write.
 
     Raises:
         ValueError: If `conversation` is empty or `cleanup` is not a number of seconds.
@@ -67,8 +85,21 @@ class AgentOptions:
 
 @attrs.frozen
 class AgentSetup:
-    """All that the `Agent` actor is made of, beside its provider and its journal."""
+    """All that the `Agent` actor is made of, beside its provider and its journal.
+
+    Attributes:
+        instructions: What the model is told before everything else.
+        toolbox: What it may call.
+        options: The rest.
+
+    Raises:
+        TypeError, ValueError: If the instructions are no text that can be sent.
+    """
 
     instructions: str | None = None
     toolbox: Toolbox = DEFAULT_TOOLBOX
     options: AgentOptions = AgentOptions()
+
+    def __attrs_post_init__(self) -> None:
+        if self.instructions is not None:
+            check_text(self.instructions, "the instructions")
