@@ -223,9 +223,7 @@ class Cell:
         if type(message) not in self.handlers:
             raise TypeError(f"{self.path} has no handler for {type(message).__qualname__}")
         if self.state is not State.RUNNING:
-            refusal = self._refusal(message)
-            if refusal is not None:
-                raise refusal
+            self._refuse(message)
         try:
             offer = self.mailbox.offer(envelope)
         except MailboxFull as full:
@@ -242,14 +240,17 @@ class Cell:
         self.wake()
         return offer.queued or envelope.settled
 
-    def _refusal(self, message: object) -> RuntimeFault | None:
+    def _refuse(self, message: object) -> None:
+        """Raise why a message is not taken in now, if there is a reason."""
         match self.state:
             case State.STARTING:
-                return None
+                pass
             case State.STOPPING | State.ENDED if not self.comes_back:
-                return self.stopped(message)
+                raise self.stopped(message)
+            case _ if not self.options.keep_mailbox:
+                raise self.restarting(message)
             case _:
-                return None if self.options.keep_mailbox else self.restarting(message)
+                pass
 
     # Why a message ends without a reply
 

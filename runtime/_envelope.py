@@ -224,10 +224,13 @@ class AskEnvelope(Envelope):
             await self.wait()
         if self.error is None:
             return self.value
-        error, self.error = self.error, None  # no cycle through the traceback
-        if isinstance(error, AskTimeout):
+        if isinstance(self.error, AskTimeout):
             await checkpoint()  # where it was the caller's own deadline, so is the cancel
-        raise error
+        error, self.error = self.error, None
+        try:
+            raise error
+        finally:
+            del error  # no cycle through the traceback
 
     def settle(self, value: Any) -> None:
         self.settled = True

@@ -211,7 +211,11 @@ class StreamEnvelope(Envelope):
     def raise_refusal(self) -> None:
         """Raise what kept the message from being accepted, if something did."""
         if self.settled and not self.started and self.conduit.error is not None:
-            raise self.conduit.error
+            error, self.conduit.error = self.conduit.error, None
+            try:
+                raise error
+            finally:
+                del error  # no cycle through the traceback
 
 
 class StreamBlock(Generic[C]):
@@ -252,6 +256,7 @@ class StreamBlock(Generic[C]):
         assert envelope is not None
         self._is_open = False
         if envelope.settled:
+            self._conduit.error = None  # no cycle through its traceback
             return
         if not envelope.started:
             envelope.settled = True
@@ -260,6 +265,7 @@ class StreamBlock(Generic[C]):
         reason = error.reason if isinstance(error, trio.Cancelled) else "the reader has left"
         envelope.cancel(reason)
         await self._cell.outwait(envelope.wait_quiet)
+        self._conduit.error = None
 
     def __aiter__(self) -> Self:
         return self

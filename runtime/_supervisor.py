@@ -18,7 +18,7 @@ from ._cell import outwait
 from ._errors import ActorRestarting, ActorStopped, RuntimeFault, SupervisorGaveUp
 from ._events import GaveUp, Overdue, Stopped
 from ._lifecycle import Exit
-from ._member import ActorMember, Member
+from ._member import ActorMember, Life, Member
 from ._options import ChildOptions
 from ._restart import Forget, GiveUp, RestartPolicy
 
@@ -240,10 +240,7 @@ class Supervision:
             await outwait(life.wait_down, member.options.cleanup, life.report_overdue)
             raise
         if not life.is_ready:
-            failure, life.failure = life.failure, None  # no cycle through the traceback
-            raise failure or ActorStopped(
-                f"{member.path} was stopped before it had started", path=member.path
-            )
+            raise _failed_start(member, life)
 
     def _refusal(self) -> RuntimeFault:
         path = self._branch.path
@@ -361,3 +358,10 @@ class Supervision:
 def check_name(name: str) -> None:
     if not name or "/" in name:
         raise ValueError(f"a name is not empty and has no '/', unlike {name!r}")
+
+
+def _failed_start(member: Member, life: Life) -> BaseException:
+    failure, life.failure = life.failure, None  # no cycle through the traceback
+    return failure or ActorStopped(
+        f"{member.path} was stopped before it had started", path=member.path
+    )

@@ -245,12 +245,16 @@ class _Outcome:
         if failed is None and self._failure is not None:
             failed = SystemFailed(f"the root supervisor gave up: {self._failure}", path="/")
             failed.__cause__ = self._failure
-        if self.body_error is not None:
-            if failed is not None:
-                _origin_of(self.body_error).__context__ = failed
-            raise self.body_error
-        if failed is not None:
-            raise failed
+        error, self.body_error = self.body_error, None
+        self._abort = self._failure = None
+        if error is not None and failed is not None:
+            _origin_of(error).__context__ = failed
+        error = error or failed
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error, failed  # no cycle through the traceback
 
 
 def _origin_of(error: BaseException) -> BaseException:
