@@ -17,7 +17,7 @@ import attrs
 import trio
 
 from actors.chat import Event, Outcome, Request, SystemTurn, ToolCall, Turn, Usage
-from actors.errors import LimitReached, StreamStalled, StreamTruncated
+from actors.errors import ConfigurationError, LimitReached, StreamStalled, StreamTruncated
 from actors.journal import (
     AssistantSaid,
     Entry,
@@ -79,6 +79,8 @@ class Conversation:
 class Run(Stream[Conversation, Event]):
     """Answer the user. Leaving the stream interrupts the run; what was taken of it is kept.
 
+    The `id` is new with every run of the conversation: `uuid.uuid4().hex` will do.
+
     Read it with `buffer=0`: then the history holds exactly what the reader has taken. With a
     larger buffer a reader can still take so many events more after a run has failed.
 
@@ -86,6 +88,7 @@ class Run(Stream[Conversation, Event]):
         TypeError, ValueError: If the text is no text that can be sent.
         ProviderError, StreamTruncated, StreamStalled: What the model's provider says.
         LimitReached: A limit of the agent's options.
+        ConfigurationError: If the id was used before, or the request cannot be sent.
     """
 
     id: str
@@ -135,11 +138,13 @@ class Agent(Actor, Conversation):
         self._journal = journal
         self._setup = setup
         self._entries: list[Entry] = []
+        self._runs: set[str] = set()
         self._one_at_a_time = trio.Lock()
         self._unwritten: RuntimeFault | None = None  # why the copy may differ from the journal
 
     async def started(self) -> None:
         self._entries = list(await read(self._journal, self._setup.options.conversation))
+        self._runs = {entry.run for entry in self._entries}
         left_open = closing(self._entries, reason="the agent was restarted", timestamp=time.time())
         if left_open:
             await self.record(left_open)
@@ -165,6 +170,11 @@ class Agent(Actor, Conversation):
                 limit="queued_runs",
             )
         async with self._one_at_a_time:
+            if message.id in self._runs:
+                raise ConfigurationError(
+                    f"this conversation has a run {message.id!r} already: give each its own id"
+                )
+            self._runs.add(message.id)
             await _RunInProgress(self, message, out).carry_out()
 
     # What a run needs of its agent

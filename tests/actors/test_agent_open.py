@@ -180,6 +180,18 @@ def test_options_check_themselves(make: Any, hint: str) -> None:
         make()
 
 
+async def test_an_id_that_was_used_is_refused_for_a_run() -> None:
+    async with open_agent("scripted:echo") as agent:
+        for text in ("one", "two"):
+            async with agent.ref.stream(Run("same", text)) as events:
+                if text == "one":
+                    assert len([event async for event in events]) == 3
+                else:
+                    with pytest.raises(ConfigurationError, match="'same' already"):
+                        await anext(events)
+        assert len(await agent.history()) == 2
+
+
 async def test_a_run_whose_admission_is_cancelled_was_never_begun(
     autojump_clock: MockClock,  # noqa: ARG001
 ) -> None:
