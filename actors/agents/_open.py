@@ -104,7 +104,7 @@ class AgentRun:
                 if isinstance(self._fault, ActorStopped) and self._fault.path == self._ref.path:
                     outcome = Outcome.CANCELLED  # what an agent writes of runs that it cuts short
             except RuntimeFault as fault:
-                outcome, _ = verdict(fault)
+                outcome, _ = verdict(self._fault or fault)
             else:
                 outcome = report.outcome or outcome
                 if self.response.usage.total_tokens == 0:

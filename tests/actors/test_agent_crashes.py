@@ -34,6 +34,7 @@ from runtime import (
     ActorStopped,
     AskTimeout,
     Backoff,
+    ChildOptions,
     RestartLimit,
     RestartStrategy,
     RuntimeFault,
@@ -149,6 +150,7 @@ async def agent_of(
     provider: Callable[[], Actor] | None = None,
     journal: Callable[[], Actor] = MemoryJournal,
     setup: AgentSetup | None = None,
+    child: ChildOptions | None = None,
 ) -> AsyncGenerator[AgentHandle]:
     """As `open_agent` starts one, with parts of our own."""
     async with open_system() as system:
@@ -161,7 +163,9 @@ async def agent_of(
         memory: Any = await group.spawn(journal, name="journal")
         answering = provider or (lambda: Choosing(lambda _: script("Fine."), []))
         model: Any = await group.spawn(answering, name="provider")
-        agent = await group.spawn(Agent, model, memory, setup or AgentSetup(), name="agent")
+        agent = await group.spawn(
+            Agent, model, memory, setup or AgentSetup(), name="agent", options=child
+        )
         yield AgentHandle(agent, system, Model("scripted:echo"))
 
 
@@ -254,7 +258,9 @@ def remembering(
     return make
 
 
+@pytest.mark.parametrize("keep_mailbox", [True, False])
 async def test_a_reader_that_leaves_while_the_end_cannot_be_written_hears_what_became_of_it(
+    keep_mailbox: bool,  # noqa: FBT001
     autojump_clock: MockClock,  # noqa: ARG001
 ) -> None:
     """The journal closes the run as failed, and the reader is told the same."""
@@ -268,7 +274,9 @@ async def test_a_reader_that_leaves_while_the_end_cannot_be_written_hears_what_b
     provider: Callable[[], Actor] = lambda: Choosing(  # noqa: E731
         lambda _: script(say("one two three", pieces=3)), []
     )
-    async with agent_of(provider=provider, journal=remembering(entries, harm)) as agent:
+    options = ChildOptions(keep_mailbox=keep_mailbox)
+    journal = remembering(entries, harm)
+    async with agent_of(provider=provider, journal=journal, child=options) as agent:
         run = agent.stream("Hello")
         with trio.CancelScope() as scope:
             async with run:
