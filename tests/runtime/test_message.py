@@ -101,11 +101,11 @@ async def test_messages_of_a_generic_interface_and_slotted_classes_are_handled()
         value: T
 
     class Texts(Actor, Store[str]):
-        @Get.handles
+        @Get[str].handles
         async def get(self, message: Get[str]) -> str:
             return message.key
 
-        @Put.handles
+        @Put[str].handles
         async def put(self, message: Put[str]) -> None: ...
 
     async with open_system() as system:

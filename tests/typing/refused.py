@@ -1,0 +1,72 @@
+"""What a program may not write: both type checkers must refuse every marked line.
+
+A marked line that a checker accepts is an error too: its mark is then unused.
+"""
+
+# ruff: noqa: ARG002, F841 - only types matter here
+from __future__ import annotations
+
+from accepted import Account, Audit, Audited, Deposit, Get, History, Note, Savings, Texts
+
+from runtime import Actor, ChildOptions, Ref, Sink, Supervisor
+
+
+async def a_wrong_target(audited: Ref[Audited], texts: Ref[Texts]) -> None:
+    await audited.ask(Deposit(5))  # type: ignore[arg-type]
+    await audited.tell(Note("a"))  # type: ignore[arg-type]
+    audited.tell_nowait(Note("a"))  # type: ignore[arg-type]
+    audited.stream(History(1))  # type: ignore[arg-type]
+    await texts.ask(Get[int]("a"))  # type: ignore[arg-type]
+
+
+async def a_wrong_kind(account: Ref[Account]) -> None:
+    await account.tell(Deposit(5))  # type: ignore[arg-type]
+    await account.ask(Note("a"))  # type: ignore[arg-type]
+    account.stream(Deposit(5))  # type: ignore[arg-type]
+    await account.ask(History(1))  # type: ignore[arg-type]
+
+
+async def a_wrong_reply(account: Ref[Account]) -> None:
+    text: str = await account.ask(Deposit(5))  # type: ignore[arg-type]
+    async with account.stream(History(1)) as lines:
+        async for line in lines:
+            number: int = line  # type: ignore[assignment]
+
+
+async def another_ref(audited: Ref[Audited], account: Ref[Account]) -> None:
+    a: Ref[Account] = audited  # type: ignore[assignment]
+    b: Ref[Savings] = account  # type: ignore[assignment]
+
+
+async def a_wrong_spawn(above: Supervisor) -> None:
+    await above.spawn(Savings, "3")  # type: ignore[arg-type]
+    await above.spawn(Account)  # type: ignore[type-var]
+    await above.spawn(Savings, 3, options=3)  # type: ignore[arg-type]
+
+
+class WrongHandlers(Actor, Account):
+    @Deposit.handles  # type: ignore[arg-type]
+    async def a_wrong_result(self, message: Deposit) -> str:
+        return ""
+
+    @Deposit.handles  # type: ignore[arg-type]
+    async def a_wrong_message(self, message: Note) -> int:
+        return 0
+
+    @History.handles  # type: ignore[arg-type]
+    async def no_sink(self, message: History) -> None: ...
+
+    @History.handles  # type: ignore[arg-type]
+    async def a_wrong_sink(self, message: History, out: Sink[int]) -> None: ...
+
+    @Note.handles  # type: ignore[arg-type]
+    def no_coroutine(self, message: Note) -> None: ...
+
+    @History.handles
+    async def a_wrong_item(self, message: History, out: Sink[str]) -> None:
+        await out.send(1)  # type: ignore[arg-type]
+
+
+def wrong_options() -> None:
+    ChildOptions(restart="permanent")  # type: ignore[arg-type]
+    Audit.raises = ValueError  # type: ignore[assignment]
