@@ -7,6 +7,7 @@ import time
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
+from weakref import WeakKeyDictionary
 
 import trio
 
@@ -31,6 +32,7 @@ from runtime import (
     RestartLimit,
     RestartStrategy,
     RuntimeFault,
+    System,
     open_system,
 )
 
@@ -42,11 +44,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from actors.tools import AnyTool
-    from runtime import Ref, Supervisor, System
+    from runtime import Ref, Supervisor
 
 DEFAULT_OPTIONS: Final = AgentOptions()
 BACKOFF: Final = Backoff(first=0.05, longest=5.0)
 LIMIT: Final = RestartLimit(restarts=5, seconds=30.0)
+# The highest number of an agent in each system, so that none is looked for from the beginning.
+NUMBERS: Final = WeakKeyDictionary[System, int]()
 PATIENCE: Final = 1.0  # seconds that an agent gets to say how a run went
 
 
@@ -237,13 +241,15 @@ async def open_agent(
 
 
 async def _supervise(system: System) -> Supervisor:
-    """A group of our own, under the first name that is free."""
-    for number in itertools.count(1):
+    """A group of our own: "agent" if that name is free, else with a number behind it."""
+    for number in itertools.chain((1,), itertools.count(NUMBERS.get(system, 1) + 1)):
         name = "agent" if number == 1 else f"agent-{number}"
         try:
-            return await system.supervise(
+            group = await system.supervise(
                 name, strategy=RestartStrategy.REST_FOR_ONE, limit=LIMIT, backoff=BACKOFF
             )
         except ValueError:  # taken: the next one
             continue
+        NUMBERS[system] = max(number, NUMBERS.get(system, 1))
+        return group
     raise AssertionError
