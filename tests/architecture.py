@@ -82,6 +82,7 @@ READING_ORDER = [
     "actors.journal._projection",
     "actors.journal",
     "actors.agents._options",
+    "actors.agents._conversation",
     "actors.agents._turn",
     "actors.agents._agent",
     "actors.agents._open",

@@ -11,28 +11,29 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
-from actors.chat import Event, Outcome, Request, SystemTurn, ToolCall, Turn, Usage
-from actors.errors import ConfigurationError, LimitReached, StreamStalled, StreamTruncated
-from actors.journal import (
-    AssistantSaid,
-    Entry,
-    RunEnded,
-    RunStarted,
-    append,
-    closing,
-    project,
-    read,
-)
+from actors.chat import Event, Outcome, Request, SystemTurn, ToolCall, Turn
+from actors.errors import ConfigurationError, LimitReached, StreamTruncated
+from actors.journal import Entry, append, closing, project, read
 from actors.providers import Generate
 from actors.tools import Late, Terms, execute
-from runtime import Actor, Ask, AskTimeout, ChildOptions, RuntimeFault, Sink, Stream
+from runtime import (
+    Actor,
+    AskCycle,
+    AskTimeout,
+    ChildOptions,
+    Ref,
+    RuntimeFault,
+    Sink,
+    carried,
+    carry,
+)
 
-from ._options import check_text
+from ._conversation import Conversation, History, Report, Run, RunReport, report_of, verdict
 from ._turn import CallModel, Command, Emit, Exhausted, Record, RunTools, TurnMachine
 
 if TYPE_CHECKING:
@@ -40,89 +41,17 @@ if TYPE_CHECKING:
 
     from actors.journal import Journal
     from actors.providers import ProviderApi
-    from runtime import Ref
 
     from ._options import AgentSetup
 
 log = logging.getLogger("actors.agents")
 
 
-def verdict(error: BaseException | None) -> tuple[Outcome, str]:
-    """What an error, or leaving early without one, means for a run, and why in words."""
-    if isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        cancelled, _ = group.split(trio.Cancelled)
-        error = cancelled or group
-        while isinstance(error, BaseExceptionGroup):
-            error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
-    match error:
-        case None:
-            return Outcome.CANCELLED, "the reader has left"
-        case trio.Cancelled():
-            what = "the deadline passed" if error.source == "deadline" else "the run was cancelled"
-            return Outcome.CANCELLED, error.reason or what
-        case StreamTruncated():
-            return Outcome.TRUNCATED, str(error)
-        case StreamStalled():
-            return Outcome.STALLED, str(error)
-        case LimitReached():
-            return Outcome.LIMIT, str(error)
-        case _:
-            return Outcome.FAILED, f"{type(error).__name__}: {error}"
-
-
-class Conversation:
-    """The interface of an agent."""
-
-
 @attrs.frozen
-class Run(Stream[Conversation, Event]):
-    """Answer the user. Leaving the stream interrupts the run; what was taken of it is kept.
+class _Within:
+    """Goes with all that a run of this agent sends, so that a run is found to wait for itself."""
 
-    The `id` is new with every run of the conversation: `uuid.uuid4().hex` will do.
-
-    Read it with `buffer=0`: then the history holds exactly what the reader has taken. With a
-    larger buffer a reader can still take so many events more after a run has failed.
-
-    Raises:
-        TypeError, ValueError: If the text is no text that can be sent.
-        ProviderError, StreamTruncated, StreamStalled: What the model's provider says.
-        LimitReached: A limit of the agent's options.
-        ConfigurationError: If the id was used before, or the request cannot be sent.
-    """
-
-    id: str
-    text: str
-
-    def __attrs_post_init__(self) -> None:
-        check_text(self.text, "what the user says")
-
-
-@attrs.frozen
-class History(Ask[Conversation, tuple[Turn, ...]]):
-    """What the next request would send, without the instructions."""
-
-
-@attrs.frozen
-class RunReport:
-    """How a run went, by the journal.
-
-    Attributes:
-        outcome: None while it runs or waits, or if it was never begun.
-        usage: Of all its model calls so far.
-        reason: In words, where it did not end as done.
-    """
-
-    outcome: Outcome | None = None
-    usage: Usage = Usage()  # noqa: RUF009 - frozen
-    reason: str = ""
-
-
-@attrs.frozen
-class Report(Ask[Conversation, RunReport]):
-    """How a run went, also one from before a crash."""
-
-    id: str
+    agent: Ref[Conversation]
 
 
 class Agent(Actor, Conversation):
@@ -158,10 +87,13 @@ class Agent(Actor, Conversation):
     @Report.handles
     async def report(self, message: Report) -> RunReport:
         self._require_copy()
-        return _report(self._entries, message.id)
+        return report_of(self._entries, message.id)
 
     @Run.handles(concurrent=True)
     async def run(self, message: Run, out: Sink[Event]) -> None:
+        within = _Within(self.ref)
+        if within in carried():
+            raise AskCycle((self.ref.path, self.ref.path), message=message)
         waiting = self._one_at_a_time.statistics().tasks_waiting
         limits = self._setup.options.limits
         if self._one_at_a_time.locked() and waiting >= limits.queued_runs:
@@ -175,7 +107,8 @@ class Agent(Actor, Conversation):
                     f"this conversation has a run {message.id!r} already: give each its own id"
                 )
             self._runs.add(message.id)
-            await _RunInProgress(self, message, out).carry_out()
+            with carry(within):
+                await _RunInProgress(self, message, out).carry_out()
 
     # What a run needs of its agent
 
@@ -230,27 +163,6 @@ class Agent(Actor, Conversation):
     def _require_copy(self) -> None:
         if self._unwritten is not None:
             raise self._unwritten
-
-
-def _report(entries: Sequence[Entry], run: str) -> RunReport:
-    """What a journal says of a run; the latest runs are found at once."""
-    ended: RunEnded | None = None
-    usage = Usage()
-    for entry in reversed(entries):
-        if entry.run != run:
-            continue
-        match entry:
-            case RunEnded():
-                ended = entry
-            case AssistantSaid():
-                usage += entry.usage
-            case RunStarted():
-                break
-            case _:
-                pass
-    if ended is None:
-        return RunReport(usage=usage)
-    return RunReport(ended.outcome, usage, ended.reason)
 
 
 class _RunInProgress:

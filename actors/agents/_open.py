@@ -36,7 +36,8 @@ from runtime import (
     open_system,
 )
 
-from ._agent import Agent, Conversation, History, Report, Run, verdict
+from ._agent import Agent
+from ._conversation import Conversation, History, Report, Run, verdict
 from ._options import AgentOptions, AgentSetup
 
 if TYPE_CHECKING:

@@ -31,11 +31,10 @@ from actors.chat import (
     ToolStatus,
     ToolTurn,
     Usage,
-    UserTurn,
 )
 from actors.errors import LimitReached
 from actors.journal import RunEnded, ToolCalled, ToolSealed
-from actors.providers import call, call_text, pause, say, script, think, usage
+from actors.providers import call, call_text, say, script, think, usage
 from actors.tools import tool
 
 if TYPE_CHECKING:
@@ -293,67 +292,3 @@ async def test_a_run_that_calls_the_model_too_often_ends_with_its_limit() -> Non
 
     assert caught.value.limit == "model_calls"
     assert len(requests) == 2
-
-
-async def test_a_second_run_waits_for_the_first(autojump_clock: MockClock) -> None:
-    slow = script("a", pause(2), "b", repeat=True)
-    order: list[str] = []
-
-    async def ask(text: str) -> None:
-        await agent.run(text)
-        order.append(text)
-
-    async with scripted(slow) as agent:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(ask, "first")
-            await trio.sleep(1)
-            nursery.start_soon(ask, "second")
-        requests = await requests_of(agent)
-
-    assert order == ["first", "second"]
-    assert autojump_clock.current_time() == pytest.approx(4.0)
-    assert [type(turn).__name__ for turn in requests[1].turns] == [
-        "UserTurn",
-        "AssistantTurn",
-        "UserTurn",
-    ]
-
-
-async def test_so_many_runs_may_wait_and_no_more(autojump_clock: MockClock) -> None:  # noqa: ARG001
-    options = AgentOptions(limits=RunLimits(queued_runs=1))
-    slow = script("a", pause(5), "b", repeat=True)
-    async with scripted(slow, options=options) as agent:
-        async with trio.open_nursery() as nursery:
-            for at in (0, 1):
-                await trio.sleep(at)
-                nursery.start_soon(agent.run, "in time")
-            await trio.sleep(1)
-            async with agent.stream("one too many") as refused:
-                with pytest.raises(LimitReached, match="1 runs wait") as caught:
-                    await collect(refused)
-        entries = await entries_of(agent)
-
-    assert caught.value.limit == "queued_runs"
-    assert refused.outcome is Outcome.LIMIT
-    assert of_run(entries, refused) == []
-
-
-async def test_a_run_that_is_cancelled_in_the_queue_leaves_no_trace(
-    autojump_clock: MockClock,  # noqa: ARG001
-) -> None:
-    slow = script("a", pause(5), "b", repeat=True)
-    async with scripted(slow) as agent:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(agent.run, "first")
-            await trio.sleep(1)
-            queued = agent.stream("second")
-            with trio.move_on_after(1) as scope:
-                async with queued:
-                    await collect(queued)
-            assert scope.cancelled_caught
-        entries = await entries_of(agent)
-        requests = await requests_of(agent)
-
-    assert queued.outcome is Outcome.CANCELLED
-    assert of_run(entries, queued) == []
-    assert requests[-1].turns == (UserTurn("first"),)

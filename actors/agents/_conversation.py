@@ -1,0 +1,118 @@
+"""The interface of an agent: its messages, and what can be said of a run that has ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import attrs
+import trio
+
+from actors.chat import Event, Outcome, Turn, Usage
+from actors.errors import LimitReached, StreamStalled, StreamTruncated
+from actors.journal import AssistantSaid, Entry, RunEnded, RunStarted
+from runtime import Ask, Stream
+
+from ._options import check_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Conversation:
+    """The interface of an agent."""
+
+
+@attrs.frozen
+class Run(Stream[Conversation, Event]):
+    """Answer the user. Leaving the stream interrupts the run; what was taken of it is kept.
+
+    The `id` is new with every run of the conversation: `uuid.uuid4().hex` will do.
+
+    Read it with `buffer=0`: then the history holds exactly what the reader has taken. With a
+    larger buffer a reader can still take so many events more after a run has failed.
+
+    Raises:
+        TypeError, ValueError: If the text is no text that can be sent.
+        ProviderError, StreamTruncated, StreamStalled: What the model's provider says.
+        LimitReached: A limit of the agent's options.
+        AskCycle: If a tool of this agent asks, which would wait for itself.
+        ConfigurationError: If the id was used before, or the request cannot be sent.
+    """
+
+    id: str
+    text: str
+
+    def __attrs_post_init__(self) -> None:
+        check_text(self.text, "what the user says")
+
+
+@attrs.frozen
+class History(Ask[Conversation, tuple[Turn, ...]]):
+    """What the next request would send, without the instructions."""
+
+
+@attrs.frozen
+class RunReport:
+    """How a run went, by the journal.
+
+    Attributes:
+        outcome: None while it runs or waits, or if it was never begun.
+        usage: Of all its model calls so far.
+        reason: In words, where it did not end as done.
+    """
+
+    outcome: Outcome | None = None
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
+    reason: str = ""
+
+
+@attrs.frozen
+class Report(Ask[Conversation, RunReport]):
+    """How a run went, also one from before a crash."""
+
+    id: str
+
+
+def report_of(entries: Sequence[Entry], run: str) -> RunReport:
+    """What a journal says of a run; the latest runs are found at once."""
+    ended: RunEnded | None = None
+    usage = Usage()
+    for entry in reversed(entries):
+        if entry.run != run:
+            continue
+        match entry:
+            case RunEnded():
+                ended = entry
+            case AssistantSaid():
+                usage += entry.usage
+            case RunStarted():
+                break
+            case _:
+                pass
+    if ended is None:
+        return RunReport(usage=usage)
+    return RunReport(ended.outcome, usage, ended.reason)
+
+
+def verdict(error: BaseException | None) -> tuple[Outcome, str]:
+    """What an error, or leaving early without one, means for a run, and why in words."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        cancelled, _ = group.split(trio.Cancelled)
+        error = cancelled or group
+        while isinstance(error, BaseExceptionGroup):
+            error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    match error:
+        case None:
+            return Outcome.CANCELLED, "the reader has left"
+        case trio.Cancelled():
+            what = "the deadline passed" if error.source == "deadline" else "the run was cancelled"
+            return Outcome.CANCELLED, error.reason or what
+        case StreamTruncated():
+            return Outcome.TRUNCATED, str(error)
+        case StreamStalled():
+            return Outcome.STALLED, str(error)
+        case LimitReached():
+            return Outcome.LIMIT, str(error)
+        case _:
+            return Outcome.FAILED, f"{type(error).__name__}: {error}"
