@@ -48,11 +48,13 @@ class Actor:
 
     default_options: ClassVar[ChildOptions | None] = None
     _handlers: ClassVar[dict[type[Message[Any]], Handler]] = {}
+    _checked_at: ClassVar[int] = 0  # how many messages there were at the last check
     _context: Context | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._handlers = handlers_of(cls)
+        cls._checked_at = Message.known
 
     async def started(self) -> None:
         """Prepare this incarnation; it takes messages once this has returned.
@@ -113,6 +115,8 @@ def handlers_for(factory: object, actor: object) -> dict[type[Message[Any]], Han
     """
     if not isinstance(actor, Actor):
         raise TypeError(f"{factory!r} made {type(actor).__qualname__}, which is no Actor")
-    handlers = actor._handlers  # noqa: SLF001 - likewise
-    check_interfaces(type(actor), handlers)
-    return handlers
+    kind = type(actor)
+    if kind._checked_at != Message.known:  # noqa: SLF001 - likewise
+        check_interfaces(kind, kind._handlers)  # noqa: SLF001
+        kind._checked_at = Message.known  # noqa: SLF001
+    return kind._handlers  # noqa: SLF001

@@ -106,9 +106,11 @@ class Message(Generic[A_contra]):
     kind: ClassVar[Kind]
     target: ClassVar[type[Any]]
     raises: ClassVar[tuple[type[Exception], ...]] = ()
+    known: ClassVar[int] = 0  # how many message classes there are
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        Message.known += 1
         target = _target_of(cls)
         if target is not None:
             cls.target = target

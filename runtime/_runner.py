@@ -114,7 +114,7 @@ class Incarnation:
     # Seen from the supervisor
 
     async def wait_ready(self) -> None:
-        """Wait until `started` has returned, or the incarnation has ended."""
+        """Wait until `started` has returned, the incarnation has ended, or `let_go`."""
         if self.is_ready or self.is_down:
             await checkpoint()
             return
@@ -156,8 +156,7 @@ class Incarnation:
         except BaseException as error:  # noqa: BLE001 - the supervisor hears of it
             self._note(error)
         try:
-            with trio.CancelScope(shield=True):
-                await self._clean_up()
+            await self._clean_up()
         except BaseException as error:  # noqa: BLE001 - likewise
             self._note(error)
         finally:
@@ -168,9 +167,10 @@ class Incarnation:
         cell = self.cell
         cell.move_to(State.STOPPING if cell.stop_requested else State.RUNNING)
         self._host.came_up()
-        self._wake_starter()
+        self.let_go()
 
-    def _wake_starter(self) -> None:
+    def let_go(self) -> None:
+        """Let whoever waits for the start go on."""
         if self._starter is not None:
             task, self._starter = self._starter, None
             reschedule(task)
@@ -179,6 +179,9 @@ class Incarnation:
         """Handle messages until the actor is to stop; an error that ends it is noted."""
         cell = self.cell
         while self.failure is None:
+            if not cell.stop_requested and not cell.mailbox:
+                await self._idle()  # most actors mostly idle: they need no scope for that
+                continue
             try:
                 with trio.CancelScope() as scope:
                     if await self._work(scope):
@@ -339,21 +342,28 @@ class Incarnation:
 
     async def _clean_up(self) -> None:
         self._ending = True
-        SCOPES.set(())
         has_hook = self.is_ready and type(self.actor).stopped is not Actor.stopped
         if self._beside or self.children is not None or has_hook:
             self._watch_end()
+            with trio.CancelScope(shield=True):
+                await self._end_others()
+                if has_hook:
+                    await self._call_stopped()
+
+    async def _end_others(self) -> None:
         if self._beside:
             self._beside.cancel()
             await self._beside.wait_empty()
         if self.children is not None:
             self.children.kill("the actor ends")
             await self.children.wait_down()
-        if has_hook:
-            with trio.move_on_after(self.cell.options.cleanup) as scope:
-                await self.actor.stopped(self._exit())
-            if scope.cancelled_caught:
-                self.report_overdue()
+
+    async def _call_stopped(self) -> None:
+        SCOPES.set(())
+        with trio.move_on_after(self.cell.options.cleanup) as scope:
+            await self.actor.stopped(self._exit())
+        if scope.cancelled_caught:
+            self.report_overdue()
 
     def _watch_end(self) -> None:
         """Report it if the end, which is on its way, takes too long."""
@@ -379,7 +389,7 @@ class Incarnation:
         if turn is not None and turn.started:
             turn.fail(cell.cut_short(turn, failure))
         self._host.incarnation_ended(self._exit(), failure)
-        self._wake_starter()
+        self.let_go()
         if self._down is not None:
             self._down.set()
         # No cycles, so that what has ended is freed at once

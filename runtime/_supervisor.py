@@ -121,7 +121,7 @@ class Supervision:
         self._down = trio.Event()
         self._stop_requested = False
         self._stopping = False
-        self._starting = trio.CancelScope()
+        self._starting: Life | None = None  # whom it waits for
         self._parked: trio.lowlevel.Task | None = None
 
     @property
@@ -132,6 +132,10 @@ class Supervision:
     @property
     def branch(self) -> Branch:
         return self._branch
+
+    @property
+    def _is_ending(self) -> bool:
+        return self._stop_requested or self.failure is not None
 
     # The life
 
@@ -171,6 +175,9 @@ class Supervision:
     async def wait_ready(self) -> None:
         await self._ready.wait()
 
+    def let_go(self) -> None:
+        self._ready.set()
+
     async def wait_down(self) -> None:
         await self._down.wait()
 
@@ -182,12 +189,11 @@ class Supervision:
 
     def request_stop(self) -> None:
         self._stop_requested = True
-        self._starting.cancel("the supervisor is to stop")
         self._wake()
 
     async def _loop(self) -> None:
         """Carry out what was decided until it is time to stop or to give up."""
-        while not self._stop_requested and self.failure is None:
+        while not self._is_ending:
             member = self._agenda.next_to_stop()
             if member is not None:
                 await member.take_down(gently=True)
@@ -201,14 +207,20 @@ class Supervision:
             self._parked = None
             return Abort.SUCCEEDED
 
-        with trio.move_on_at(until):
-            self._parked = current_task()
+        self._parked = current_task()
+        if until == math.inf:
             await wait_task_rescheduled(abort)
+        else:
+            with trio.move_on_at(until):
+                await wait_task_rescheduled(abort)
 
     def _wake(self) -> None:
+        """Let the loop look at what there is to do, and at whether to go on at all."""
         if self._parked is not None:
             task, self._parked = self._parked, None
             reschedule(task)
+        if self._starting is not None and self._is_ending:
+            self._starting.let_go()
 
     # Children begin
 
@@ -251,12 +263,9 @@ class Supervision:
     async def _start_due(self) -> None:
         """Start who is due, in start order; a failed start is one more end to decide on."""
         now = trio.current_time()
-        with self._starting:
-            while member := self._agenda.next_to_start(now):
-                if not await self._start_again(member) and not self._agenda.is_one_for_one:
-                    break  # those after it depend on it; they are due again with it
-        if not self._starting.cancel_called:
-            self._starting = trio.CancelScope()
+        while not self._is_ending and (member := self._agenda.next_to_start(now)):
+            if not await self._start_again(member) and not self._agenda.is_one_for_one:
+                break  # those after it depend on it; they are due again with it
 
     async def _start_again(self, member: Member) -> bool:
         member.taken_down = False
@@ -268,7 +277,9 @@ class Supervision:
             await checkpoint()
             return False
         member.hub.start(self.nursery, life.run, name=member.path)
+        self._starting = life
         await life.wait_ready()
+        self._starting = None
         if not life.is_ready:
             life.failure = None  # no cycle through the traceback
         return life.is_ready
@@ -312,7 +323,6 @@ class Supervision:
         )
         self.failure.__cause__ = error
         self._branch.hub.publish(GaveUp(path, self.failure))
-        self._starting.cancel("the supervisor gave up")
 
     async def _stop_members(self, *, gently: bool) -> None:
         """Stop all in reverse order; they come back with this supervisor if that comes back."""

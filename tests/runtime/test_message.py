@@ -215,6 +215,21 @@ async def test_a_message_that_was_added_after_the_class_is_refused_at_spawn() ->
             await system.spawn(Old)
 
 
+async def test_a_message_that_was_added_is_refused_also_after_the_parent_was_spawned() -> None:
+    class Growing: ...
+
+    class Parent(Actor): ...
+
+    class Child(Parent, Growing): ...
+
+    class New(Tell[Growing]): ...
+
+    async with open_system() as system:
+        await system.spawn(Parent)
+        with pytest.raises(TypeError, match="has no handler for"):
+            await system.spawn(Child)
+
+
 async def test_a_message_that_the_actor_does_not_know_is_refused_at_the_call() -> None:
     class Idle(Actor): ...
 
