@@ -161,7 +161,8 @@ class Story:
         return text
 
     def _write(self, text: str) -> None:
-        self._console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
+        indented = text.replace("\n", "\n   ")
+        self._console.print(indented, end="", markup=False, highlight=False, soft_wrap=True)
 
     async def _print_tokens(self, run: AgentRun, limit: int | None = None) -> int:
         """Print what comes, and note how long each chunk took from the socket to here."""
