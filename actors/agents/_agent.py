@@ -23,6 +23,7 @@ from actors.providers import Generate
 from actors.tools import Late, Terms, execute
 from runtime import (
     Actor,
+    ActorStopped,
     AskCycle,
     AskTimeout,
     ChildOptions,
@@ -150,8 +151,13 @@ class Agent(Actor, Conversation):
                 )
         except RuntimeFault as fault:
             self._unwritten = fault
-            self.record_beside(())
+            with contextlib.suppress(ActorStopped):  # then it is ending anyway
+                self.start_soon(self._give_up)
             raise
+
+    async def _give_up(self) -> None:
+        """Crash, as an error that leaves a background task does; a fault in a run does not."""
+        self._require_copy()
 
     def record_beside(self, entries: Sequence[Entry]) -> None:
         """Write to the journal without waiting for it; what cannot be written is logged."""

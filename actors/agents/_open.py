@@ -112,8 +112,7 @@ class AgentRun:
                 outcome, _ = verdict(self._fault or fault)
             else:
                 outcome = report.outcome or outcome
-                if self.response.usage.total_tokens == 0:
-                    self.response.usage = report.usage
+                self.response.usage = report.usage
         self.outcome = outcome
 
     def __repr__(self) -> str:
