@@ -157,7 +157,7 @@ def user(text: str) -> Turn:
     return UserTurn(text)
 
 
-def assistant(text: str, *calls: ToolCall) -> Turn:
+def assistant(text: str, *calls: ToolCall) -> AssistantTurn:
     """What the model said, and the tools that it called."""
     spoken: tuple[Part, ...] = (Text(text),) if text else ()
     return AssistantTurn(spoken + calls)
