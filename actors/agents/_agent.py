@@ -28,6 +28,7 @@ from runtime import (
     AskTimeout,
     ChildOptions,
     Ref,
+    RestartPolicy,
     RuntimeFault,
     Sink,
     carried,
@@ -59,7 +60,7 @@ class Agent(Actor, Conversation):
     """Holds one conversation, with the journal as its memory."""
 
     # Who asks while it restarts gets the answer of the next incarnation.
-    default_options = ChildOptions(keep_mailbox=True)
+    default_options = ChildOptions(restart=RestartPolicy.TRANSIENT, keep_mailbox=True)
 
     def __init__(
         self, provider: Ref[ProviderApi], journal: Ref[Journal], setup: AgentSetup
@@ -73,7 +74,11 @@ class Agent(Actor, Conversation):
         self._unwritten: RuntimeFault | None = None  # why the copy may differ from the journal
 
     async def started(self) -> None:
-        self._entries = list(await read(self._journal, self._setup.options.conversation))
+        try:
+            self._entries = list(await read(self._journal, self._setup.options.conversation))
+        except ActorStopped:  # for good: no further incarnation could do better
+            self.stop()
+            return
         self._runs = {entry.run for entry in self._entries}
         left_open = closing(self._entries, reason="the agent was restarted", timestamp=time.time())
         if left_open:

@@ -12,6 +12,7 @@ from agents_scripted import (
     assert_sendable,
     collect,
     entries_of,
+    journal_of,
     of_run,
 )
 
@@ -25,6 +26,7 @@ from actors.tools import Toolbox
 from runtime import (
     Actor,
     ActorCrashed,
+    ActorStopped,
     AskTimeout,
     ChildOptions,
     RuntimeFault,
@@ -156,6 +158,21 @@ async def test_a_journal_that_hangs_is_waited_for_only_so_long(
         assert autojump_clock.current_time() < 3.5
         assert (await agent.run("And now?")).text == "Fine."
         assert_sendable(await agent.history())
+
+
+async def test_an_agent_whose_journal_was_stopped_stops_and_says_so(
+    autojump_clock: MockClock,
+) -> None:
+    async with agent_of() as agent:
+        await agent.run("Hello")
+        await journal_of(agent).stop()
+        async with agent.stream("Again") as run:
+            with pytest.raises(ActorStopped, match="/agent/journal has stopped"):
+                await collect(run)
+        assert run.outcome is Outcome.FAILED
+        with pytest.raises(ActorStopped, match="/agent/agent has stopped"):
+            await agent.run("Once more")
+    assert autojump_clock.current_time() < 1
 
 
 async def test_a_crash_of_the_journal_in_memory_loses_the_conversation_and_nothing_hangs(
