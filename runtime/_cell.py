@@ -15,7 +15,7 @@ import attrs
 import trio
 from trio.lowlevel import current_trio_token, reschedule
 
-from ._envelope import SCOPES
+from ._envelope import SCOPES, outwait
 from ._errors import (
     ActorCrashed,
     ActorRestarting,
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from ._message import Handler, Message
     from ._options import ChildOptions
 
+LONGEST_CASCADE = 16  # handlers that are cancelled in one step
+
 log = logging.getLogger("runtime")
 
 
@@ -59,6 +61,7 @@ class Hub:
         self.token = current_trio_token()
         self.dice = random.Random()  # noqa: S311 - jitter, not secrets
         self.abort: Callable[[BaseException], None] = _nobody_to_tell
+        self.cascade = 0  # how many handlers are being cancelled, each by the one above it
         self.context = copy_context()
         self.context.run(SCOPES.set, ())
 
@@ -96,24 +99,6 @@ class Hub:
 
 def _nobody_to_tell(error: BaseException) -> None:
     raise error
-
-
-async def outwait(
-    wait: Callable[[], Awaitable[None]], seconds: float, report: Callable[[], None]
-) -> None:
-    """Wait, shielded, for the end of something that was cancelled; report it if it takes long.
-
-    Args:
-        wait: Returns when it has ended; may be cancelled and called again.
-        seconds: How long it may take.
-        report: Called once if it takes longer.
-    """
-    with trio.CancelScope(shield=True):
-        with trio.move_on_after(seconds):
-            await wait()
-            return
-        report()
-        await wait()
 
 
 class Owner(Protocol):
@@ -329,6 +314,16 @@ class Cell:
 
     def withdraw(self, envelope: Envelope) -> None:
         self.mailbox.withdraw(envelope)
+
+    def cancel(self, turn: Envelope, reason: str | None) -> None:
+        # Down a chain of asks the last handler is cancelled in the same step as the first, by
+        # a recursion. Where that gets deep, the task that waits for the turn does it later.
+        if self.hub.cascade < LONGEST_CASCADE:
+            self.hub.cascade += 1
+            try:
+                turn.cancel(reason)
+            finally:
+                self.hub.cascade -= 1
 
     def undelivered(self, message: object, reason: str) -> None:
         self.hub.publish(DeadLetter(self.path, message, reason))

@@ -64,6 +64,10 @@ class Receiver(Protocol):
     path: str
 
     def withdraw(self, envelope: Envelope) -> None: ...
+    def cancel(self, turn: Envelope, reason: str | None) -> None:
+        """Cancel a handler in this very step, unless many are being cancelled in it already."""
+        ...
+
     def undelivered(self, message: object, reason: str) -> None: ...
     def failed_unheard(self, message: object, error: BaseException) -> None: ...
     async def outwait(self, wait: Callable[[], Awaitable[None]]) -> None: ...
@@ -130,7 +134,6 @@ class Envelope:
 
     def cancel(self, reason: str | None) -> None:
         """Cancel the handler, which has started."""
-        self.cancelled = True
         assert self.scope is not None
         self.scope.cancel(reason)
 
@@ -142,17 +145,20 @@ class Envelope:
         self.task = current_task()
         try:
             await wait_task_rescheduled(self._abort)
-        except BaseException:
+        except BaseException as error:
             if not self.settled:
+                self.cancel(reason_of(error))
                 await self.receiver.outwait(self.wait_quiet)
             raise
 
     def _abort(self, raise_cancel: RaiseCancelT) -> Abort:
-        # The cancel goes down to the last handler in this very step; each one on the way
-        # resumes when the one below has ended.
         self.task = None
+        self.cancelled = True
         if self.started:
-            self.cancel(reason_of(raise_cancel))
+            try:
+                raise_cancel()
+            except BaseException as error:  # noqa: BLE001 - trio raises it again in the task
+                self.receiver.cancel(self, reason_of(error))
         else:
             self.settled = True
             self.receiver.withdraw(self)
@@ -175,14 +181,27 @@ class Envelope:
             reschedule(task)
 
 
-def reason_of(raise_cancel: RaiseCancelT) -> str | None:
-    """Why the task is being cancelled, so that the reason travels with the cancel."""
-    try:
-        raise_cancel()
-    except trio.Cancelled as cancelled:
-        return cancelled.reason
-    except KeyboardInterrupt:  # trio raises it again in the task
-        return "KeyboardInterrupt"
+async def outwait(
+    wait: Callable[[], Awaitable[None]], seconds: float, report: Callable[[], None]
+) -> None:
+    """Wait, shielded, for the end of something that was cancelled; report it if it takes long.
+
+    Args:
+        wait: Returns when it has ended; may be cancelled and called again.
+        seconds: How long it may take.
+        report: Called once if it takes longer.
+    """
+    with trio.CancelScope(shield=True):
+        with trio.move_on_after(seconds):
+            await wait()
+            return
+        report()
+        await wait()
+
+
+def reason_of(error: BaseException) -> str | None:
+    """Why a task does not wait any longer, so that the reason travels with the cancel."""
+    return error.reason if isinstance(error, trio.Cancelled) else type(error).__name__
 
 
 class TellEnvelope(Envelope):

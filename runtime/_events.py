@@ -59,7 +59,10 @@ class MessageFailed:
 
 @attrs.frozen
 class Overdue:
-    """A cancelled actor is still running after its `cleanup` seconds; it is waited for."""
+    """Something of the actor that was cancelled still runs after its `cleanup` seconds.
+
+    A handler whose asker or reader has gone, or the whole actor; it is waited for all the same.
+    """
 
     path: str
     seconds: float

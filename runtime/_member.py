@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import trio
 
 from ._actor import handlers_for
-from ._cell import Cell, Hub, outwait
+from ._cell import Cell, Hub
+from ._envelope import outwait
 from ._events import Restarted, Spawned
 from ._options import DEFAULT_OPTIONS
 from ._restart import Child

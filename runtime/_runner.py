@@ -22,8 +22,7 @@ from trio.lowlevel import (
 
 from ._actor import Actor, bind
 from ._beside import Beside
-from ._cell import outwait
-from ._envelope import SCOPES
+from ._envelope import SCOPES, outwait
 from ._errors import ActorStopped
 from ._lifecycle import Exit, State, is_crash, unwrapped
 

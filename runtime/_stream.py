@@ -263,6 +263,7 @@ class StreamBlock(Generic[C]):
             self._cell.withdraw(envelope)
             return
         reason = error.reason if isinstance(error, trio.Cancelled) else "the reader has left"
+        envelope.cancelled = True
         envelope.cancel(reason)
         await self._cell.outwait(envelope.wait_quiet)
         self._conduit.error = None

@@ -14,7 +14,7 @@ import trio
 from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
 
 from ._agenda import Agenda, Plan
-from ._cell import outwait
+from ._envelope import outwait
 from ._errors import ActorRestarting, ActorStopped, RuntimeFault, SupervisorGaveUp
 from ._events import GaveUp, Overdue, Stopped
 from ._lifecycle import Exit

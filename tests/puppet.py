@@ -10,7 +10,19 @@ import pytest
 import trio
 import trio.testing
 
-from runtime import Actor, ActorCrashed, Ask, Exit, Fact, Ref, Sink, Stream, System, Tell
+from runtime import (
+    Actor,
+    ActorCrashed,
+    Ask,
+    Exit,
+    Fact,
+    Ref,
+    RuntimeFault,
+    Sink,
+    Stream,
+    System,
+    Tell,
+)
 
 Work = Callable[["Puppet"], Awaitable[Any]]
 Feeding = Callable[["Puppet", Sink[Any]], Awaitable[None]]
@@ -144,3 +156,11 @@ async def crash_now(ref: Ref[Puppet]) -> None:
     with pytest.raises(ActorCrashed):
         await ref.ask(Do(crash))
     await trio.testing.wait_all_tasks_blocked()
+
+
+async def outcome_of(ref: Ref[Puppet], message: Do | DoBeside, into: list[Any]) -> None:
+    """Put the reply or the fault that an ask ends with `into` a list."""
+    try:
+        into.append(await ref.ask(message))
+    except RuntimeFault as fault:
+        into.append(fault)

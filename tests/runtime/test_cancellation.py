@@ -94,6 +94,44 @@ async def test_a_chain_is_cancelled_leaf_first_and_the_reason_travels(
     assert ended == [("c", "enough"), ("b", "enough"), ("a", "enough")]
 
 
+@BOTH
+async def test_a_handler_that_returns_in_spite_of_a_cancel_leaves_none_for_the_next_message(
+    kind: type[Do | DoBeside], autojump_clock: MockClock
+) -> None:
+    async def finish(puppet: Puppet) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(2)
+
+    async with open_system() as system:
+        puppet = await system.spawn(Puppet)
+        with trio.move_on_after(1) as scope:
+            await puppet.ask(kind(finish))
+        assert scope.cancelled_caught
+        assert trio.current_time() == 2
+        assert await puppet.ask(kind(sleeps(1))) is None
+
+
+async def test_a_chain_of_any_length_is_cancelled() -> None:
+    """Deeper than Python's recursion limit would allow."""
+    async with open_system() as system:
+        refs = [await system.spawn(Puppet) for _ in range(300)]
+
+        def ask_from(index: int) -> Any:
+            async def work(puppet: Puppet) -> None:
+                if index == len(refs):
+                    await trio.sleep_forever()
+                await refs[index].ask(Do(ask_from(index + 1)))
+
+            return work
+
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask_from(0), None)
+                await trio.testing.wait_all_tasks_blocked()
+                scope.cancel()
+        assert [ref.statistics().handling for ref in refs] == [()] * 300
+
+
 async def test_cancelled_while_queued_the_handler_never_starts(autojump_clock: MockClock) -> None:
     started = list[int]()
 

@@ -291,6 +291,36 @@ async def test_items_that_are_pending_when_the_loop_is_left_are_gone() -> None:
         assert puppet.statistics().handling == ()
 
 
+@pytest.mark.parametrize("side", ["handler", "reader"])
+async def test_a_busy_stream_lets_others_run(side: str) -> None:
+    rounds = 0
+    counted = list[int]()
+
+    async def count() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await trio.lowlevel.checkpoint()
+
+    async def feeding(puppet: Puppet, out: Sink[int]) -> None:
+        begun = rounds
+        for number in range(640):
+            await out.send(number)
+        counted.append(rounds - begun)
+
+    async with open_system() as system, trio.open_nursery() as nursery:
+        puppet = await system.spawn(Puppet)
+        nursery.start_soon(count)
+        async with puppet.stream(Feed(feeding), buffer=640) as items:
+            while not counted:
+                await trio.lowlevel.checkpoint()
+            begun = rounds
+            assert [item async for item in items] == list(range(640))
+            counted.append(rounds - begun)
+        nursery.cancel_scope.cancel()
+    assert counted[side == "reader"] >= 15
+
+
 async def test_a_stream_is_used_once() -> None:
     async with open_system() as system:
         puppet = await system.spawn(Puppet)
