@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from typing import TYPE_CHECKING
 
 import attrs
@@ -19,7 +18,7 @@ import trio
 from actors.chat import Event, Outcome, Request, SystemTurn, ToolCall, Turn
 from actors.errors import ConfigurationError, LimitReached, StreamTruncated
 from actors.journal import Entry, append, closing, project, read
-from actors.providers import Generate
+from actors.providers import Clock, Generate
 from actors.tools import Late, Terms, execute
 from runtime import (
     Actor,
@@ -80,7 +79,9 @@ class Agent(Actor, Conversation):
             self.stop()
             return
         self._runs = {entry.run for entry in self._entries}
-        left_open = closing(self._entries, reason="the agent was restarted", timestamp=time.time())
+        left_open = closing(
+            self._entries, reason="the agent was restarted", timestamp=Clock().now()
+        )
         if left_open:
             await self.record(left_open)
 
@@ -183,11 +184,12 @@ class _RunInProgress:
         self._agent = agent
         self._message = message
         self._out = out
+        self._now = Clock().now
         self._machine = TurnMachine(message.id, agent.setup.options.limits.model_calls)
 
     async def carry_out(self) -> None:
         try:
-            await self._obey(self._machine.begin(self._message.text, time.time()))
+            await self._obey(self._machine.begin(self._message.text, self._now()))
         except BaseException as error:
             # A journal that fails now crashes the agent; the reader hears of what came first.
             with contextlib.suppress(RuntimeFault):
@@ -201,7 +203,7 @@ class _RunInProgress:
         for _ in range(2):
             await trio.lowlevel.cancel_shielded_checkpoint()
         await self._obey(
-            self._machine.stopped(outcome, reason, taken=self._out.taken, now=time.time())
+            self._machine.stopped(outcome, reason, taken=self._out.taken, now=self._now())
         )
 
     async def _obey(self, commands: Sequence[Command]) -> None:
@@ -235,7 +237,7 @@ class _RunInProgress:
             raise StreamTruncated(
                 "the provider's stream ended without its final chunk", partial=machine.partial
             )
-        return machine.model_ended(time.time())
+        return machine.model_ended(self._now())
 
     async def _run_tools(self, calls: Sequence[ToolCall]) -> list[Command]:
         rest: list[Command] = []
@@ -248,7 +250,7 @@ class _RunInProgress:
         setup = self._agent.setup
         terms = Terms(cleanup=setup.options.cleanup, late=self._note_late)
         result = await execute(setup.toolbox, call, terms=terms)
-        commands = self._machine.tool_ended(result, time.time())
+        commands = self._machine.tool_ended(result, self._now())
         await self._obey([each for each in commands if isinstance(each, Record | Emit)])
         rest += [each for each in commands if not isinstance(each, Record | Emit)]
 
@@ -256,6 +258,6 @@ class _RunInProgress:
         """A tool did not stop when it was told to, or has stopped since."""
         if late.running:
             log.warning("tool %s does not stop; its thread is abandoned", late.result.name)
-        for command in self._machine.late(late.result, time.time()):
+        for command in self._machine.late(late.result, self._now()):
             assert isinstance(command, Record)
             self._agent.record_beside(command.entries)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -24,7 +23,7 @@ from actors.chat import (
     Turn,
 )
 from actors.journal import MemoryJournal
-from actors.providers import Model, resolve, start_provider
+from actors.providers import Clock, Model, resolve, start_provider
 from actors.tools import Toolbox
 from runtime import (
     ActorStopped,
@@ -85,7 +84,7 @@ class AgentRun:
         if self._is_used:
             raise RuntimeError("this run was used already: call `agent.stream(...)` again")
         self._is_used = True
-        self.response.started_at = time.time()
+        self.response.started_at = Clock().now()
         await self._stream.__aenter__()
         return self
 

@@ -2,7 +2,7 @@
 
 from actors.http import Limits
 
-from ._api import Generate, ProviderApi, Requests, ScriptedApi
+from ._api import Clock, Generate, ProviderApi, Requests, ScriptedApi
 from ._codec import Codec, Decoder, WireRequest
 from ._handle import ProviderHandle, ProviderStream, open_provider, start_provider
 from ._model import Model, Route, resolve
@@ -39,6 +39,7 @@ from ._scripted import Scripted
 __all__ = [
     "COMPATIBLE",
     "OPENAI",
+    "Clock",
     "Codec",
     "Decoder",
     "Dialect",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 import attrs
 import trio
+from trio.lowlevel import RunVar
 
 from actors.chat import Request, StreamChunk
 from runtime import Ask, Stream
@@ -37,11 +39,21 @@ class Requests(Ask[ScriptedApi, tuple[Request, ...]]):
     """Asks for all requests so far, also those before a crash."""
 
 
+_OFFSET: Final[RunVar[float]] = RunVar("actors_epoch_offset")
+
+
 class Clock:
-    """Seconds since the epoch that move with trio's clock: never back, and in virtual time."""
+    """Seconds since the epoch that move with trio's clock: never back, and in virtual time.
+
+    All clocks of one trio run agree: they look at the wall once, when the first one is made.
+    """
 
     def __init__(self) -> None:
-        self._offset = time.time() - trio.current_time()
+        try:
+            self._offset = _OFFSET.get()
+        except LookupError:
+            self._offset = time.time() - trio.current_time()
+            _OFFSET.set(self._offset)
 
     def now(self) -> float:
         return self._offset + trio.current_time()

@@ -34,7 +34,7 @@ from actors.chat import (
 )
 from actors.errors import LimitReached
 from actors.journal import RunEnded, ToolCalled, ToolSealed
-from actors.providers import call, call_text, say, script, think, usage
+from actors.providers import call, call_text, pause, say, script, think, usage
 from actors.tools import tool
 
 if TYPE_CHECKING:
@@ -292,3 +292,13 @@ async def test_a_run_that_calls_the_model_too_often_ends_with_its_limit() -> Non
 
     assert caught.value.limit == "model_calls"
     assert len(requests) == 2
+
+
+async def test_durations_are_right_after_virtual_time_has_moved(autojump_clock: MockClock) -> None:  # noqa: ARG001
+    async with scripted(script(pause(20), "a", pause(5), "b", repeat=True)) as agent:
+        for _ in range(3):
+            async with agent.stream("Hello") as run:
+                await collect(run)
+
+            assert run.response.time_to_first_chunk == pytest.approx(20, abs=0.1)
+            assert run.response.duration == pytest.approx(25, abs=0.1)
