@@ -136,6 +136,7 @@ class Cell:
     """The address of one actor."""
 
     __slots__ = (
+        "at_once",
         "beside",
         "comes_back",
         "current",
@@ -148,6 +149,7 @@ class Cell:
         "hub",
         "mailbox",
         "options",
+        "overtaken",
         "owner",
         "parked",
         "path",
@@ -184,6 +186,8 @@ class Cell:
         self.ended: trio.Event | None = None
         self.tells = 0  # so that a busy sender gives way now and then
         self.comes_back = False  # it is stopped in order to be started again
+        self.at_once = False  # the next incarnation is not kept waiting by a backoff
+        self.overtaken: list[Envelope] = []  # by the crash of this incarnation
         self.owner: Owner | None = None  # until it ends for good
 
     def move_to(self, state: State) -> None:
@@ -229,6 +233,8 @@ class Cell:
         """Raise why a message is not taken in now, if there is a reason."""
         match self.state:
             case State.STARTING:
+                pass
+            case State.RESTARTING if self.at_once:
                 pass
             case State.STOPPING | State.ENDED if not self.comes_back:
                 raise self.stopped(message)
@@ -299,13 +305,13 @@ class Cell:
     def dismiss(self, *, drain: bool = False) -> None:
         """Ask the actor to stop for good; its supervisor sees to it that it does."""
         if self.owner is not None:
-            self.comes_back = False
             self.request_stop(drain=drain)
             self.owner.dismiss()
 
     def begin(self) -> None:
         """There is a new incarnation."""
         self.stop_requested = self.drain = self.comes_back = False
+        self.overtaken = []
         if self.state is State.RESTARTING:
             self.restarts += 1
             self.move_to(State.STARTING)
@@ -339,12 +345,22 @@ class Cell:
 
     # The end
 
-    def pause(self) -> None:
-        """An incarnation has ended and another may follow."""
+    def note_crash(self) -> None:
+        """This incarnation has failed: what waits now shares its fate, what comes later may not."""
+        self.overtaken = list(self.mailbox)
+
+    def pause(self, *, at_once: bool) -> None:
+        """An incarnation has ended and another may follow, `at_once` or after a while."""
         if self.state is not State.RESTARTING:
             self.move_to(State.RESTARTING)
-        if not self.options.keep_mailbox:
-            for envelope in self.mailbox.drain():
+        self.at_once = at_once
+        if self.options.keep_mailbox:
+            return
+        overtaken = {id(envelope) for envelope in self.overtaken}
+        for envelope in list(self.mailbox.drain()):
+            if at_once and id(envelope) not in overtaken:
+                self.mailbox.offer(envelope)
+            else:
                 envelope.fail(self.restarting(envelope.message))
 
     def end(self, exit: Exit, error: BaseException | None) -> None:

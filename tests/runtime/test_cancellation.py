@@ -3,6 +3,7 @@
 # ruff: noqa: ARG001 - autojump_clock makes time virtual
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -104,11 +105,15 @@ async def test_a_handler_that_returns_in_spite_of_a_cancel_leaves_none_for_the_n
 
     async with open_system() as system:
         puppet = await system.spawn(Puppet)
-        with trio.move_on_after(1) as scope:
-            await puppet.ask(kind(finish))
-        assert scope.cancelled_caught
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(puppet.ask, kind(finish))
+                await trio.testing.wait_all_tasks_blocked()
+                await puppet.tell(Order(sleeps(3)))
+                scope.cancel()
         assert trio.current_time() == 2
         assert await puppet.ask(kind(sleeps(1))) is None
+        assert trio.current_time() == (6 if kind is Do else 4)
 
 
 async def test_a_chain_of_any_length_is_cancelled() -> None:
@@ -362,7 +367,7 @@ async def test_expired_work_never_starts_and_its_asker_is_cancelled_not_failed()
     """Without virtual time: the deadline passes while the actor is busy in one step."""
     started = list[int]()
 
-    async def work(puppet: Puppet) -> None:
+    async def work(puppet: Puppet, out: Sink[int] | None = None) -> None:
         started.append(1)
 
     async def hog(puppet: Puppet) -> None:
@@ -377,7 +382,32 @@ async def test_expired_work_never_starts_and_its_asker_is_cancelled_not_failed()
             with trio.move_on_after(0.02) as scope:
                 await puppet.ask(kind(work))
             assert scope.cancelled_caught
+        for stream in (Feed, FeedBeside):
+            await puppet.tell(Order(hog))
+            with trio.move_on_after(0.02) as scope:
+                async with puppet.stream(stream(work)) as items:
+                    await anext(items)
+            assert scope.cancelled_caught
     assert started == []
+
+
+async def test_no_handler_starts_after_its_asker_was_cancelled() -> None:
+    started_late = list[str]()
+
+    async def work(puppet: Puppet) -> None:
+        if trio.current_effective_deadline() == -math.inf:
+            started_late.append("late")
+
+    async with open_system() as system:
+        puppet = await system.spawn(Puppet)
+
+        async def scenario() -> None:
+            for kind in (Do, DoBeside):
+                await puppet.ask(kind(work))
+
+        for _ in range(5):  # the order of the tasks in a step is random
+            await cancel_everywhere(scenario)
+    assert started_late == []
 
 
 async def test_a_cancel_in_every_step_of_a_system_leaves_nothing() -> None:

@@ -18,6 +18,7 @@ from runtime import (
     Exit,
     Overdue,
     RestartLimit,
+    RestartStrategy,
     open_system,
 )
 
@@ -41,6 +42,47 @@ async def test_a_stop_waits_for_the_grace_and_cancels_then(autojump_clock: MockC
             begun = trio.current_time()
             await puppet.stop()
             assert trio.current_time() - begun == took
+
+
+async def test_what_shields_itself_past_its_cleanup_is_reported_and_waited_for(
+    autojump_clock: MockClock,
+) -> None:
+    async def shielded(puppet: Puppet) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(60)
+
+    heard = Heard()
+    async with open_system() as system, trio.open_nursery() as nursery:
+        nursery.start_soon(heard.listen, system)
+        puppet = await system.spawn(Puppet, options=ChildOptions(grace=3, cleanup=5))
+        await puppet.tell(Order(shielded))
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(puppet.stop)
+        await trio.sleep(7.9)
+        assert heard.of(Overdue) == []
+        await trio.sleep(0.2)
+        assert heard.of(Overdue) == [Overdue(puppet.path, 5)]
+        await puppet.stop()
+        assert trio.current_time() == 60
+        nursery.cancel_scope.cancel()
+    assert len(heard.of(Overdue)) == 1
+
+
+async def test_a_stop_wins_over_the_restart_that_the_actor_is_being_stopped_for(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_system() as system, trio.open_nursery() as nursery:
+        group = await system.supervise("group", strategy=RestartStrategy.ONE_FOR_ALL)
+        bomb, busy = await group.spawn(Puppet), await group.spawn(Puppet)
+        await busy.tell(Order(sleeps(3)))
+        await crash_now(bomb)
+        nursery.start_soon(busy.stop)
+        await trio.sleep(1)
+        with pytest.raises(ActorStopped):
+            await busy.ask(Do(nothing))
+        await trio.sleep(5)
+        assert await bomb.ask(Do(returns(1))) == 1
+        assert busy.statistics().state == "ended"
 
 
 async def test_a_stop_that_is_cancelled_goes_on(autojump_clock: MockClock) -> None:

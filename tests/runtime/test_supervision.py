@@ -191,6 +191,30 @@ async def test_a_supervisor_is_ready_when_its_children_are() -> None:
         assert diary.read() == "-a -d -c -b +a +b +c +d"
 
 
+async def test_a_crash_during_a_restart_begins_it_anew(autojump_clock: MockClock) -> None:
+    """What comes after the one that crashed is not started before it is back."""
+    diary = Diary()
+    lives = 0
+
+    async def start_slowly(puppet: Puppet) -> None:
+        nonlocal lives
+        lives += 1
+        await trio.sleep(1)
+        diary.lines.append("+b")
+
+    async with open_system() as system:
+        group = await system.supervise("group", strategy=RestartStrategy.REST_FOR_ONE)
+        [a] = await diary.spawn(group, "a")
+        await group.spawn(Puppet, start_slowly, name="b")
+        await diary.spawn(group, "c")
+        diary.read()
+        await crash_now(a)
+        await crash_now(a)
+        await trio.sleep(10)
+    assert diary.read() == "-a -c +a -a +b +a +b +c -c -a"
+    assert lives == 3
+
+
 async def test_asks_during_a_restart_of_the_group_are_safe_to_retry(
     autojump_clock: MockClock,
 ) -> None:
