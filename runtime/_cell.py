@@ -136,7 +136,6 @@ class Cell:
     """The address of one actor."""
 
     __slots__ = (
-        "at_once",
         "beside",
         "comes_back",
         "current",
@@ -149,7 +148,6 @@ class Cell:
         "hub",
         "mailbox",
         "options",
-        "overtaken",
         "owner",
         "parked",
         "path",
@@ -186,8 +184,6 @@ class Cell:
         self.ended: trio.Event | None = None
         self.tells = 0  # so that a busy sender gives way now and then
         self.comes_back = False  # it is stopped in order to be started again
-        self.at_once = False  # the next incarnation is not kept waiting by a backoff
-        self.overtaken: list[Envelope] = []  # by the crash of this incarnation
         self.owner: Owner | None = None  # until it ends for good
 
     def move_to(self, state: State) -> None:
@@ -233,8 +229,6 @@ class Cell:
         """Raise why a message is not taken in now, if there is a reason."""
         match self.state:
             case State.STARTING:
-                pass
-            case State.RESTARTING if self.at_once:
                 pass
             case State.STOPPING | State.ENDED if not self.comes_back:
                 raise self.stopped(message)
@@ -311,7 +305,6 @@ class Cell:
     def begin(self) -> None:
         """There is a new incarnation."""
         self.stop_requested = self.drain = self.comes_back = False
-        self.overtaken = []
         if self.state is State.RESTARTING:
             self.restarts += 1
             self.move_to(State.STARTING)
@@ -345,22 +338,12 @@ class Cell:
 
     # The end
 
-    def note_crash(self) -> None:
-        """This incarnation has failed: what waits now shares its fate, what comes later may not."""
-        self.overtaken = list(self.mailbox)
-
-    def pause(self, *, at_once: bool) -> None:
-        """An incarnation has ended and another may follow, `at_once` or after a while."""
+    def pause(self) -> None:
+        """An incarnation has ended and another may follow."""
         if self.state is not State.RESTARTING:
             self.move_to(State.RESTARTING)
-        self.at_once = at_once
-        if self.options.keep_mailbox:
-            return
-        overtaken = {id(envelope) for envelope in self.overtaken}
-        for envelope in list(self.mailbox.drain()):
-            if at_once and id(envelope) not in overtaken:
-                self.mailbox.offer(envelope)
-            else:
+        if not self.options.keep_mailbox:
+            for envelope in self.mailbox.drain():
                 envelope.fail(self.restarting(envelope.message))
 
     def end(self, exit: Exit, error: BaseException | None) -> None:
