@@ -30,8 +30,10 @@ from ._events import (
 from ._lifecycle import Exit
 from ._message import Ask, Sink, Stream, Tell
 from ._options import ChildOptions, Conflate, MailboxOptions, Overflow
-from ._ref import Ref
+from ._ref import Ref, Watch
 from ._restart import Backoff, RestartLimit, RestartPolicy, RestartStrategy
+from ._stream import StreamBlock
+from ._subscription import Subscription
 from ._system import Node, Supervisor, System, open_system
 
 __all__ = [
@@ -70,11 +72,14 @@ __all__ = [
     "Statistics",
     "Stopped",
     "Stream",
+    "StreamBlock",
+    "Subscription",
     "Supervisor",
     "SupervisorGaveUp",
     "System",
     "SystemFailed",
     "Tell",
+    "Watch",
     "carried",
     "carry",
     "open_system",

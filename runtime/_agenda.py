@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ._restart import Backoff, Decision, Restart, RestartLimit, RestartRules, RestartStrategy
+from ._restart import (
+    Backoff,
+    Decision,
+    Restart,
+    RestartLimit,
+    RestartPolicy,
+    RestartRules,
+    RestartStrategy,
+)
 
 if TYPE_CHECKING:
     import random
@@ -26,6 +34,7 @@ class Plan:
     strategy: RestartStrategy = RestartStrategy.ONE_FOR_ONE
     limit: RestartLimit = DEFAULT_LIMIT
     backoff: Backoff | None = None
+    restart: RestartPolicy = RestartPolicy.PERMANENT  # of the supervisor itself
 
 
 class Agenda:
@@ -68,6 +77,10 @@ class Agenda:
             member.attempts = 0
         member.attempts += 1
         return backoff.seconds(member.attempts - 1, self._dice.random())
+
+    def is_due(self, member: Member, now: float) -> bool:
+        """Whether it is to be started as soon as those before it allow."""
+        return self._due.get(member, math.inf) <= now
 
     def forget(self, member: Member) -> None:
         self._due.pop(member, None)

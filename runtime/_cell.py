@@ -6,99 +6,35 @@ there is nobody to handle it; it runs nothing itself.
 
 from __future__ import annotations
 
-import logging
-import random
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 import trio
-from trio.lowlevel import current_trio_token, reschedule
+from trio.lowlevel import reschedule
 
-from ._envelope import SCOPES, outwait
+from ._envelope import outwait
 from ._errors import (
     ActorCrashed,
     ActorRestarting,
     ActorStopped,
     AskTimeout,
-    ForeignRun,
     MailboxFull,
     MessageDropped,
     RuntimeFault,
 )
-from ._events import Crashed, DeadLetter, MessageFailed, Overdue, Stopped
+from ._events import DeadLetter, MessageFailed, Overdue, Stopped
 from ._lifecycle import TRANSITIONS, Exit, State
 from ._mailbox import Mailbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ._envelope import Envelope, Propagator
-    from ._events import Fact
+    from ._envelope import Envelope
+    from ._hub import Hub
     from ._message import Handler, Message
     from ._options import ChildOptions
 
 LONGEST_CASCADE = 16  # handlers that are cancelled in one step
-
-log = logging.getLogger("runtime")
-
-
-class Hub:
-    """What all cells of a system share.
-
-    Attributes:
-        propagator: Carries trace contexts, or None.
-        listeners: Who is told of facts; they must not raise.
-        token: The trio run that the system belongs to.
-        dice: Where jitter comes from.
-        abort: Ends the system for an error that no supervisor may handle.
-        context: The context variables that every task of every actor begins with.
-    """
-
-    def __init__(self, propagator: Propagator | None = None) -> None:
-        self.propagator = propagator
-        self.listeners: list[Callable[[Fact], None]] = []
-        self.token = current_trio_token()
-        self.dice = random.Random()  # noqa: S311 - jitter, not secrets
-        self.abort: Callable[[BaseException], None] = _nobody_to_tell
-        self.cascade = 0  # how many handlers are being cancelled, each by the one above it
-        self.context = copy_context()
-        self.context.run(SCOPES.set, ())
-
-    def start(
-        self, nursery: trio.Nursery, function: Callable[..., Awaitable[Any]], *args: Any, name: str
-    ) -> None:
-        """Start a task that knows nothing of the context of whoever happens to start it."""
-        self.context.run(nursery.start_soon, function, *args, name=name)
-
-    def check_run(self, path: str) -> None:
-        """Refuse a call from another thread or another run.
-
-        Raises:
-            ForeignRun: If it is one.
-        """
-        try:
-            foreign = current_trio_token() is not self.token
-        except RuntimeError:
-            foreign = True
-        if foreign:
-            raise ForeignRun(
-                f"{path} belongs to another trio run or thread: call it from there with "
-                "`trio.from_thread.run`",
-                path=path,
-            )
-
-    def report_crash(self, path: str, error: BaseException) -> None:
-        log.error("%s crashed", path, exc_info=error)
-        self.publish(Crashed(path, error))
-
-    def publish(self, fact: Fact) -> None:
-        for listener in self.listeners:
-            listener(fact)
-
-
-def _nobody_to_tell(error: BaseException) -> None:
-    raise error
 
 
 class Owner(Protocol):
@@ -136,6 +72,7 @@ class Cell:
     """The address of one actor."""
 
     __slots__ = (
+        "at_once",
         "beside",
         "comes_back",
         "current",
@@ -148,6 +85,7 @@ class Cell:
         "hub",
         "mailbox",
         "options",
+        "overtaken",
         "owner",
         "parked",
         "path",
@@ -184,6 +122,8 @@ class Cell:
         self.ended: trio.Event | None = None
         self.tells = 0  # so that a busy sender gives way now and then
         self.comes_back = False  # it is stopped in order to be started again
+        self.at_once = False  # the next incarnation is not kept waiting by a backoff
+        self.overtaken: tuple[Envelope, ...] = ()  # by the crash of this incarnation
         self.owner: Owner | None = None  # until it ends for good
 
     def move_to(self, state: State) -> None:
@@ -205,8 +145,8 @@ class Cell:
         """
         self.hub.check_run(self.path)
         message = envelope.message
-        if type(message) not in self.handlers:
-            raise TypeError(f"{self.path} has no handler for {type(message).__qualname__}")
+        if type(message) not in self.handlers or message.kind is not envelope.kind:
+            raise self._misuse(message)
         if self.state is not State.RUNNING:
             self._refuse(message)
         try:
@@ -225,10 +165,20 @@ class Cell:
         self.wake()
         return offer.queued or envelope.settled
 
+    def _misuse(self, message: Message[Any]) -> TypeError:
+        name = type(message).__qualname__
+        if type(message) not in self.handlers:
+            return TypeError(f"{self.path} has no handler for {name}")
+        return TypeError(
+            f"{name} is sent with `ref.{message.kind.value}(...)`: that is what its class says"
+        )
+
     def _refuse(self, message: object) -> None:
         """Raise why a message is not taken in now, if there is a reason."""
         match self.state:
             case State.STARTING:
+                pass
+            case State.RESTARTING if self.at_once:
                 pass
             case State.STOPPING | State.ENDED if not self.comes_back:
                 raise self.stopped(message)
@@ -305,6 +255,7 @@ class Cell:
     def begin(self) -> None:
         """There is a new incarnation."""
         self.stop_requested = self.drain = self.comes_back = False
+        self.overtaken = ()
         if self.state is State.RESTARTING:
             self.restarts += 1
             self.move_to(State.STARTING)
@@ -338,12 +289,22 @@ class Cell:
 
     # The end
 
-    def pause(self) -> None:
-        """An incarnation has ended and another may follow."""
+    def note_crash(self) -> None:
+        """This incarnation has failed: what waits now shares its fate, what comes later may not."""
+        self.overtaken = tuple(self.mailbox)
+
+    def pause(self, *, at_once: bool) -> None:
+        """An incarnation has ended and another may follow, `at_once` or after a while."""
         if self.state is not State.RESTARTING:
             self.move_to(State.RESTARTING)
-        if not self.options.keep_mailbox:
-            for envelope in self.mailbox.drain():
+        self.at_once = at_once
+        if self.options.keep_mailbox:
+            return
+        overtaken = {id(envelope) for envelope in self.overtaken}
+        for envelope in list(self.mailbox.drain()):
+            if at_once and id(envelope) not in overtaken:
+                self.mailbox.offer(envelope)
+            else:
                 envelope.fail(self.restarting(envelope.message))
 
     def end(self, exit: Exit, error: BaseException | None) -> None:
@@ -352,6 +313,7 @@ class Cell:
         self.move_to(State.ENDED)
         self.exit, self.failure = exit, error
         self.owner = None
+        self.comes_back = False
         for envelope in self.mailbox.drain():
             envelope.fail(self.stopped(envelope.message))
         if was_up:

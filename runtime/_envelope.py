@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 import trio
 from trio.lowlevel import (
@@ -26,6 +26,7 @@ from trio.lowlevel import (
 )
 
 from ._errors import AskTimeout
+from ._message import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -76,6 +77,7 @@ class Receiver(Protocol):
 class Envelope:
     """One message to one receiver, and while it is handled, that turn of the receiver."""
 
+    kind: ClassVar[Kind]
     __slots__ = (
         "cancelled",
         "deadline",
@@ -208,6 +210,7 @@ class TellEnvelope(Envelope):
     """Nobody waits for its handler; the sender may wait for room in the mailbox."""
 
     __slots__ = ()
+    kind = Kind.TELL
 
     def accepted(self) -> None:
         self._wake()
@@ -229,6 +232,7 @@ class AskEnvelope(Envelope):
     """The asker's task is parked until the reply, the error or its own cancel."""
 
     __slots__ = ("error", "value")
+    kind = Kind.ASK
 
     def __init__(
         self, message: Message[Any], receiver: Receiver, propagator: Propagator | None

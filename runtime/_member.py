@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import trio
 
 from ._actor import handlers_for
-from ._cell import Cell, Hub
+from ._cell import Cell
 from ._envelope import outwait
 from ._events import Restarted, Spawned
 from ._options import DEFAULT_OPTIONS
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._actor import Actor
+    from ._hub import Hub
     from ._lifecycle import Exit
     from ._options import ChildOptions
     from ._runner import Children
@@ -96,8 +97,15 @@ class Member:
         """Ask the present life to stop with grace."""
         raise NotImplementedError
 
-    def rest(self, exit: Exit, error: BaseException | None, *, again: bool) -> None:
-        """Its life is over; `again` says whether another may follow."""
+    def rest(
+        self,
+        exit: Exit,
+        error: BaseException | None,
+        *,
+        again: bool = False,
+        at_once: bool = False,
+    ) -> None:
+        """Its life is over; another may follow `again`, perhaps `at_once`."""
         raise NotImplementedError
 
     def came_up(self) -> None:
@@ -196,11 +204,18 @@ class ActorMember(Member):
         self.cell.comes_back = self.taken_down and not self.unwanted
         self.cell.request_stop()
 
-    def rest(self, exit: Exit, error: BaseException | None, *, again: bool) -> None:
+    def rest(
+        self,
+        exit: Exit,
+        error: BaseException | None,
+        *,
+        again: bool = False,
+        at_once: bool = False,
+    ) -> None:
         self.life = None
         assert self.cell is not None
         if again:
-            self.cell.pause()
+            self.cell.pause(at_once=at_once)
         else:
             self.cell.end(exit, error)
 

@@ -225,6 +225,7 @@ class Incarnation:
             if handler.concurrent:
                 cell.current = None
                 self._opened_beside().begin_turn(envelope, method)
+                await checkpoint()  # turns beside begin in the order of arrival
                 continue
             cell.since = now
             if await self._turn(scope, envelope, method):
@@ -291,6 +292,7 @@ class Incarnation:
         is_first = self.failure is None
         if is_first:
             self.failure = error
+            self.cell.note_crash()
         if not is_first or self.is_ready or self.cell.restarts:
             self.cell.hub.report_crash(self.cell.path, error)
         # else it reaches whoever started the actor

@@ -15,6 +15,7 @@ from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task
 
 from ._envelope import Envelope
 from ._errors import AskTimeout
+from ._message import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -185,6 +186,7 @@ class StreamEnvelope(Envelope):
     """The reader's block waits for admission, for items, and for the handler's end."""
 
     __slots__ = ("conduit",)
+    kind = Kind.STREAM
 
     def __init__(self, message: Message[Any], cell: Cell, conduit: Conduit[Any]) -> None:
         super().__init__(message, cell, cell.hub.propagator)
@@ -287,7 +289,8 @@ class StreamBlock(Generic[C]):
     def _require_open(self) -> None:
         if not self._is_open:
             raise RuntimeError(
-                "a stream is read inside its block: `async with ref.stream(...) as items:`"
+                "a stream is read inside its block: `async with ref.stream(...) as items: "
+                "async for item in items: ...`"
             )
 
     @property

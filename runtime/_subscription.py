@@ -17,8 +17,8 @@ from trio.lowlevel import (
 if TYPE_CHECKING:
     import trio
 
-    from ._cell import Hub
     from ._events import Fact
+    from ._hub import Hub
 
 
 class Subscription:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import trio
 from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._actor import Actor
-    from ._cell import Cell, Hub
+    from ._cell import Cell
+    from ._hub import Hub
     from ._runner import Children
 
 FOR_AS_LONG_AS_IT_TAKES = ChildOptions(grace=math.inf, cleanup=math.inf)
@@ -44,7 +46,7 @@ class Branch(Member):
         plan: Plan,
         on_end: Callable[[BaseException], None] | None = None,
     ) -> None:
-        super().__init__(path, hub, FOR_AS_LONG_AS_IT_TAKES)
+        super().__init__(path, hub, attrs.evolve(FOR_AS_LONG_AS_IT_TAKES, restart=plan.restart))
         self.plan = plan
         self.members: dict[str, Member] = {}
         self._on_end = on_end  # who hears of its failure where there is no supervisor above
@@ -90,15 +92,23 @@ class Branch(Member):
             return
         if error is not None and self._on_end is not None:
             self._on_end(error)
-        self.rest(exit, error, again=False)
+        self.rest(exit, error)
 
-    def rest(self, exit: Exit, error: BaseException | None, *, again: bool) -> None:
+    def rest(
+        self,
+        exit: Exit,
+        error: BaseException | None,
+        *,
+        again: bool = False,
+        at_once: bool = False,
+    ) -> None:
+        del at_once
         if again:
             return
         self.is_gone = True
         self._on_end = None
         for member in reversed(self.members.values()):
-            member.rest(exit, error, again=False)
+            member.rest(exit, error)
         self.members.clear()
         if self.above is not None:
             self.hub.publish(Stopped(self.path, exit))
@@ -298,7 +308,8 @@ class Supervision:
         if not again:
             self._members.pop(member.name, None)
             self._agenda.forget(member)
-        member.rest(exit, error, again=again)
+        at_once = self._agenda.is_due(member, trio.current_time())
+        member.rest(exit, error, again=again, at_once=at_once)
 
     def _decide(self, member: Member, exit: Exit, error: BaseException | None) -> bool:
         """Whether there may be another life."""
@@ -338,7 +349,7 @@ class Supervision:
         if self._members.get(member.name) is member:
             del self._members[member.name]
             self._agenda.forget(member)
-            member.rest(Exit.STOPPED, None, again=False)
+            member.rest(Exit.STOPPED, None)
 
     # Supervisors below actors
 
@@ -359,6 +370,8 @@ class Supervision:
         if name is None:
             name = branch.name_for(factory)
         check_name(name)
+        if not callable(factory):
+            raise TypeError(f"{factory!r} is no factory: pass the class, then its arguments")
         member = ActorMember(branch.path_of(name), branch.hub, options, factory, args)
         await self.add(member)
         assert member.cell is not None

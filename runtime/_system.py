@@ -10,11 +10,12 @@ import trio
 
 from ._actor import Actor
 from ._agenda import DEFAULT_LIMIT, Plan
-from ._cell import Hub, Statistics
+from ._cell import Statistics
 from ._errors import SystemFailed
+from ._hub import Hub
 from ._member import ActorMember, Member
 from ._ref import Ref
-from ._restart import Backoff, RestartLimit, RestartStrategy
+from ._restart import Backoff, RestartLimit, RestartPolicy, RestartStrategy
 from ._subscription import Subscription
 from ._supervisor import Branch, check_name
 
@@ -90,6 +91,7 @@ class Supervisor:
         strategy: RestartStrategy = RestartStrategy.ONE_FOR_ONE,
         limit: RestartLimit = DEFAULT_LIMIT,
         backoff: Backoff | None = None,
+        restart: RestartPolicy = RestartPolicy.PERMANENT,
     ) -> Supervisor:
         """Start a supervisor below this one.
 
@@ -98,6 +100,7 @@ class Supervisor:
             strategy: Which siblings are restarted with a child.
             limit: How many restarts it takes before it gives up and fails itself.
             backoff: How long to wait before a restart; not at all if None.
+            restart: Whether it is itself restarted, with its children, when it has given up.
 
         Raises:
             ActorStopped: If this supervisor is stopping.
@@ -106,7 +109,7 @@ class Supervisor:
         self._branch.hub.check_run(self.path)
         check_name(name)
         branch = Branch(
-            self._branch.path_of(name), self._branch.hub, Plan(strategy, limit, backoff)
+            self._branch.path_of(name), self._branch.hub, Plan(strategy, limit, backoff, restart)
         )
         await self._branch.running.add(branch)
         return Supervisor(branch)
@@ -183,13 +186,16 @@ def _node_of(branch: Branch) -> Node:
 
 
 @asynccontextmanager
-async def open_system(*, propagator: Propagator | None = None) -> AsyncGenerator[System]:
+async def open_system(
+    *, limit: RestartLimit = DEFAULT_LIMIT, propagator: Propagator | None = None
+) -> AsyncGenerator[System]:
     """Open a system of actors; all of it has ended when the block is left.
 
     Leaving normally stops the actors in reverse start order, each with its grace. An error or
     a cancel that leaves the block cancels them instead, in the same order.
 
     Args:
+        limit: How many restarts of its children the root supervisor takes before it gives up.
         propagator: Takes trace contexts from senders to handlers.
 
     Raises:
@@ -198,7 +204,7 @@ async def open_system(*, propagator: Propagator | None = None) -> AsyncGenerator
     """
     hub = Hub(propagator)
     outcome = _Outcome()
-    root = Branch("/", hub, Plan(), outcome.root_failed)
+    root = Branch("/", hub, Plan(limit=limit), outcome.root_failed)
     hub.abort = outcome.abort
     life = root.begin()
     async with trio.open_nursery() as nursery:

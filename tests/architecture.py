@@ -19,6 +19,7 @@ READING_ORDER = [
     "runtime._restart",
     "runtime._options",
     "runtime._envelope",
+    "runtime._hub",
     "runtime._mailbox",
     "runtime._cell",
     "runtime._stream",

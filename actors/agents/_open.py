@@ -29,6 +29,7 @@ from runtime import (
     ActorStopped,
     Backoff,
     RestartLimit,
+    RestartPolicy,
     RestartStrategy,
     RuntimeFault,
     System,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 DEFAULT_OPTIONS: Final = AgentOptions()
 BACKOFF: Final = Backoff(first=0.05, longest=5.0)
+NO_RESTART: Final = RestartLimit(restarts=0)
 LIMIT: Final = RestartLimit(restarts=5, seconds=30.0)
 # The highest number of an agent in each system, so that none is looked for from the beginning.
 NUMBERS: Final = WeakKeyDictionary[System, int]()
@@ -219,14 +221,17 @@ async def open_agent(
     Raises:
         ConfigurationError: If the model cannot be used as it is named.
         TypeError, ValueError: If a function cannot be a tool, or the instructions no text.
-        SystemFailed: If it crashed too often (in a system of its own).
+        SystemFailed: If it crashed too often, in a system of its own. In the one given, its
+            runs end with `ActorStopped` then.
     """
     chosen = resolve(model).model
     setup = AgentSetup(instructions, Toolbox(tuple(tools)), options)
     async with AsyncExitStack() as stack:
+        restart = RestartPolicy.TEMPORARY  # a group that gave up does not trouble its neighbours
         if system is None:
-            system = await stack.enter_async_context(open_system())
-        group = await _supervise(system)
+            system = await stack.enter_async_context(open_system(limit=NO_RESTART))
+            restart = RestartPolicy.PERMANENT  # to be refused: `SystemFailed` says why
+        group = await _supervise(system, restart)
         try:
             journal = await group.spawn(MemoryJournal, name="journal")
             provider = await start_provider(group, model)
@@ -239,13 +244,17 @@ async def open_agent(
             await group.stop()
 
 
-async def _supervise(system: System) -> Supervisor:
+async def _supervise(system: System, restart: RestartPolicy) -> Supervisor:
     """A group of our own: "agent" if that name is free, else with a number behind it."""
     for number in itertools.chain((1,), itertools.count(NUMBERS.get(system, 1) + 1)):
         name = "agent" if number == 1 else f"agent-{number}"
         try:
             group = await system.supervise(
-                name, strategy=RestartStrategy.REST_FOR_ONE, limit=LIMIT, backoff=BACKOFF
+                name,
+                strategy=RestartStrategy.REST_FOR_ONE,
+                limit=LIMIT,
+                backoff=BACKOFF,
+                restart=restart,
             )
         except ValueError:  # taken: the next one
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -18,7 +19,7 @@ from agents_scripted import (
 )
 from strict_history import refusals
 
-from actors import AgentOptions
+from actors import AgentOptions, open_agent
 from actors.agents import Agent, AgentHandle, AgentSetup
 from actors.chat import AssistantTurn, Outcome, StreamChunk, Text, UserTurn
 from actors.errors import StreamTruncated
@@ -29,6 +30,7 @@ from runtime import (
     ActorCrashed,
     ActorStopped,
     Sink,
+    SystemFailed,
     Tell,
     open_system,
 )
@@ -240,3 +242,45 @@ async def test_a_conversation_is_resumed_by_its_id_and_by_no_other(
         assert await talk("support-17") == HELLO
         assert await talk("support-18") == HELLO
         assert await talk("support-17") == HELLO * 2
+
+
+async def test_an_agent_that_keeps_crashing_ends_its_own_system_with_the_cause(
+    autojump_clock: MockClock,  # noqa: ARG001
+) -> None:
+    broken = Model("scripted:broken", script=script(crash("no luck"), repeat=True))
+
+    with pytest.raises(SystemFailed) as caught:
+        async with open_agent(broken) as agent:
+            await crash_again_and_again(agent)
+
+    assert "no luck" in repr(root_cause(caught.value))
+
+
+async def test_an_agent_that_keeps_crashing_leaves_a_shared_system_alone(
+    autojump_clock: MockClock,  # noqa: ARG001
+) -> None:
+    broken = Model("scripted:broken", script=script(crash("no luck"), repeat=True))
+
+    async with (
+        open_system() as system,
+        open_agent("scripted:echo", system=system) as healthy,
+        open_agent(broken, system=system) as agent,
+    ):
+        await crash_again_and_again(agent)
+        with pytest.raises(ActorStopped):
+            await agent.run("Hello?")
+
+        assert (await healthy.run("still here")).text == "still here"
+
+
+async def crash_again_and_again(agent: AgentHandle) -> None:
+    for _ in range(10):
+        with contextlib.suppress(ActorCrashed, ActorStopped):
+            await agent.run("Go")
+    await trio.sleep(1)
+
+
+def root_cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error

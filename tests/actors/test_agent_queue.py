@@ -12,6 +12,7 @@ from actors import AgentOptions
 from actors.agents import RunLimits
 from actors.chat import Outcome, UserTurn
 from actors.errors import LimitReached
+from actors.journal import RunStarted
 from actors.providers import call, pause, script
 
 if TYPE_CHECKING:
@@ -92,6 +93,23 @@ async def test_an_agent_may_be_a_tool_of_another() -> None:
             await collect(run)
 
     assert [result.content for result in run.tool_results] == ["4"]
+
+
+async def test_runs_begin_in_the_order_in_which_they_were_entered(
+    autojump_clock: MockClock,  # noqa: ARG001
+) -> None:
+    for _ in range(10):
+        async with (
+            scripted(script("ok", repeat=True)) as agent,
+            agent.stream("first") as first,
+            agent.stream("second") as second,
+            agent.stream("third") as third,
+        ):
+            for run in (first, second, third):
+                with trio.fail_after(5):
+                    await collect(run)
+            asked = [e.run for e in await entries_of(agent) if isinstance(e, RunStarted)]
+            assert asked == [first.id, second.id, third.id]
 
 
 async def test_so_many_runs_may_wait_and_no_more(autojump_clock: MockClock) -> None:  # noqa: ARG001

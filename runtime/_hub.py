@@ -1,0 +1,82 @@
+"""What all actors of a system share: its run, its listeners, its context and its dice."""
+
+from __future__ import annotations
+
+import logging
+import random
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from trio.lowlevel import current_trio_token
+
+from ._envelope import SCOPES
+from ._errors import ForeignRun
+from ._events import Crashed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import trio
+
+    from ._envelope import Propagator
+    from ._events import Fact
+
+log = logging.getLogger("runtime")
+
+
+class Hub:
+    """What all cells of a system share.
+
+    Attributes:
+        propagator: Carries trace contexts, or None.
+        listeners: Who is told of facts; they must not raise.
+        token: The trio run that the system belongs to.
+        dice: Where jitter comes from.
+        abort: Ends the system for an error that no supervisor may handle.
+        context: The context variables that every task of every actor begins with.
+    """
+
+    def __init__(self, propagator: Propagator | None = None) -> None:
+        self.propagator = propagator
+        self.listeners: list[Callable[[Fact], None]] = []
+        self.token = current_trio_token()
+        self.dice = random.Random()  # noqa: S311 - jitter, not secrets
+        self.abort: Callable[[BaseException], None] = _nobody_to_tell
+        self.cascade = 0  # how many handlers are being cancelled, each by the one above it
+        self.context = copy_context()
+        self.context.run(SCOPES.set, ())
+
+    def start(
+        self, nursery: trio.Nursery, function: Callable[..., Awaitable[Any]], *args: Any, name: str
+    ) -> None:
+        """Start a task that knows nothing of the context of whoever happens to start it."""
+        self.context.run(nursery.start_soon, function, *args, name=name)
+
+    def check_run(self, path: str) -> None:
+        """Refuse a call from another thread or another run.
+
+        Raises:
+            ForeignRun: If it is one.
+        """
+        try:
+            foreign = current_trio_token() is not self.token
+        except RuntimeError:
+            foreign = True
+        if foreign:
+            raise ForeignRun(
+                f"{path} belongs to another trio run or thread: call it from there with "
+                "`trio.from_thread.run`",
+                path=path,
+            )
+
+    def report_crash(self, path: str, error: BaseException) -> None:
+        log.error("%s crashed", path, exc_info=error)
+        self.publish(Crashed(path, error))
+
+    def publish(self, fact: Fact) -> None:
+        for listener in self.listeners:
+            listener(fact)
+
+
+def _nobody_to_tell(error: BaseException) -> None:
+    raise error

@@ -1,0 +1,189 @@
+"""What becomes of messages around a crash: overtaken by it, or in time for the next incarnation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+import trio
+
+from runtime import (
+    Actor,
+    ActorCrashed,
+    ActorRestarting,
+    ActorStopped,
+    Ask,
+    Backoff,
+    ChildOptions,
+    Exit,
+    RestartLimit,
+    RestartPolicy,
+    RestartStrategy,
+    System,
+    Tell,
+    open_system,
+)
+
+if TYPE_CHECKING:
+    from trio.testing import MockClock
+
+    from runtime import Ref
+
+
+class Counting: ...
+
+
+@attrs.frozen
+class Add(Ask[Counting, int]): ...
+
+
+@attrs.frozen
+class Fail(Ask[Counting, None]):
+    after: float = 0.0
+
+
+@attrs.frozen
+class Note(Tell[Counting]): ...
+
+
+class Counter(Actor, Counting):
+    cleanup_seconds = 0.0
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def stopped(self, exit: Exit) -> None:  # noqa: ARG002
+        await trio.sleep(self.cleanup_seconds)
+
+    @Add.handles
+    async def add(self, _: Add) -> int:
+        self.count += 1
+        return self.count
+
+    @Fail.handles
+    async def fail(self, message: Fail) -> None:
+        await trio.sleep(message.after)
+        raise ValueError
+
+    @Note.handles
+    async def note(self, _: Note) -> None:
+        self.count += 10
+
+
+class SlowlyCleaned(Counter):
+    cleanup_seconds = 1.0
+
+
+async def crash(counter: Ref[Counter]) -> None:
+    with pytest.raises(ActorCrashed):
+        await counter.ask(Fail())
+
+
+@pytest.mark.parametrize("factory", [Counter, SlowlyCleaned])
+async def test_an_ask_right_after_a_crash_waits_for_the_next_incarnation(
+    factory: type[Counter],
+    autojump_clock: MockClock,  # noqa: ARG001
+) -> None:
+    async with open_system() as system:
+        counter = await system.spawn(factory)
+        for _ in range(3):
+            await crash(counter)
+
+            assert await counter.ask(Add()) == 1
+
+
+async def test_a_tell_right_after_a_crash_is_handled_by_the_next_incarnation() -> None:
+    async with open_system() as system:
+        counter = await system.spawn(Counter)
+        await crash(counter)
+
+        await counter.tell(Note())
+
+        assert await counter.ask(Add()) == 11
+
+
+async def test_what_was_queued_at_the_crash_is_not_started_by_the_next_incarnation(
+    autojump_clock: MockClock,  # noqa: ARG001
+) -> None:
+    async with open_system() as system, trio.open_nursery() as nursery:
+        counter = await system.spawn(SlowlyCleaned)
+        nursery.start_soon(swallow_crash, counter)
+        await trio.testing.wait_all_tasks_blocked()
+
+        with pytest.raises(ActorRestarting) as caught:
+            await counter.ask(Add())
+
+        assert caught.value.message == Add()
+
+
+async def swallow_crash(counter: Ref[Counter]) -> None:
+    with pytest.raises(ActorCrashed):
+        await counter.ask(Fail(after=1))
+
+
+async def test_an_ask_during_a_backoff_fails_at_once(autojump_clock: MockClock) -> None:  # noqa: ARG001
+    async with open_system() as system:
+        group = await system.supervise("group", backoff=Backoff(first=2, jitter=0))
+        counter = await group.spawn(Counter)
+        await crash(counter)
+        before = trio.current_time()
+
+        with pytest.raises(ActorRestarting):
+            await counter.ask(Add())
+
+        assert trio.current_time() == before
+        await trio.sleep(3)
+        assert await counter.ask(Add()) == 1
+
+
+async def test_concurrent_turns_begin_in_the_order_of_arrival() -> None:
+    for _ in range(10):
+        async with open_system() as system:
+            assert await beginnings(system) == list(range(20))
+
+
+class Beginning: ...
+
+
+@attrs.frozen
+class Begin(Ask[Beginning, None]):
+    number: int
+
+
+class Beginner(Actor, Beginning):
+    def __init__(self, begun: list[int]) -> None:
+        self.begun = begun
+
+    @Begin.handles(concurrent=True)
+    async def begin(self, message: Begin) -> None:
+        self.begun.append(message.number)
+
+
+async def beginnings(system: System) -> list[int]:
+    begun: list[int] = []
+    beginner = await system.spawn(Beginner, begun)
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(beginner.ask, Begin(number))
+            await trio.lowlevel.checkpoint()
+    return begun
+
+
+async def test_an_actor_with_a_kept_mailbox_is_gone_when_its_supervisor_has_given_up() -> None:
+    keeping = ChildOptions(keep_mailbox=True)
+    async with open_system() as system:
+        group = await system.supervise(
+            "group",
+            strategy=RestartStrategy.ONE_FOR_ALL,
+            limit=RestartLimit(restarts=0),
+            restart=RestartPolicy.TEMPORARY,
+        )
+        broken = await group.spawn(Counter)
+        sibling = await group.spawn(Counter, options=keeping)
+        await crash(broken)
+        async with sibling.watch() as watch:
+            await watch.wait()
+
+        with pytest.raises(ActorStopped):
+            await sibling.ask(Add())
