@@ -11,7 +11,7 @@ from actors.providers import Model, call, say, script
 ANSWERS = script(call("multiply", a=12, b=31)), script(say("12 times 31 is 372.", pieces=6))
 
 
-def multiply(a: float, b: float) -> float:
+def multiply(a: int, b: int) -> int:
     """Multiply two numbers."""
     return a * b
 

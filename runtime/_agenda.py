@@ -36,6 +36,14 @@ class Plan:
     backoff: Backoff | None = None
     restart: RestartPolicy = RestartPolicy.PERMANENT  # of the supervisor itself
 
+    def __attrs_post_init__(self) -> None:
+        for name, kind in (("strategy", RestartStrategy), ("restart", RestartPolicy)):
+            if not isinstance(value := getattr(self, name), kind):
+                raise TypeError(
+                    f"{name} must be a {kind.__name__}, not {value!r}: "
+                    f"write for example {next(iter(kind))!s}"
+                )
+
 
 class Agenda:
     """Follows from the ends of `members`, which are in start order; the supervisor acts on it."""

@@ -139,11 +139,9 @@ class Cell:
             False if its sender has to wait for room.
 
         Raises:
-            ForeignRun: If called from another thread or another run.
             TypeError: If the actor does not handle such a message.
             RuntimeFault: If nobody will handle the message; it is on the error.
         """
-        self.hub.check_run(self.path)
         message = envelope.message
         if type(message) not in self.handlers or message.kind is not envelope.kind:
             raise self._misuse(message)
@@ -179,6 +177,8 @@ class Cell:
             case State.STARTING:
                 pass
             case State.RESTARTING if self.at_once:
+                pass
+            case State.STOPPING if self.comes_back and self.at_once:
                 pass
             case State.STOPPING | State.ENDED if not self.comes_back:
                 raise self.stopped(message)

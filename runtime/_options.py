@@ -46,6 +46,11 @@ class MailboxOptions:
     overflow: Overflow | Conflate = Overflow.BLOCK
 
     def __attrs_post_init__(self) -> None:
+        if not isinstance(self.overflow, Overflow | Conflate):  # pyright: ignore[reportUnnecessaryIsInstance] - not all are type-checked
+            raise TypeError(
+                f"overflow must be an Overflow or Conflate(key), not {self.overflow!r}: "
+                "write for example Overflow.FAIL"
+            )
         if self.capacity < 1:
             raise ValueError(f"capacity must be 1 or more, not {self.capacity}")
 
@@ -75,6 +80,11 @@ class ChildOptions:
     keep_mailbox: bool = False
 
     def __attrs_post_init__(self) -> None:
+        if not isinstance(self.restart, RestartPolicy):  # pyright: ignore[reportUnnecessaryIsInstance] - likewise
+            raise TypeError(
+                f"restart must be a RestartPolicy, not {self.restart!r}: "
+                "write for example RestartPolicy.TEMPORARY"
+            )
         for name in ("grace", "cleanup"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be 0 or more seconds, not {getattr(self, name)}")

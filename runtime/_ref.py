@@ -11,7 +11,7 @@ import trio
 from trio.lowlevel import checkpoint
 
 from ._envelope import AskEnvelope, TellEnvelope
-from ._errors import ActorRestarting, ActorStopped, AskTimeout
+from ._errors import ActorRestarting, ActorStopped, AskTimeout, MailboxFull, RuntimeFault
 from ._stream import StreamBlock
 
 if TYPE_CHECKING:
@@ -79,12 +79,16 @@ class Ref(Generic[A_co]):
         if cell.tells >= CHECKPOINT_EVERY:
             cell.tells = 0
             await checkpoint()
+        cell.hub.check_run(cell.path)
         envelope = TellEnvelope(message, cell, cell.hub.propagator)
         try:
             if not cell.admit(envelope):
                 await envelope.wait()
         except (ActorStopped, ActorRestarting) as refusal:
             cell.undelivered(message, str(refusal))
+        except MailboxFull:
+            await checkpoint()  # whoever tries again and again lets the actor catch up
+            raise
 
     def tell_nowait(self, message: Tell[A_co]) -> None:
         """Send a message without waiting.
@@ -94,6 +98,7 @@ class Ref(Generic[A_co]):
             MailboxFull: If its policy is to fail.
         """
         cell = self._cell
+        cell.hub.check_run(cell.path)
         envelope = TellEnvelope(message, cell, cell.hub.propagator)
         try:
             if not cell.admit(envelope):
@@ -120,24 +125,31 @@ class Ref(Generic[A_co]):
         cell = self._cell
         if timeout is not None:
             return await self._ask_within(message, timeout)
-        envelope = AskEnvelope(message, cell, cell.hub.propagator)
-        cell.admit(envelope)
-        reply: R = await envelope.wait_settled()
+        cell.hub.check_run(cell.path)
+        reply: R = await self._settled(AskEnvelope(message, cell, cell.hub.propagator))
         return reply
 
     async def _ask_within(self, message: Ask[A_co, R], seconds: float) -> R:
         cell = self._cell
+        cell.hub.check_run(cell.path)
         envelope = AskEnvelope(message, cell, cell.hub.propagator)
         envelope.deadline = min(envelope.deadline, trio.current_time() + seconds)
         with trio.move_on_after(seconds):
-            cell.admit(envelope)
-            reply: R = await envelope.wait_settled()
+            reply: R = await self._settled(envelope)
             return reply
         raise AskTimeout(
             f"{self.path} did not answer {type(message).__name__} within {seconds} s",
             path=self.path,
             message=None if envelope.started else message,
         )
+
+    async def _settled(self, envelope: AskEnvelope) -> Any:  # R, by what the message says
+        try:
+            self._cell.admit(envelope)
+        except RuntimeFault:
+            await checkpoint()  # whoever tries again and again lets the actor come back
+            raise
+        return await envelope.wait_settled()
 
     def stream(self, message: Stream[A_co, C], *, buffer: int = 1) -> StreamBlock[C]:
         """A block that owns a stream of replies: `async with ref.stream(m) as items:`.
@@ -148,7 +160,7 @@ class Ref(Generic[A_co]):
         """
         return StreamBlock(self._cell, message, buffer)
 
-    async def stop(self, *, drain: bool = False) -> None:
+    async def stop(self, drain: bool = False) -> None:  # noqa: FBT001, FBT002 - as it is pinned
         """Ask the actor to stop, and wait until it has.
 
         Without `drain`, queued messages end with `ActorStopped`; with it they are handled.

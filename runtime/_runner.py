@@ -287,13 +287,13 @@ class Incarnation:
     def _note(self, error: BaseException) -> None:
         """Remember the first failure; whoever is above hears of the kind that is not ours."""
         error = unwrapped(error)
-        if not isinstance(error, Exception):
-            self.cell.hub.abort(error)
+        if not (is_ours := isinstance(error, Exception)):
+            self.cell.hub.abort(error)  # which tells of it
         is_first = self.failure is None
         if is_first:
             self.failure = error
             self.cell.note_crash()
-        if not is_first or self.is_ready or self.cell.restarts:
+        if is_ours and (not is_first or self.is_ready or self.cell.restarts):
             self.cell.hub.report_crash(self.cell.path, error)
         # else it reaches whoever started the actor
 

@@ -14,7 +14,7 @@ import trio
 from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
 
 from ._envelope import Envelope
-from ._errors import AskTimeout
+from ._errors import AskTimeout, RuntimeFault
 from ._message import Kind
 
 if TYPE_CHECKING:
@@ -240,9 +240,15 @@ class StreamBlock(Generic[C]):
     async def __aenter__(self) -> Self:
         if self._envelope is not None:
             raise RuntimeError("this stream was used already: call `ref.stream(...)` again")
+        self._cell.hub.check_run(self._cell.path)
         await trio.lowlevel.checkpoint_if_cancelled()
         self._envelope = StreamEnvelope(self._message, self._cell, self._conduit)
-        if not self._cell.admit(self._envelope):
+        try:
+            is_in = self._cell.admit(self._envelope)
+        except RuntimeFault:
+            await checkpoint()  # whoever tries again and again lets the actor come back
+            raise
+        if not is_in:
             await self._envelope.wait()
         self._envelope.raise_refusal()
         self._is_open = True
@@ -289,8 +295,7 @@ class StreamBlock(Generic[C]):
     def _require_open(self) -> None:
         if not self._is_open:
             raise RuntimeError(
-                "a stream is read inside its block: `async with ref.stream(...) as items: "
-                "async for item in items: ...`"
+                "a stream is read inside its block, `async with ... as items:`, and only there"
             )
 
     @property

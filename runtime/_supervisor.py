@@ -308,8 +308,11 @@ class Supervision:
         if not again:
             self._members.pop(member.name, None)
             self._agenda.forget(member)
-        at_once = self._agenda.is_due(member, trio.current_time())
-        member.rest(exit, error, again=again, at_once=at_once)
+        member.rest(exit, error, again=again, at_once=self.is_due(member))
+
+    def is_due(self, member: Member) -> bool:
+        """Whether a child is to be started as soon as those before it allow."""
+        return self._agenda.is_due(member, trio.current_time())
 
     def _decide(self, member: Member, exit: Exit, error: BaseException | None) -> bool:
         """Whether there may be another life."""

@@ -226,7 +226,7 @@ async def open_system(
 
 
 class _Outcome:
-    """Which error leaves `open_system`: the body's, then an abort, then the root's failure."""
+    """Which error leaves `open_system`: an abort, then the body's, then the root's failure."""
 
     def __init__(self) -> None:
         self.body = trio.CancelScope()
@@ -252,6 +252,8 @@ class _Outcome:
             failed = SystemFailed(f"the root supervisor gave up: {self._failure}", path="/")
             failed.__cause__ = self._failure
         error, self.body_error = self.body_error, None
+        if self._abort is not None and isinstance(error, Exception | trio.Cancelled):
+            error, failed = failed, error  # Ctrl-C is not to be lost to what it brought about
         self._abort = self._failure = None
         if error is not None and failed is not None:
             _origin_of(error).__context__ = failed

@@ -199,7 +199,7 @@ class HttpStream:
 
     def _stalled(self, limit: str, seconds: float) -> StreamStalled:
         return StreamStalled(
-            f"{self.origin} was silent for too long: the limit {limit} is {seconds} s",
+            f"{self.origin} took too long: the limit {limit} is {seconds} s",
             limit=limit,
             seconds=seconds,
         )

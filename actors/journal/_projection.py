@@ -66,7 +66,7 @@ class _Call:
     sealed: ToolSealed | None = None
 
     def result(self) -> tuple[str, ToolStatus]:
-        if self.sealed is not None:
+        if self.sealed is not None and self.sealed.status is not ToolStatus.UNKNOWN:
             return self.sealed.content, self.sealed.status
         if self.started:
             return UNKNOWN, ToolStatus.UNKNOWN

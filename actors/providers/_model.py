@@ -25,6 +25,8 @@ LOCAL: Final = attrs.evolve(COMPATIBLE, request_fields=REQUEST_FIELDS)
 
 
 def _check_key(_model: object, _attribute: object, key: str | None) -> None:
+    if not isinstance(key, str | None):  # pyright: ignore[reportUnnecessaryIsInstance] - not all are type-checked
+        raise ConfigurationError(f"api_key is a string, not {type(key).__name__}")
     if key is not None and (not key.isascii() or not key.isprintable() or " " in key or not key):
         raise ConfigurationError(
             "api_key is empty or has a blank, a line break or a character beyond ASCII in it; "
@@ -48,7 +50,13 @@ def _check_address(_model: object, _attribute: object, url: str | None) -> None:
 def _scripts(value: Script | tuple[Script, ...] | list[Script] | None) -> tuple[Script, ...]:
     if value is None:
         return ()
-    return (value,) if isinstance(value, Script) else tuple(value)
+    scripts = tuple(value) if isinstance(value, tuple | list) else (value,)
+    for each in scripts:
+        if not isinstance(each, Script):  # pyright: ignore[reportUnnecessaryIsInstance] - not all are type-checked
+            raise ConfigurationError(
+                f"{each!r} is no script: write script=script('Hello'), or a tuple of such"
+            )
+    return scripts
 
 
 @attrs.frozen(kw_only=True)
@@ -137,6 +145,9 @@ KNOWN: Final[Mapping[str, Known]] = {
 }
 
 
+PLANNED: Final = frozenset({"anthropic", "gemini", "ollama", "openai-responses"})
+
+
 @attrs.frozen
 class Route:
     """A model with everything looked up that a provider needs.
@@ -218,15 +229,15 @@ def _check_script(given: Model) -> None:
 
 def _unknown(name: str) -> UnknownModel:
     provider, _, model = name.partition(":")
-    near = difflib.get_close_matches(provider, KNOWN, n=1, cutoff=0.5)
-    if provider and not model and provider not in KNOWN:
-        guess = f"openai:{provider}"
+    near = difflib.get_close_matches(provider, KNOWN, n=1, cutoff=0.7)
+    hint = ""
+    if provider in PLANNED:
+        hint = f"; {provider} has a wire format of its own, which is not supported yet"
     elif near:
-        guess = KNOWN[near[0]].example
-    else:
-        guess = "scripted:echo"
+        hint = f"; did you mean {KNOWN[near[0]].example}?"
+    elif provider and not model:
+        hint = f"; did you mean openai:{provider}?"
     written = ", ".join(known.example for known in KNOWN.values())
     return UnknownModel(
-        f"there is no model {name!r}; did you mean {guess}? "
-        f"A model is written provider:model, such as {written}"
+        f"there is no model {name!r}{hint}. A model is written provider:model, such as {written}"
     )

@@ -6,6 +6,7 @@ server wait. Leaving a stream closes its socket at once.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
@@ -127,10 +128,15 @@ class Provider(Actor, ProviderApi):
         return refusal(response.status, response.headers, body, self._clock.now())
 
     def _hide_key(self, error: Exception) -> None:
-        """Providers quote keys in their complaints."""
+        """Providers quote keys in their complaints, and their headers may echo them."""
         key, text = self._route.api_key, str(error)
-        if key is not None and key in text:
-            error.args = (text.replace(key, "***"), *error.args[1:])
+        if key is None:
+            return
+        error.args = (text.replace(key, "***"), *error.args[1:])
+        if isinstance(error, ProviderError) and error.request_id is not None:
+            error.request_id = error.request_id.replace(key, "***")
+        if key in "".join(traceback.format_exception(error)):
+            error.__cause__ = error.__context__ = None
 
 
 class _Gate:

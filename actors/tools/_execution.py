@@ -136,6 +136,10 @@ async def _run_inline(tool: AnyTool, call: ToolCall, bound: BoundCall, terms: Te
     result: ToolResult | None = None
     with trio.move_on_after(math.inf if tool.timeout is None else tool.timeout):
         result = await _attempt_async(tool, call, bound, terms)
+    if result is not None and trio.current_effective_deadline() == -math.inf:
+        # The call was cancelled, whatever the tool made of that in its cleanup.
+        terms.late(_ended_late(result))
+        await trio.lowlevel.checkpoint_if_cancelled()
     return result or _failed(call, _too_slow(tool, "it was stopped"))
 
 
@@ -145,7 +149,7 @@ async def _attempt_async(
     try:
         value = await cast("Awaitable[object]", bound())
     except Exception as error:  # noqa: BLE001 (the model hears of it)
-        return _raised(tool, call, error)
+        result = _raised(tool, call, error)
     except BaseExceptionGroup as group:
         errors = leaves(group)
         cancels = [error for error in errors if isinstance(error, trio.Cancelled)]
@@ -153,9 +157,15 @@ async def _attempt_async(
         if not cancels or len(cancels) + len(others) < len(errors):
             raise  # KeyboardInterrupt and the like
         if others:
-            terms.late(Late(_raised(tool, call, ExceptionGroup("", others))))
+            terms.late(_ended_late(_raised(tool, call, ExceptionGroup("", others))))
         raise cancels[0] from None
-    return _returned(tool, call, value)
+    else:
+        result = _returned(tool, call, value)
+    return result
+
+
+def _ended_late(result: ToolResult) -> Late:
+    return Late(attrs.evolve(result, status=ToolStatus.UNKNOWN))
 
 
 def _too_slow(tool: AnyTool, end: str) -> str:

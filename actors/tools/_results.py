@@ -34,7 +34,10 @@ def result_text(value: object, limit: int) -> str:
 def error_text(error: BaseException, limit: int) -> str:
     """Write an error: its type and text, no traceback; the leaves of a group one by one."""
     lines = [
-        "".join(traceback.format_exception_only(leaf)).strip()  # survives a broken __str__
+        # This way of writing it survives a broken __str__; where a class lives is nobody's concern
+        "".join(traceback.format_exception_only(leaf))
+        .strip()
+        .removeprefix(f"{type(leaf).__module__}.")
         for leaf in leaves(error)
     ]
     return bounded("\n".join(lines), limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from actors.providers import Model
 from ._conversation import converse
 
 DEFAULT_MODEL: Final = "local:smollm2"
+ADDRESS_VARIABLE: Final = "OPENAI_COMPATIBLE_BASE_URL"
 COMPATIBLE: Final = "openai-compatible"
 
 
@@ -37,6 +39,8 @@ def check_address(
 def model_at(model: str | None, base_url: str | None) -> str | Model:
     """The model that the arguments mean; a bare name at an address speaks OpenAI's protocol."""
     if base_url is None:
+        if (model or "").startswith(f"{COMPATIBLE}:") and not os.environ.get(ADDRESS_VARIABLE):
+            raise click.UsageError(f"{model} needs an address: add --base-url http://HOST:PORT/v1")
         return model or DEFAULT_MODEL
     if model is None:
         raise click.UsageError("an address needs a model: runtime chat NAME --base-url ADDRESS")

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from actors import AgentOptions, open_agent
-from actors.chat import AssistantTurn, Settings, Token, ToolEnd, ToolStart
+from actors.chat import AssistantTurn, FinishReason, Settings, Token, ToolEnd, ToolStart
 from actors.http import HttpClient
 from actors.local import Address, LocalServer, Pid
 from actors.providers import Model, call, crash, pause, say, script, usage
@@ -98,8 +98,8 @@ class Story:
             agent.stream(self._ask(SUM)) as run,
         ):
             await self._print_tokens(run)
-        called = ", ".join(f"{r.name} gave {r.content}" for r in run.tool_results)
-        self._remark(called or "the model answered without the tool this time")
+        if not run.tool_results:
+            self._remark("the model answered without the tool this time")
 
     async def _interrupt(self) -> None:
         self._chapter(3, f"The reader leaves after {CUT_AFTER} tokens; everything below stops")
@@ -120,7 +120,7 @@ class Story:
     async def _crash(self) -> None:
         what = "The model's server is killed" if self._server else "The provider crashes"
         self._chapter(4, f"{what}; what depends on it restarts")
-        before = len(await self._agent.history())
+        before = await self._agent.history()
         async with self._agent.system.events() as events:
             began = time.perf_counter()
             await self._do_harm()
@@ -132,8 +132,9 @@ class Story:
                         self._remark(f"restarted: {fact.path}")
                         if fact.path == self._agent.ref.path:
                             break
-        after = len(await self._agent.history())
-        self._remark(f"the conversation had {before} turns and has {after}: none is lost")
+        after = await self._agent.history()
+        kept = sum(old == new for old, new in zip(before, after, strict=False))
+        self._remark(f"of the {len(before)} turns of the conversation before, {kept} are kept")
         asked = time.perf_counter()
         async with self._agent.stream(self._ask(AGAIN)) as run:
             await self._print_tokens(run)
@@ -180,7 +181,8 @@ class Story:
                 self._write(f"[calls {event.content}({arguments})")
             elif isinstance(event, ToolEnd):
                 self._write(f" = {event.content}] ")
-        self._write(" …\n" if limit else "\n")
+        cut = limit is not None or run.response.finish_reason is FinishReason.LENGTH
+        self._console.print(" …" if cut else "")
         if run.response.time_to_first_chunk is not None:
             self._figures.first.append(run.response.time_to_first_chunk)
         return count
@@ -206,7 +208,8 @@ class Story:
         ):
             if values:
                 median = ms(statistics.median(values))
-                table.add_row(name, median, ms(high(values)), str(len(values)))
+                most = ms(high(values)) if len(values) > 1 else ""
+                table.add_row(name, median, most, str(len(values)))
         self._console.print(table)
 
 

@@ -77,7 +77,7 @@ async def test_a_model_that_cannot_be_used_is_one_bare_error_and_nothing_is_left
 ) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_COMPATIBLE_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("TROUPE_CACHE", str(tmp_path))
     async with assert_no_leaks(), open_system() as system:
         with pytest.raises(error) as caught:
             async with open_agent(model, system=system if in_a_system else None):

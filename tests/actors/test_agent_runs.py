@@ -221,7 +221,7 @@ async def scoped() -> str:
     ("step", "status", "text"),
     [
         (call("fails"), ToolStatus.ERROR, "TimeoutError: not today"),
-        (call("too_slow"), ToolStatus.ERROR, "trio.TooSlowError"),
+        (call("too_slow"), ToolStatus.ERROR, "TooSlowError"),
         (call("endless"), ToolStatus.ERROR, "timeout of 2 s"),
         (call("scoped"), ToolStatus.OK, "moved on"),
         (call("nothing"), ToolStatus.ERROR, "there is no tool 'nothing'"),

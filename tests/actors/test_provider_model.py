@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
 from actors.errors import ConfigurationError, MissingKey, UnknownModel
@@ -82,7 +84,6 @@ def test_a_dialect_of_ones_own_is_used() -> None:
         ("openai", "openai:gpt-4o-mini"),
         ("openai:", "openai:gpt-4o-mini"),
         ("local:gpt-4o", "local:smollm2"),
-        ("", "scripted:echo"),
     ],
 )
 def test_an_unknown_name_says_what_can_be_written_and_what_is_nearest(
@@ -93,6 +94,31 @@ def test_an_unknown_name_says_what_can_be_written_and_what_is_nearest(
 
     assert f"did you mean {guess}?" in str(caught.value)
     assert "openai-compatible:NAME" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", ":", "https://host/v1", "foo:bar"])
+def test_a_name_that_is_near_nothing_gets_no_guess(name: str) -> None:
+    with pytest.raises(UnknownModel, match="openai-compatible:NAME") as caught:
+        resolve(name, {})
+
+    assert "did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["anthropic:claude", "gemini:pro", "ollama:x"])
+def test_a_wire_format_that_is_to_come_is_said_to_be_missing(name: str) -> None:
+    with pytest.raises(UnknownModel, match="not supported yet"):
+        resolve(name, {})
+
+
+@pytest.mark.parametrize("given", ["hi", ["hi"], say("hi")])
+def test_what_is_no_script_is_refused_where_it_is_given(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is no script"):
+        Model("scripted:a", script=given)
+
+
+def test_a_key_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="a string, not int"):
+        Model("openai:x", api_key=cast("Any", 123))
 
 
 def test_providers_that_are_not_there_yet_are_unknown() -> None:

@@ -21,15 +21,16 @@ def make_wheel(folder: Path, project: str, files: dict[str, bytes]) -> Package:
     path = folder / f"{project}-1.0-py3-none-any.whl"
     info = f"{project}-1.0.dist-info"
     with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-        archive.writestr(
-            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n"
-        )
-        archive.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(f"{info}/RECORD", "")
+        metadata = f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n"
+        about = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        for name, content in {
+            **files,
+            f"{info}/METADATA": metadata.encode(),
+            f"{info}/WHEEL": about.encode(),
+            f"{info}/RECORD": b"",
+        }.items():
+            # Without a time of its own: another process makes the same bytes.
+            archive.writestr(zipfile.ZipInfo(name), content)
     content = path.read_bytes()
     wheel = Wheel("any", hashlib.sha256(content).hexdigest(), len(content))
     return Package(project, "1.0", (wheel,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import pytest
@@ -17,15 +17,20 @@ from runtime import (
     Backoff,
     ChildOptions,
     Exit,
+    MailboxOptions,
     RestartLimit,
     RestartPolicy,
     RestartStrategy,
+    Sink,
+    Stream,
     System,
     Tell,
     open_system,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trio.testing import MockClock
 
     from runtime import Ref
@@ -187,3 +192,78 @@ async def test_an_actor_with_a_kept_mailbox_is_gone_when_its_supervisor_has_give
 
         with pytest.raises(ActorStopped):
             await sibling.ask(Add())
+
+
+async def test_a_sibling_that_is_taken_down_keeps_its_messages_where_there_is_no_backoff() -> None:
+    async with open_system() as system:
+        group = await system.supervise("group", strategy=RestartStrategy.REST_FOR_ONE)
+        first = await group.spawn(Counter)
+        second = await group.spawn(Counter)
+        for _ in range(3):
+            await crash(first)
+
+            assert await second.ask(Add()) in {1, 2, 3}
+
+
+async def test_asking_again_and_again_lets_the_actor_come_back() -> None:
+    async with open_system() as system:
+        group = await system.supervise("group", backoff=Backoff(first=0.01, jitter=0))
+        counter = await group.spawn(Counter)
+        await crash(counter)
+
+        with trio.fail_after(5):
+            assert await ask_until_it_answers(counter) == 1
+
+
+async def ask_until_it_answers(counter: Ref[Counter]) -> int:
+    while True:
+        try:
+            return await counter.ask(Add())
+        except ActorRestarting:
+            continue
+
+
+@pytest.mark.parametrize(
+    ("make", "hint"),
+    [
+        (lambda: ChildOptions(restart=cast("Any", "temporary")), "RestartPolicy.TEMPORARY"),
+        (lambda: MailboxOptions(overflow=cast("Any", "fail")), "Overflow.FAIL"),
+    ],
+)
+def test_a_word_in_place_of_an_option_is_refused(make: Callable[[], object], hint: str) -> None:
+    with pytest.raises(TypeError, match=hint):
+        make()
+
+
+async def test_a_word_in_place_of_a_strategy_is_refused() -> None:
+    async with open_system() as system:
+        with pytest.raises(TypeError, match="must be a RestartStrategy"):
+            await system.supervise("group", strategy=cast("Any", "rest_for_one"))
+
+
+class Interrupting: ...
+
+
+@attrs.frozen
+class Interrupt(Stream[Interrupting, int]): ...
+
+
+class Interrupter(Actor, Interrupting):
+    @Interrupt.handles
+    async def interrupt(self, _: Interrupt, out: Sink[int]) -> None:
+        await out.send(1)
+        raise KeyboardInterrupt
+
+
+async def read_to_the_interrupt() -> None:
+    async with open_system() as system:
+        interrupter = await system.spawn(Interrupter)
+        async with interrupter.stream(Interrupt()) as numbers:
+            async for _ in numbers:
+                pass
+
+
+async def test_an_interrupt_in_a_stream_is_not_lost_to_the_crash_that_its_reader_sees() -> None:
+    for _ in range(10):
+        with pytest.raises(KeyboardInterrupt):
+            await read_to_the_interrupt()
