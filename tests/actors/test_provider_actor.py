@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING
 
 import pytest
@@ -336,6 +337,14 @@ async def test_a_key_that_the_provider_quotes_is_hidden() -> None:
         failed = await failure_of(given)
         assert KEY not in f"{failed} {failed!r} {failed.args}"
         assert "***" in str(failed)
+
+
+async def test_a_key_that_a_header_echoes_is_hidden() -> None:
+    failed = await failure_of(error(401, "no", x_request_id=f"for {KEY}"))
+
+    assert isinstance(failed, ProviderError)
+    assert failed.request_id == "for ***"
+    assert KEY not in "".join(traceback.format_exception(failed))
 
 
 async def test_no_key_is_seen_in_the_tree_the_events_or_what_the_fake_kept() -> None:
