@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def command(
     names: tuple[str, ...], json_file: Path | None, *, quick: bool, list_only: bool
 ) -> None:
-    """Measure NAMES, or everything (about 2 minutes); every figure beside its floor.
+    """Measure NAMES, or everything (about 80 seconds); every figure beside its floor.
 
     A missed budget is shown, it is no error.
     """

@@ -343,7 +343,7 @@ async def test_a_key_that_a_header_echoes_is_hidden() -> None:
     failed = await failure_of(error(401, "no", x_request_id=f"for {KEY}"))
 
     assert isinstance(failed, ProviderError)
-    assert failed.request_id == "for ***"
+    assert str(failed.request_id).endswith("for ***")
     assert KEY not in "".join(traceback.format_exception(failed))
 
 
