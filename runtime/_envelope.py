@@ -10,6 +10,7 @@ that has ended.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
@@ -74,7 +75,7 @@ class Receiver(Protocol):
     async def outwait(self, wait: Callable[[], Awaitable[None]]) -> None: ...
 
 
-class Envelope:
+class Envelope(ABC):
     """One message to one receiver, and while it is handled, that turn of the receiver."""
 
     kind: ClassVar[Kind]
@@ -123,14 +124,15 @@ class Envelope:
     def invoke(self, method: Callable[..., Awaitable[Any]]) -> Awaitable[Any]:
         return method(self.message)
 
+    @abstractmethod
     def accepted(self) -> None:
         """The mailbox has taken it in, after it had waited for room."""
 
-    def settle(self, value: Any) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def settle(self, value: Any) -> None: ...
 
-    def fail(self, error: BaseException) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def fail(self, error: BaseException) -> None: ...
 
     # Seen from the party that waits
 
@@ -254,6 +256,9 @@ class AskEnvelope(Envelope):
             raise error
         finally:
             del error  # no cycle through the traceback
+
+    def accepted(self) -> None:
+        """The asker waits for more than that."""
 
     def settle(self, value: Any) -> None:
         self.settled = True

@@ -30,6 +30,14 @@ class Exit(enum.Enum):
     FAILED = "failed"  # an exception left a handler
 
 
+class Sequel(enum.Enum):
+    """What follows when an incarnation has ended."""
+
+    NONE = "none"  # that was the last one
+    LATER = "later"  # another, when a backoff has passed
+    AT_ONCE = "at once"  # another, as soon as those before it have started
+
+
 TRANSITIONS: Final = {
     State.STARTING: {State.RUNNING, State.STOPPING, State.RESTARTING, State.ENDED},
     State.RUNNING: {State.STOPPING, State.RESTARTING, State.ENDED},

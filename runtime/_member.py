@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
@@ -11,6 +12,7 @@ from ._actor import handlers_for
 from ._cell import Cell
 from ._envelope import outwait
 from ._events import Restarted, Spawned
+from ._lifecycle import Sequel
 from ._options import DEFAULT_OPTIONS
 from ._restart import Child
 from ._runner import Incarnation
@@ -51,7 +53,7 @@ class Above(Protocol):
     def open_children(self, path: str, crash: Callable[[BaseException], None]) -> Children: ...
 
 
-class Member:
+class Member(ABC):
     """What actors and supervisors have in common as children."""
 
     __slots__ = (
@@ -86,28 +88,21 @@ class Member:
         return self.child.name
 
     @property
+    @abstractmethod
     def restarts(self) -> int:
         """Lives after the first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin(self) -> Life:
         """Make its next life; an error is a failed start."""
-        raise NotImplementedError
 
+    @abstractmethod
     def request_stop(self) -> None:
         """Ask the present life to stop with grace."""
-        raise NotImplementedError
 
-    def rest(
-        self,
-        exit: Exit,
-        error: BaseException | None,
-        *,
-        again: bool = False,
-        at_once: bool = False,
-    ) -> None:
-        """Its life is over; another may follow `again`, perhaps `at_once`."""
-        raise NotImplementedError
+    @abstractmethod
+    def rest(self, exit: Exit, error: BaseException | None, sequel: Sequel = Sequel.NONE) -> None:
+        """Its life is over."""
 
     def came_up(self) -> None:
         """Its life is ready."""
@@ -206,20 +201,13 @@ class ActorMember(Member):
         self.cell.at_once = self.above is not None and self.above.is_due(self)
         self.cell.request_stop()
 
-    def rest(
-        self,
-        exit: Exit,
-        error: BaseException | None,
-        *,
-        again: bool = False,
-        at_once: bool = False,
-    ) -> None:
+    def rest(self, exit: Exit, error: BaseException | None, sequel: Sequel = Sequel.NONE) -> None:
         self.life = None
         assert self.cell is not None
-        if again:
-            self.cell.pause(at_once=at_once)
-        else:
+        if sequel is Sequel.NONE:
             self.cell.end(exit, error)
+        else:
+            self.cell.pause(at_once=sequel is Sequel.AT_ONCE)
 
     # The host of its incarnation
 

@@ -18,7 +18,7 @@ from ._agenda import Agenda, Plan
 from ._envelope import outwait
 from ._errors import ActorRestarting, ActorStopped, RuntimeFault, SupervisorGaveUp
 from ._events import GaveUp, Overdue, Stopped
-from ._lifecycle import Exit
+from ._lifecycle import Exit, Sequel
 from ._member import ActorMember, Life, Member
 from ._options import ChildOptions
 from ._restart import Forget, GiveUp, RestartPolicy
@@ -94,16 +94,8 @@ class Branch(Member):
             self._on_end(error)
         self.rest(exit, error)
 
-    def rest(
-        self,
-        exit: Exit,
-        error: BaseException | None,
-        *,
-        again: bool = False,
-        at_once: bool = False,
-    ) -> None:
-        del at_once
-        if again:
+    def rest(self, exit: Exit, error: BaseException | None, sequel: Sequel = Sequel.NONE) -> None:
+        if sequel is not Sequel.NONE:
             return
         self.is_gone = True
         self._on_end = None
@@ -308,7 +300,10 @@ class Supervision:
         if not again:
             self._members.pop(member.name, None)
             self._agenda.forget(member)
-        member.rest(exit, error, again=again, at_once=self.is_due(member))
+        member.rest(exit, error, self._sequel(member) if again else Sequel.NONE)
+
+    def _sequel(self, member: Member) -> Sequel:
+        return Sequel.AT_ONCE if self.is_due(member) else Sequel.LATER
 
     def is_due(self, member: Member) -> bool:
         """Whether a child is to be started as soon as those before it allow."""
