@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 DESCRIPTORS: Final = Path("/dev/fd")
 PROCESSES: Final = Path("/proc")
 # Trio keeps worker threads for ten seconds; while one works it bears the name of its work.
-LOOKS: Final = 20  # at threads that may be about to name themselves idle
+THREAD: Final = "the thread "
+LOOKS: Final = 100  # at threads that may be about to name themselves idle
 PAUSE_SECONDS: Final = 0.002
 IDLE_WORKER: Final = re.compile(r"Trio thread \d+")
 
@@ -56,7 +57,7 @@ class assert_no_leaks:  # noqa: N801 - reads as the assertion that it is
     ) -> None:
         left = self._left()
         for _ in range(LOOKS):
-            if not left or any("thread" not in name for name in left):
+            if not left or not all(name.startswith(THREAD) for name in left):
                 break
             time.sleep(PAUSE_SECONDS)
             left = self._left()
@@ -103,7 +104,7 @@ def _tasks() -> Iterator[tuple[object, str]]:
 def _threads() -> Iterator[tuple[object, str]]:
     for thread in threading.enumerate():
         if not IDLE_WORKER.fullmatch(thread.name):
-            yield thread, f"the thread {thread.name}"
+            yield thread, f"{THREAD}{thread.name}"
 
 
 def _descriptors() -> Iterator[tuple[object, str]]:

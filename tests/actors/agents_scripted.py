@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import threading
-import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -26,10 +24,9 @@ from actors.providers import (
     play,
 )
 from runtime import Actor, Sink
-from runtime.testing import assert_no_leaks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable
 
     from actors.agents import AgentRun
     from actors.tools import AnyTool
@@ -68,22 +65,6 @@ class Choosing(Actor, ProviderApi):
                 continue
             assert isinstance(item, StreamChunk), "faults are for `Scripted`"
             await out.send(item)
-
-
-@contextmanager
-def nothing_left() -> Generator[None]:
-    """As `assert_no_leaks`, but a thread whose tool has returned may put its tools away."""
-    with assert_no_leaks():
-        try:
-            yield
-        finally:
-            deadline = time.monotonic() + 0.2
-            while time.monotonic() < deadline and any(map(is_at_work, threading.enumerate())):
-                time.sleep(0.0005)
-
-
-def is_at_work(thread: threading.Thread) -> bool:
-    return thread.name.startswith("_work from")
 
 
 def beside(agent: AgentHandle, name: str) -> str:

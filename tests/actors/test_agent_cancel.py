@@ -14,7 +14,6 @@ from agents_scripted import (
     assert_sendable,
     collect,
     entries_of,
-    nothing_left,
     of_run,
     said_in,
     scripted,
@@ -28,7 +27,7 @@ from actors.journal import MemoryJournal, RunEnded, RunStarted, ToolSealed, appe
 from actors.providers import Model, call, say, script, think, usage
 from actors.tools import Toolbox, tool
 from runtime import open_system
-from runtime.testing import cancel_everywhere
+from runtime.testing import assert_no_leaks, cancel_everywhere
 
 if TYPE_CHECKING:
     import pytest
@@ -97,7 +96,7 @@ async def test_wherever_a_run_with_tools_is_cancelled_the_conversation_goes_on()
 
         async def scenario() -> None:
             runs.append(agent.stream("Count!"))
-            with nothing_left():
+            with assert_no_leaks():
                 async with runs[-1] as run:
                     await collect(run)
 
@@ -130,7 +129,7 @@ async def test_wherever_the_whole_of_an_agent_is_cancelled_nothing_is_left() -> 
     await trio.to_thread.run_sync(in_thread, 1)  # a worker thread is there
 
     async def scenario() -> None:
-        with nothing_left():
+        with assert_no_leaks():
             async with scripted(ROUND, ANSWER, tools=(in_thread, inline, fails)) as agent:
                 assert (await agent.run("Count!")).text == "Two, three, and an error."
 
@@ -149,7 +148,7 @@ async def test_a_tool_in_a_thread_that_heeds_its_cancel_is_sealed_and_gone() -> 
 
     async with scripted(script(call("heeds")), script("ok", repeat=True), tools=(heeds,)) as agent:
         await agent_is_warm()
-        with nothing_left():
+        with assert_no_leaks():
             async with agent.stream("Go") as run:
                 assert isinstance(await anext(run), ToolStart)
                 assert await trio.to_thread.run_sync(inside.wait, 10)

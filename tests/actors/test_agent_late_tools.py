@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
-from agents_scripted import entries_of, nothing_left, requests_of, scripted
+from agents_scripted import entries_of, requests_of, scripted
 
 from actors import AgentOptions
 from actors.chat import Outcome, ToolStart, ToolStatus, ToolTurn
 from actors.journal import ToolSealed
 from actors.providers import call, script
 from actors.tools import tool
+from runtime.testing import assert_no_leaks
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -66,7 +67,7 @@ async def test_what_an_async_tool_makes_of_a_cancel_is_kept_and_never_sent(
 
 
 async def test_what_a_thread_found_after_a_cancel_is_kept_and_never_sent() -> None:
-    with nothing_left():
+    with assert_no_leaks():
         await interrupted_and_gone_on(sleeps)
 
 

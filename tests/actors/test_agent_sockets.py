@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 import trio
-from agents_scripted import assert_sendable, collect, nothing_left
+from agents_scripted import assert_sendable, collect
 
 from actors import open_agent
 from actors.chat import Outcome, Token
@@ -16,6 +16,7 @@ from actors.errors import ProviderUnavailable, StreamTruncated
 from actors.providers import Model, call, reset, say, truncate
 from actors.testing import FakeOpenAI, answer, error, open_fake_openai, raw
 from runtime import System, open_system
+from runtime.testing import assert_no_leaks
 
 if TYPE_CHECKING:
     from actors.agents import AgentHandle
@@ -54,7 +55,7 @@ async def test_a_thousand_interrupted_runs_leave_nothing_and_the_server_sees_eac
     calling = answer(
         say("Let me see. ", pieces=2), call("look_up", word="a"), call("look_up", word="b")
     )
-    with nothing_left():
+    with assert_no_leaks():
         async with (
             open_fake_openai(talking) as talker,
             open_fake_openai(calling) as caller,
