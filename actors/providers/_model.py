@@ -232,12 +232,13 @@ def _unknown(name: str) -> UnknownModel:
     near = difflib.get_close_matches(provider, KNOWN, n=1, cutoff=0.7)
     hint = ""
     if provider in PLANNED:
-        hint = f"; {provider} has a wire format of its own, which is not supported yet"
+        hint = f"; {provider} has a wire format of its own, which is not supported yet."
     elif near:
         hint = f"; did you mean {KNOWN[near[0]].example}?"
     elif provider and not model:
         hint = f"; did you mean openai:{provider}?"
     written = ", ".join(known.example for known in KNOWN.values())
     return UnknownModel(
-        f"there is no model {name!r}{hint}. A model is written provider:model, such as {written}"
+        f"there is no model {name!r}{hint or '.'} "
+        f"A model is written provider:model, such as {written}"
     )

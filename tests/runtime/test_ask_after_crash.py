@@ -205,6 +205,20 @@ async def test_a_sibling_that_is_taken_down_keeps_its_messages_where_there_is_no
             assert await second.ask(Add()) in {1, 2, 3}
 
 
+async def test_a_sibling_that_is_being_taken_down_takes_in_messages_for_its_next_life(
+    autojump_clock: MockClock,  # noqa: ARG001
+) -> None:
+    async with open_system() as system:
+        group = await system.supervise("group", strategy=RestartStrategy.REST_FOR_ONE)
+        first = await group.spawn(Counter)
+        second = await group.spawn(SlowlyCleaned)
+        await crash(first)
+        await trio.sleep(0.5)
+        assert second.statistics().state == "stopping"
+
+        assert await second.ask(Add()) == 1
+
+
 async def test_asking_again_and_again_lets_the_actor_come_back() -> None:
     async with open_system() as system:
         group = await system.supervise("group", backoff=Backoff(first=0.01, jitter=0))
