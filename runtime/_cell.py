@@ -25,10 +25,12 @@ from ._errors import (
 from ._events import DeadLetter, MessageFailed, Overdue, Stopped
 from ._lifecycle import TRANSITIONS, Exit, State
 from ._mailbox import Mailbox
+from ._message import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from ._conditions import Interference
     from ._envelope import Envelope
     from ._hub import Hub
     from ._message import Handler, Message
@@ -83,6 +85,7 @@ class Cell:
         "handled",
         "handlers",
         "hub",
+        "interference",
         "mailbox",
         "options",
         "overtaken",
@@ -107,7 +110,11 @@ class Cell:
         self.hub = hub
         self.handlers = handlers
         self.options = options
-        self.mailbox: Mailbox[Envelope] = Mailbox(options.mailbox)
+        mailbox = options.mailbox
+        if hub.conditions.mailbox_capacity is not None:
+            mailbox = attrs.evolve(mailbox, capacity=hub.conditions.mailbox_capacity)
+        self.mailbox: Mailbox[Envelope] = Mailbox(mailbox)
+        self.interference = hub.conditions.interference
         self.state = State.STARTING
         self.parked: trio.lowlevel.Task | None = None  # the serial task, when it is idle
         self.current: Envelope | None = None  # the serial turn
@@ -147,6 +154,8 @@ class Cell:
             raise self._misuse(message)
         if self.state is not State.RUNNING:
             self._refuse(message)
+        if self.interference is not None and self._loses(message, self.interference):
+            return True
         try:
             offer = self.mailbox.offer(envelope)
         except MailboxFull as full:
@@ -162,6 +171,16 @@ class Cell:
             )
         self.wake()
         return offer.queued or envelope.settled
+
+    def _loses(self, message: Message[Any], interference: Interference) -> bool:
+        """Whether a tell gets lost instead of queued; an ask or a stream raises it."""
+        reason = interference.loses(self.path, message)
+        if reason is None:
+            return False
+        if message.kind is not Kind.TELL:
+            raise MessageDropped(reason, path=self.path, message=message)
+        self.undelivered(message, reason)
+        return True
 
     def _misuse(self, message: Message[Any]) -> TypeError:
         name = type(message).__qualname__

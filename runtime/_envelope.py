@@ -32,6 +32,7 @@ from ._message import Kind
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
+    from ._conditions import Interference
     from ._message import Message
 
 SCOPES: Final[ContextVar[tuple[object, ...]]] = ContextVar("runtime_scopes", default=())
@@ -64,6 +65,7 @@ class Receiver(Protocol):
     """What an envelope needs to know of the actor it is sent to."""
 
     path: str
+    interference: Interference | None
 
     def withdraw(self, envelope: Envelope) -> None: ...
     def cancel(self, turn: Envelope, reason: str | None) -> None:
@@ -113,6 +115,8 @@ class Envelope(ABC):
     async def handle(self, method: Callable[..., Awaitable[Any]]) -> Any:
         """Run the handler in what the message carries."""
         SCOPES.set(self.scopes)
+        if self.receiver.interference is not None:
+            await self.receiver.interference.before_turn(self.receiver.path, self.message)
         if self.trace is None or self.propagator is None:
             return await self.invoke(method)
         token = self.propagator.attach(self.trace)

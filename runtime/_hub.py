@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trio.lowlevel import current_trio_token
 
+from ._conditions import CONDITIONS
 from ._envelope import SCOPES
 from ._errors import ForeignRun
 from ._events import Crashed
@@ -32,15 +33,18 @@ class Hub:
         listeners: Who is told of facts; they must not raise.
         token: The trio run that the system belongs to.
         dice: Where jitter comes from.
+        conditions: What a test wants of all systems.
         abort: Ends the system for an error that no supervisor may handle.
         context: The context variables that every task of every actor begins with.
     """
 
     def __init__(self, propagator: Propagator | None = None) -> None:
         self.propagator = propagator
-        self.listeners: list[Callable[[Fact], None]] = []
+        self.conditions = CONDITIONS.get()
+        listener = self.conditions.listener
+        self.listeners: list[Callable[[Fact], None]] = [listener] if listener else []
         self.token = current_trio_token()
-        self.dice = random.Random()  # noqa: S311 - jitter, not secrets
+        self.dice = self.conditions.dice or random.Random()  # noqa: S311 - jitter, not secrets
         self.abort: Callable[[BaseException], None] = _nobody_to_tell
         self.cascade = 0  # how many handlers are being cancelled, each by the one above it
         self.context = copy_context()
