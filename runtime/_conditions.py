@@ -37,12 +37,19 @@ class Conditions:
         mailbox_capacity: What every mailbox holds, whatever its options say.
         interference: What may happen to messages.
         listener: Who is told of facts from the first one on; it must not raise.
+
+    Raises:
+        ValueError: If `mailbox_capacity` is below 1.
     """
 
     dice: random.Random | None = None
     mailbox_capacity: int | None = None
     interference: Interference | None = None
     listener: Callable[[Fact], None] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.mailbox_capacity is not None and self.mailbox_capacity < 1:
+            raise ValueError(f"mailbox must be 1 message or more, not {self.mailbox_capacity}")
 
 
 AS_USUAL: Final = Conditions()
