@@ -35,6 +35,7 @@ NEEDED: Final = {
 
 _engine: Any = importlib.import_module("trio._core._run")
 _in_use = threading.RLock()  # trio's generator is one for the whole process
+_serial = itertools.count()  # no two entries of a heap are alike, also of blocks with one seed
 
 
 def missing_parts() -> list[str]:
@@ -92,6 +93,16 @@ def seeded_deadlines(seed: int) -> Generator[None]:
         _exchange_deadlines(runner, before)
 
 
+@contextmanager
+def repeatable_steps(seed: int) -> Generator[None]:
+    """Both of them inside a trio run, as far as this trio can do it."""
+    if missing_parts():
+        yield
+        return
+    with seeded_schedule(seed), seeded_deadlines(seed):
+        yield
+
+
 def dice_of(seed: int, purpose: str) -> random.Random:
     """Dice for one purpose, so that what one draws does not change what another draws."""
     return random.Random(f"{seed}/{purpose}")  # noqa: S311 - to be repeated, not to be secret
@@ -139,10 +150,8 @@ def _seeded_cancel_status(dice: random.Random) -> type[Any]:
 
 
 def _seeded_deadlines(dice: random.Random) -> type[Any]:
-    serial = itertools.count()
-
     def add(deadlines: Any, deadline: float, scope: Any) -> None:
-        tie_break = dice.getrandbits(32) << 32 | next(serial)  # where trio takes `id(scope)`
+        tie_break = dice.getrandbits(32) << 64 | next(_serial)  # where trio takes `id(scope)`
         heapq.heappush(deadlines._heap, (deadline, tie_break, scope))  # noqa: SLF001 - likewise
         deadlines._active += 1  # noqa: SLF001 - likewise
 
