@@ -11,6 +11,8 @@ from runtime import (
     Actor,
     Ask,
     ChildOptions,
+    Crashed,
+    DeadLetter,
     Exit,
     Fact,
     Ref,
@@ -21,6 +23,14 @@ from runtime import (
     System,
     Tell,
     open_system,
+)
+from runtime.testing import (
+    Faults,
+    Probe,
+    open_test_system,
+    record_facts,
+    simulate,
+    simulate_many,
 )
 
 T = TypeVar("T")
@@ -146,6 +156,43 @@ async def use_a_system(system: System) -> None:
     async with system.events() as facts:
         async for fact in facts:
             assert_type(fact, Fact)
+
+
+async def count(number: int) -> int:
+    return number
+
+
+async def use_a_test_system() -> None:
+    async with open_test_system(allow=(ValueError, DeadLetter), mailbox=1) as system:
+        assert_type(system, System)
+        async with record_facts(system) as facts:
+            assert_type(facts.of(Crashed), list[Crashed])
+            assert_type(await facts.wait_for(Crashed, times=2), Crashed)
+        await use_a_probe(await Probe.spawn(system, Account, name="account"))
+        texts = await Probe.spawn(system, Store[str])
+        assert_type(texts.ref, Ref[Store[str]])
+
+
+async def use_a_probe(account: Probe[Account]) -> None:
+    assert_type(account.ref, Ref[Account])
+    await use_an_account(account.ref)
+    deposit = await account.expect(Deposit, within=1.5)
+    assert_type(deposit, Deposit)
+    account.reply(deposit.amount, to=deposit)
+    account.fail(Overdrawn())
+    history = await account.expect(History)
+    await account.send("line", to=history)
+    account.end(to=history)
+    account.answers(Deposit, 5)
+    account.answers(Deposit, lambda message: message.amount)
+    account.streams(History, ["line"])
+
+
+def use_a_simulation() -> None:
+    simulation = simulate(7, faults=Faults(crash=0.02), mailbox=1)
+    assert_type(simulation.run(count, 3), int)
+    assert_type(simulation.trace, tuple[str, ...])
+    simulate_many(range(10), use_a_test_system)
 
 
 async def main() -> None:

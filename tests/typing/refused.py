@@ -6,9 +6,10 @@ A marked line that a checker accepts is an error too: its mark is then unused.
 # ruff: noqa: ARG002, F841 - only types matter here
 from __future__ import annotations
 
-from accepted import Account, Audit, Audited, Deposit, Get, History, Note, Savings, Texts
+from accepted import Account, Audit, Audited, Deposit, Get, History, Note, Savings, Texts, count
 
 from runtime import Actor, ChildOptions, Ref, Sink, Supervisor
+from runtime.testing import Probe, open_test_system, simulate
 
 
 async def a_wrong_target(audited: Ref[Audited], texts: Ref[Texts]) -> None:
@@ -70,3 +71,18 @@ class WrongHandlers(Actor, Account):
 def wrong_options() -> None:
     ChildOptions(restart="permanent")  # type: ignore[arg-type]
     Audit.raises = ValueError  # type: ignore[assignment]
+
+
+async def a_wrong_use_of_a_probe(account: Probe[Account]) -> None:
+    other: Ref[Audited] = account.ref  # type: ignore[assignment]
+    note: Note = await account.expect(Deposit)  # type: ignore[arg-type]
+    await account.expect(int)  # type: ignore[type-var]
+    account.answers(Audit, [])  # type: ignore[arg-type]
+    account.answers(History, "line")  # type: ignore[arg-type]
+    account.reply(5, to=Note("a"))  # type: ignore[arg-type]
+
+
+def a_wrong_simulation() -> None:
+    text: str = simulate(7).run(count, 3)  # type: ignore[assignment]
+    simulate(7).run(count, "3")  # type: ignore[arg-type]
+    open_test_system(allow=(ValueError(),))  # type: ignore[arg-type]
