@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
 
-PATIENCE_SECONDS: Final = 1.0  # real ones, for threads and sockets that may still wake a task
+PATIENCE_SECONDS: Final = 1.0  # real ones, for a socket or a process that may still wake a task
 LOOK_EVERY: Final = 64  # rounds of the event loop
 MOST_NAMES: Final = 12
 ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]+")
@@ -206,14 +206,22 @@ class _StandstillGuard(trio.abc.Instrument):
         self._rounds += 1
         if self._rounds % LOOK_EVERY:
             return
-        now = trio.lowlevel.current_statistics()
-        if now.tasks_runnable or now.seconds_to_next_deadline < math.inf:
+        if _something_is_to_come():
             self._since = None
         elif self._since is None:
             self._since = time.monotonic()
         elif time.monotonic() - self._since > PATIENCE_SECONDS and not self.waiting:
             self.waiting = _names_below(self._task)
             self.scope.cancel("the simulation stands still")
+
+
+def _something_is_to_come() -> bool:
+    now = trio.lowlevel.current_statistics()
+    return (
+        now.tasks_runnable > 0
+        or now.seconds_to_next_deadline < math.inf
+        or trio.to_thread.current_default_thread_limiter().borrowed_tokens > 0
+    )
 
 
 def _names_below(task: trio.lowlevel.Task) -> list[str]:

@@ -35,6 +35,7 @@ from runtime import (
 )
 from runtime.testing import Faults, InjectedCrash, Simulation, simulate, simulate_many
 from runtime.testing import _schedule as schedule
+from runtime.testing import _simulate as simulations
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -301,7 +302,9 @@ def test_many_seeds_end_with_the_first_that_fails() -> None:
     assert "seed 12;" in caught.value.__notes__[0]
 
 
-def test_a_standstill_is_an_error_and_not_a_hang() -> None:
+def test_a_standstill_is_an_error_and_not_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulations, "PATIENCE_SECONDS", 0.01)
+
     async def deadlock() -> None:
         async with open_system() as system:
             one, other = await open_puppets(system), await system.spawn(Puppet, name="other")
@@ -316,6 +319,31 @@ def test_a_standstill_is_an_error_and_not_a_hang() -> None:
 
     with pytest.raises(AssertionError, match=r"stands still at 0\.0+ s.*/other, /puppet-0"):
         simulate(1).run(deadlock)
+
+
+class _SetsAfterAWhile(trio.abc.Instrument):
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self._rounds = 0
+
+    def after_io_wait(self, timeout: float) -> None:
+        del timeout
+        self._rounds += 1
+        if self._rounds == 20 * simulations.LOOK_EVERY:
+            self.event.set()
+
+
+def test_waiting_for_a_thread_is_no_standstill(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulations, "PATIENCE_SECONDS", 0.0)
+
+    async def wait_for_a_thread() -> bool:
+        late = _SetsAfterAWhile()
+        trio.lowlevel.add_instrument(late)
+        was_set = await trio.to_thread.run_sync(late.event.wait, 60)
+        await trio.lowlevel.checkpoint()  # where a cancel would show
+        return was_set
+
+    assert simulate(1).run(wait_for_a_thread)
 
 
 def test_inside_a_trio_run_it_says_where_it_belongs() -> None:

@@ -32,6 +32,8 @@ from runtime import (
 from runtime.testing import Faults, open_test_system, record_facts, simulate
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from trio.testing import MockClock
 
 
@@ -48,6 +50,19 @@ async def test_a_system_in_which_nothing_goes_wrong_passes(autojump_clock: MockC
     async with open_test_system() as system:
         puppet = await system.spawn(Puppet)
         await puppet.ask(Do(sleeps(3600)))
+
+
+@pytest.fixture
+async def system() -> AsyncGenerator[System]:
+    async with open_test_system(mailbox=1) as system:
+        yield system
+
+
+async def test_it_can_be_a_fixture_where_the_test_names_the_clock(
+    system: System, autojump_clock: MockClock
+) -> None:
+    puppet = await system.spawn(Puppet)
+    await puppet.ask(Do(sleeps(3600)))
 
 
 async def test_a_crash_fails_the_test_with_the_error_as_its_cause(
