@@ -305,20 +305,17 @@ def test_many_seeds_end_with_the_first_that_fails() -> None:
 def test_a_standstill_is_an_error_and_not_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulations, "PATIENCE_SECONDS", 0.01)
 
-    async def deadlock() -> None:
+    async def for_ever(_: object) -> None:
+        await trio.sleep_forever()
+
+    async def stand_still() -> None:
         async with open_system() as system:
-            one, other = await open_puppets(system), await system.spawn(Puppet, name="other")
+            puppet = await system.spawn(Puppet, name="puppet")
+            await trio.sleep(5)
+            await puppet.ask(Do(for_ever))
 
-            async def ask_the_other(_: object) -> None:
-                await other.ask(Do(ask_one))
-
-            async def ask_one(_: object) -> None:
-                await one[0].ask(Do(nothing))
-
-            await one[0].ask(Do(ask_the_other))
-
-    with pytest.raises(AssertionError, match=r"stands still at 0\.0+ s.*/other, /puppet-0"):
-        simulate(1).run(deadlock)
+    with pytest.raises(AssertionError, match=r"stands still at 5\.0+ s.*These do: .*/puppet"):
+        simulate(1).run(stand_still)
 
 
 class _SetsAfterAWhile(trio.abc.Instrument):
