@@ -25,10 +25,11 @@ from trio.lowlevel import (
 )
 
 from ._carried import SCOPES
+from ._cycles import refuse_chain
 from ._errors import AskCycle, AskTimeout
 from ._events import MessageEnded, MessageStarted
 from ._message import Kind
-from ._waits import PARTY, chain_back, forget_wait, note_wait
+from ._waits import PARTY, forget_wait, note_wait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable
@@ -208,9 +209,7 @@ class Envelope(ABC):
             return
         parked = [task for task, awaited in (self.caller.waits or {}).items() if awaited is self]
         for task in parked or ([] if self.was_forwarded else [current_task()]):
-            chain = chain_back(self, self.caller, task)
-            if chain is not None:
-                raise AskCycle(chain, message=self.message)
+            refuse_chain(self, self.caller, task, self.message)
 
     async def wait(self) -> None:
         """Wait until something is known; whoever calls knows what that is.
