@@ -49,9 +49,17 @@ class Readers:
         self._is_known = True
 
     def holders(self) -> Iterable[Step]:
-        if not self._is_known and any(n.child_tasks for n in self._task.child_nurseries):
+        if not self._is_known and self._has_helpers():
             return ()  # any of those may be about to read
         return ((self.party, self._task),)
+
+    def _has_helpers(self) -> bool:
+        """Whether the task that opened the stream has started tasks that belong to it."""
+        return any(
+            child.context.get(PARTY) is self.party
+            for nursery in self._task.child_nurseries
+            for child in nursery.child_tasks
+        )
 
 
 class Conduit(Generic[C]):

@@ -7,7 +7,7 @@ cancelled, so that cancelling a turn costs a scope and not cancelling one costs 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 from trio.lowlevel import (
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from ._options import ChildOptions
     from ._surroundings import Children, Host
     from ._waits import Step
+
+Handling: TypeAlias = "Callable[..., Awaitable[Any]]"
 
 CHECKPOINT_EVERY = 32  # messages: keeps one busy actor from starving the loop
 
@@ -211,7 +213,7 @@ class Incarnation:
             cell.current = envelope
             kind = type(envelope.message)
             handler = cell.handlers[kind]
-            method = getattr(self.actor, handler.method)
+            method: Handling = getattr(self.actor, handler.method)
             if self.behaviours is not None:
                 method = self.behaviours.get(kind, method)
             if handler.concurrent:
