@@ -24,10 +24,12 @@ from ._errors import (
 from ._events import DeadLetter, MessageFailed, Overdue, Stopped
 from ._lifecycle import TRANSITIONS, Exit, State
 from ._mailbox import Mailbox
+from ._message import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from ._conditions import Interference
     from ._envelope import Envelope, NoticeEnvelope
     from ._hub import Hub
     from ._message import Handler, Message
@@ -90,7 +92,7 @@ class Cell:
         self.hub = hub
         self.handlers = handlers
         self.options = options
-        self.mailbox: Mailbox[Envelope] = Mailbox(options.mailbox)
+        self.mailbox: Mailbox[Envelope] = Mailbox(hub.conditions.mailbox(options.mailbox))
         self.state = State.STARTING
         self.parked: trio.lowlevel.Task | None = None  # the serial task, when it is idle
         self.current: Envelope | None = None  # the serial turn
@@ -132,6 +134,8 @@ class Cell:
             raise self.misuse(message)
         if self.state is not State.RUNNING:
             self._refuse(message)
+        if self.hub.interference is not None and self._loses(message, self.hub.interference):
+            return True
         if envelope.awaits_end and (self.current is not None or self.hook is not None):
             envelope.refuse_cycle()
         try:
@@ -149,6 +153,16 @@ class Cell:
             )
         self.wake()
         return offer.queued or envelope.settled
+
+    def _loses(self, message: Message[Any], interference: Interference) -> bool:
+        """Whether a tell gets lost instead of queued; an ask or a stream raises it."""
+        reason = interference.loses(self.path, message)
+        if reason is None:
+            return False
+        if message.kind is not Kind.TELL:
+            raise MessageDropped(reason, path=self.path, message=message)
+        self.undelivered(message, reason)
+        return True
 
     def misuse(self, message: Message[Any]) -> TypeError:
         name = type(message).__qualname__

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable
 
     from ._carried import Propagator
+    from ._conditions import Interference
     from ._events import Fact
     from ._message import Message
     from ._waits import Awaited, Step
@@ -44,6 +45,7 @@ class Office(Protocol):
     """What an envelope needs to know of the system it travels in."""
 
     propagator: Propagator | None
+    interference: Interference | None
     observers: list[Callable[[Fact], None]]
 
 
@@ -117,7 +119,8 @@ class Envelope(ABC):
         """Run the handler in what the message carries."""
         SCOPES.set(self.scopes)
         PARTY.set(self)
-        if self.receiver.hub.observers:
+        hub = self.receiver.hub
+        if hub.observers or hub.interference is not None:
             return await self._handle_observed(method)
         return await self._handle_traced(method)
 
@@ -134,8 +137,11 @@ class Envelope(ABC):
     async def _handle_observed(self, method: Callable[..., Awaitable[Any]]) -> Any:
         path, message, since = self.path, self.message, trio.current_time()
         error: BaseException | None = None
+        interference = self.receiver.hub.interference
         self._publish(MessageStarted(path, message))
         try:
+            if interference is not None:
+                await interference.before_turn(path, message)
             return await self._handle_traced(method)
         except BaseException as failure:
             error = failure

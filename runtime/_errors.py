@@ -56,7 +56,7 @@ class MailboxFull(RuntimeFault):
 
 
 class MessageDropped(RuntimeFault):
-    """The mailbox's policy evicted the message before it was started."""
+    """The mailbox's policy evicted the message, or a simulation lost it; it was not started."""
 
 
 class AskTimeout(RuntimeFault):
@@ -107,4 +107,11 @@ class ForeignRun(RuntimeFault):
     """A ref was used from another thread or another `trio.run`; nothing was sent.
 
     Refs belong to the trio run that made them: go through `trio.from_thread.run`.
+    """
+
+
+class InjectedCrash(Exception):
+    """A crash that a simulation has injected; its handler has not begun.
+
+    It is no `RuntimeFault`, because it stands for a bug in a handler.
     """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trio.lowlevel import current_trio_token
 
 from ._carried import SCOPES
+from ._conditions import CONDITIONS
 from ._errors import ForeignRun
 from ._events import Crashed
 from ._waits import PARTY
@@ -34,16 +35,21 @@ class Hub:
         observers: Who is told of each handler's begin and end; nothing is said while none is.
         token: The trio run that the system belongs to.
         dice: Where jitter comes from.
+        conditions: What a test wants of all systems.
+        interference: What it lets happen to messages, or None.
         abort: Ends the system for an error that no supervisor may handle.
         context: The context variables that every task of every actor begins with.
     """
 
     def __init__(self, propagator: Propagator | None = None) -> None:
         self.propagator = propagator
-        self.listeners: list[Callable[[Fact], None]] = []
+        self.conditions = CONDITIONS.get()
+        self.interference = self.conditions.interference
+        listener = self.conditions.listener
+        self.listeners: list[Callable[[Fact], None]] = [listener] if listener else []
         self.observers: list[Callable[[Fact], None]] = []
         self.token = current_trio_token()
-        self.dice = random.Random()  # noqa: S311 - jitter, not secrets
+        self.dice = self.conditions.dice or random.Random()  # noqa: S311 - jitter, not secrets
         self.abort: Callable[[BaseException], None] = _nobody_to_tell
         self.cascade = 0  # how many handlers are being cancelled, each by the one above it
         self.context = copy_context()

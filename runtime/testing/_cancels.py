@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from ._schedule import repeatable_steps
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -29,6 +31,7 @@ async def cancel_everywhere(
     *,
     check: Callable[[], Awaitable[object]] | None = None,
     limit: int = 5_000,
+    seed: int = 0,
 ) -> int:
     """Run a scenario once per checkpoint and cancel it there.
 
@@ -38,9 +41,11 @@ async def cancel_everywhere(
     count, not only the scenario's own: while it waits for an actor, it is cancelled at each
     checkpoint of that actor, too.
 
-    Nothing is assumed of the scenario but that it ends soon once it is cancelled, and that a
-    second run of it is like the first. Put `assert_no_leaks()` inside it, and into `check` what
-    has to hold however it ended:
+    Each run goes through the same steps as the one before it up to the cancel, because trio's
+    order of tasks is drawn from `seed` each time anew (for a trio that lacks what `simulate`
+    needs, nearly the same steps). Nothing is assumed of the scenario but that it ends soon once
+    it is cancelled, and that it does not change what a second run of it does. Put
+    `assert_no_leaks()` inside it, and into `check` what has to hold however it ended:
 
         async def scenario():
             async with assert_no_leaks(), open_system() as system:
@@ -52,6 +57,7 @@ async def cancel_everywhere(
         scenario: What to run and to cancel.
         check: Awaited after each run, without a cancel: what must be true even so.
         limit: How many runs to make at most.
+        seed: Another one is another order of tasks.
 
     Returns:
         In how many runs the cancel came before the end.
@@ -62,7 +68,8 @@ async def cancel_everywhere(
     """
     for steps in range(limit):
         try:
-            cancelled = await _run_cancelled(scenario, steps)
+            with repeatable_steps(seed):
+                cancelled = await _run_cancelled(scenario, steps)
             if check is not None:
                 await check()
         except Exception as error:

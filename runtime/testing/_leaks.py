@@ -26,6 +26,7 @@ PROCESSES: Final = Path("/proc")
 THREAD: Final = "the thread "
 LOOKS: Final = 100  # at threads that may be about to name themselves idle
 PAUSE_SECONDS: Final = 0.002
+START_TIME: Final = 19  # of a process, among the fields that follow its name
 IDLE_WORKER: Final = re.compile(r"Trio thread \d+")
 
 
@@ -129,7 +130,10 @@ def _children() -> Iterator[tuple[object, str]]:
             text = status.read_text(encoding="utf-8", errors="replace")
         except OSError:  # it has ended meanwhile
             continue
-        # "pid (name) state parent ...", and the name may hold anything (proc_pid_stat(5))
+        # "pid (name) state parent ...", and the name may hold anything (proc_pid_stat(5)); it
+        # changes when the process executes something, what identifies it does not
         head, _, rest = text.rpartition(") ")
-        if int(rest.split()[1]) == os.getpid():
-            yield ("process", head), f"the child process {head})"
+        fields = rest.split()
+        if int(fields[1]) == os.getpid():
+            key = ("process", status.parent.name, fields[START_TIME])
+            yield key, f"the child process {head})"

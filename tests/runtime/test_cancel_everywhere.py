@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from runtime import Actor, Ask, open_system
+from runtime.testing import _schedule as schedule
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
 
@@ -57,6 +58,42 @@ async def test_a_scenario_that_waits_for_an_actor_is_cancelled_at_each_step_of_t
 
     assert await cancel_everywhere(scenario) > 10
     assert passed >= {"handler 0", "handler 1", "handler 2"}
+
+
+async def test_each_run_goes_through_the_steps_of_the_one_before_it() -> None:
+    runs = list[list[int]]()
+
+    async def take_part(number: int) -> None:
+        for _ in range(3):
+            await trio.lowlevel.checkpoint()
+            runs[-1].append(number)
+
+    async def race() -> None:
+        runs.append([])
+        async with trio.open_nursery() as nursery:
+            for number in range(4):
+                nursery.start_soon(take_part, number)
+
+    for seed in (1, 2):
+        runs.clear()
+        await cancel_everywhere(race, seed=seed)
+        assert len(runs[-1]) == 12
+        for run in runs:
+            assert run == runs[-1][: len(run)]
+        assert {len(run) for run in runs} == set(range(13))
+
+
+async def test_trios_order_is_its_own_again_afterwards() -> None:
+    state = schedule._engine._r.getstate()  # noqa: SLF001 - trio's generator
+    await cancel_everywhere(trio.lowlevel.checkpoint)
+
+    assert schedule._engine._r.getstate() == state  # noqa: SLF001 - likewise
+
+
+async def test_a_trio_that_cannot_be_seeded_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "NEEDED", {"": ("what no trio has",)})
+
+    assert await cancel_everywhere(trio.lowlevel.checkpoint) == 2
 
 
 async def test_an_error_says_after_which_step_the_scenario_was_cancelled() -> None:
@@ -122,3 +159,16 @@ async def test_sleeps_pass_at_once_on_virtual_time(autojump_clock: trio.testing.
         await trio.sleep(3600)
 
     assert await cancel_everywhere(scenario) >= 1
+
+
+async def test_deadlines_of_one_run_do_not_get_in_the_way_of_the_next(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    del autojump_clock
+    late = trio.current_time() + 3600  # one moment for all runs
+
+    async def scenario() -> None:
+        with trio.CancelScope(deadline=late):
+            await trio.lowlevel.checkpoint()
+
+    assert await cancel_everywhere(scenario) == 2

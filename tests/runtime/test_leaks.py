@@ -113,6 +113,20 @@ def test_a_child_process_is_a_leak_until_it_was_waited_for() -> None:
         pass
 
 
+def test_a_child_process_that_was_there_may_take_another_name() -> None:
+    program = "input(); import os; os.execlp('cat', 'cat')"
+    with subprocess.Popen(  # noqa: S603 - our own interpreter, our own program
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        with assert_no_leaks():
+            child.stdin.write(b"go on\n" + b"x" * 9000)
+            child.stdin.flush()
+            child.stdout.read(1)  # by now it is `cat`
+        child.stdin.close()
+
+
 def test_an_error_of_the_block_passes_when_nothing_is_left() -> None:
     with pytest.raises(KeyError), assert_no_leaks():
         raise KeyError
