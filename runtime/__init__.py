@@ -1,8 +1,7 @@
 """An actor runtime on trio: supervised, bounded, cancellable all the way down."""
 
 from ._actor import Actor
-from ._cell import Statistics
-from ._envelope import Propagator, carried, carry
+from ._carried import Propagator, carried, carry
 from ._errors import (
     ActorCrashed,
     ActorRestarting,
@@ -10,6 +9,7 @@ from ._errors import (
     AskCycle,
     AskTimeout,
     ForeignRun,
+    LinkBroken,
     MailboxFull,
     MessageDropped,
     RuntimeFault,
@@ -21,17 +21,20 @@ from ._events import (
     DeadLetter,
     Fact,
     GaveUp,
+    MessageEnded,
     MessageFailed,
+    MessageStarted,
     Overdue,
     Restarted,
     Spawned,
     Stopped,
 )
 from ._lifecycle import Exit
-from ._message import Ask, Sink, Stream, Tell
+from ._message import Ask, Behaviour, Sink, Stream, Tell
 from ._options import ChildOptions, Conflate, MailboxOptions, Overflow
 from ._ref import Ref, Watch
 from ._restart import Backoff, RestartLimit, RestartPolicy, RestartStrategy
+from ._statistics import Statistics
 from ._stream import StreamBlock
 from ._subscription import Subscription
 from ._system import Node, Supervisor, System, open_system
@@ -45,6 +48,7 @@ __all__ = [
     "AskCycle",
     "AskTimeout",
     "Backoff",
+    "Behaviour",
     "ChildOptions",
     "Conflate",
     "Crashed",
@@ -53,10 +57,13 @@ __all__ = [
     "Fact",
     "ForeignRun",
     "GaveUp",
+    "LinkBroken",
     "MailboxFull",
     "MailboxOptions",
     "MessageDropped",
+    "MessageEnded",
     "MessageFailed",
+    "MessageStarted",
     "Node",
     "Overdue",
     "Overflow",

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, TypeVarTuple
+import functools
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, TypeVarTuple, overload
 
+from ._envelope import Envelope, NoticeEnvelope
+from ._errors import LinkBroken, MailboxFull
+from ._lifecycle import Exit
 from ._message import Handler, Message, check_interfaces, handlers_of
-from ._ref import Ref
+from ._ref import Ref, cell_of
+from ._timers import Timers
+from ._waits import PARTY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Hashable
 
     from ._cell import Cell
-    from ._lifecycle import Exit
+    from ._message import Ask, Behaviour, Sink, Stream, Tell
     from ._options import ChildOptions
+    from ._surroundings import Context
 
 T = TypeVar("T", bound="Actor")
+A = TypeVar("A")
+C = TypeVar("C")
+R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
-
-
-class Context(Protocol):
-    """What a running incarnation offers to its actor."""
-
-    cell: Cell
-
-    def start_soon(
-        self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
-    ) -> None: ...
-    async def spawn_below(
-        self,
-        factory: Callable[..., Actor],
-        args: tuple[Any, ...],
-        name: str | None,
-        options: ChildOptions | None,
-    ) -> Cell: ...
-    def finish(self) -> None: ...
 
 
 class Actor:
@@ -50,6 +42,7 @@ class Actor:
     _handlers: ClassVar[dict[type[Message[Any]], Handler]] = {}
     _checked_at: ClassVar[int] = 0  # how many messages there were at the last check
     _context: Context | None = None
+    _timers: Timers | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -88,9 +81,185 @@ class Actor:
         """
         self._require_context().start_soon(function, args)
 
+    # Messages to itself
+
+    def after(self, seconds: float, message: Tell[Self], *, key: Hashable | None = None) -> None:
+        """Tell this actor something in so many seconds; an ordinary message, in its turn.
+
+        It ends with this incarnation at the latest.
+
+        Args:
+            seconds: On trio's clock, 0 or more.
+            message: What to tell.
+            key: Replaces the timer with this key, also one whose message waits already.
+
+        Raises:
+            ValueError: If `seconds` is negative or no number.
+        """
+        self._opened_timers().start(seconds, message, key, repeats=False)
+
+    def every(self, seconds: float, message: Tell[Self], *, key: Hashable | None = None) -> None:
+        """Tell this actor something every so many seconds, first after so many.
+
+        Never two at a time: while one waits or is handled, those that fall due are left out.
+        It ends with this incarnation at the latest.
+
+        Args:
+            seconds: On trio's clock, more than 0.
+            message: What to tell.
+            key: As for `after`.
+
+        Raises:
+            ValueError: If `seconds` is not positive.
+        """
+        self._opened_timers().start(seconds, message, key, repeats=True)
+
+    def cancel_timer(self, key: Hashable) -> bool:
+        """End the timer with this key, also if its message waits already; False if none has it."""
+        return self._opened_timers().cancel(key)
+
+    def pipe_to_self(
+        self,
+        function: Callable[[*Ts], Awaitable[R]],
+        *args: *Ts,
+        to: Callable[[R], Tell[Self]],
+        on_error: Callable[[Exception], Tell[Self]] | None = None,
+    ) -> None:
+        """Run a task beside the handlers, and have what it returns told to this actor.
+
+        Args:
+            function: What to run; it ends with this incarnation.
+            args: For it.
+            to: Makes the message from what it returned.
+            on_error: Makes the message from the error that it left; if None, an error
+                crashes the actor.
+        """
+
+        async def pipe() -> None:
+            try:
+                message = to(await function(*args))
+            except Exception as error:
+                if on_error is None:
+                    raise
+                message = on_error(error)
+            await self.ref.tell(message)
+
+        self.start_soon(pipe)
+
+    # Messages that are not answered here and now
+
+    @overload
+    def forward(self, ref: Ref[A], message: Ask[A, R], /) -> R: ...
+    @overload
+    def forward(self, ref: Ref[A], message: Stream[A, C], out: Sink[C], /) -> None: ...
+    def forward(self, ref: Ref[Any], message: Any, out: object = None, /) -> Any:
+        """Let another actor answer the message that is being handled, and be done with it.
+
+        `return self.forward(ref, message)`: when this handler has returned, the asker waits
+        for that actor instead, and this one goes on. What is returned is for the type checker
+        only. What keeps the message from being taken in there goes to the asker.
+
+        Args:
+            ref: Who is to answer.
+            message: What it is sent; of the same kind as the one that is being handled.
+            out: The sink of this handler, where it has one.
+
+        Raises:
+            RuntimeError: If no handler runs, or its message has been put elsewhere already.
+            TypeError: If that actor does not handle such a message.
+        """
+        del out  # the type checker has seen that its items are of the right type
+        turn, to = self._turn(), cell_of(ref)
+        if type(message) not in to.handlers or message.kind is not turn.kind:
+            raise to.misuse(message)
+        turn.detour = functools.partial(to.pass_on, message=message)
+
+    def stash(self) -> Any:
+        """Put the message that is being handled aside until `unstash`; its sender waits on.
+
+        `return self.stash()`: what is returned is for the type checker only. At most as many
+        are put aside as the mailbox holds. What happens to the mailbox at a crash or an end
+        happens to them.
+
+        Raises:
+            MailboxFull: If that many have been put aside.
+            RuntimeError: If no handler runs, or its message has been put elsewhere already.
+        """
+        turn, cell = self._turn(), self._require_context().cell
+        if len(cell.stash or ()) >= cell.mailbox.capacity:
+            raise MailboxFull(
+                f"{cell.path} has put {cell.mailbox.capacity} messages aside, as many as its "
+                "mailbox holds",
+                path=cell.path,
+                message=turn.message,
+            )
+        turn.detour = cell.put_aside
+
+    def unstash(self) -> None:
+        """Take what was put aside as the next messages, in the order of their arrival."""
+        self._require_context().cell.unstash()
+
+    def become(self, *behaviours: Behaviour) -> None:
+        """From the next message on, let these methods handle their messages.
+
+        `self.become(Knock.handled_by(self.knock_while_open))`. Whatever is not named is
+        handled by the class's own method, so `self.become()` goes back to those. A new
+        incarnation begins with those, too.
+
+        Raises:
+            TypeError: If this actor does not handle such a message.
+        """
+        context = self._require_context()
+        for behaviour in behaviours:
+            if behaviour.message not in context.cell.handlers:
+                raise TypeError(
+                    f"{type(self).__qualname__} has no handler for "
+                    f"{behaviour.message.__qualname__} that another could replace"
+                )
+        context.behaviours = {each.message: each.method for each in behaviours} or None
+
+    # Others
+
+    def watch(self, ref: Ref[Any], notice: Callable[[Exit], Tell[Self]]) -> None:
+        """Tell this actor when another has ended for good, once, also if it already has.
+
+        The message overtakes all that are queued. A restart is not an end. The watch ends with
+        this incarnation.
+
+        Args:
+            ref: Whose end.
+            notice: Makes the message.
+        """
+        self.start_soon(_tell_of_end, self._require_context().cell, cell_of(ref), notice)
+
+    def link(self, ref: Ref[Any]) -> None:
+        """Crash this actor with `LinkBroken` when another has failed for good or was stopped.
+
+        One way: that one does not care for the end of this. An actor that has ended by its own
+        decision breaks no link, and a restart is not an end.
+        """
+        self.start_soon(_crash_at_end, cell_of(ref))
+
     def stop(self) -> None:
         """This actor is done: it ends after what it has begun, as `Exit.COMPLETED`."""
         self._require_context().finish()
+
+    def _turn(self) -> Envelope:
+        """The message that is being handled by whoever calls."""
+        turn = PARTY.get()
+        if not isinstance(turn, Envelope) or turn.receiver is not self._require_context().cell:
+            raise RuntimeError("there is no message here: call this in a handler of the actor")
+        if turn.detour is not None:
+            raise RuntimeError(
+                f"this {type(turn.message).__qualname__} was put aside or forwarded already: "
+                "return right after it"
+            )
+        return turn
+
+    def _opened_timers(self) -> Timers:
+        if self._timers is None:
+            self._timers = Timers(self._require_context())
+        return self._timers
 
     def _require_context(self) -> Context:
         if self._context is None:
@@ -99,6 +268,20 @@ class Actor:
                 "`started` on, not in `__init__`; start it with `await system.spawn(...)`"
             )
         return self._context
+
+
+async def _tell_of_end(cell: Cell, other: Cell, notice: Callable[[Exit], Tell[Any]]) -> None:
+    envelope = NoticeEnvelope(notice(await other.wait_ended()), cell)
+    cell.notify(envelope)
+    await envelope.wait_handled()
+
+
+async def _crash_at_end(other: Cell) -> None:
+    exit = await other.wait_ended()
+    if exit is not Exit.COMPLETED:
+        raise LinkBroken(
+            f"{other.path} has {exit.value}, and this actor is linked to it", path=other.path
+        ) from other.failure
 
 
 def bind(actor: object, context: Context) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from ._waits import PARTY, Bystander
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -56,9 +58,13 @@ class Beside:
         turn.started = True
         self._begin(scope, turn, type(turn.message).__name__, self._turn, turn, method)
 
-    def begin_task(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
+    def begin_task(
+        self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
+    ) -> trio.CancelScope:
         name = getattr(function, "__qualname__", repr(function))
-        self._begin(trio.CancelScope(shield=True), None, name, self._background, function, args)
+        scope = trio.CancelScope(shield=True)
+        self._begin(scope, None, name, self._background, name, function, args)
+        return scope
 
     def _begin(self, scope: trio.CancelScope, turn: Envelope | None, name: str, *task: Any) -> None:
         self._tasks[scope] = turn
@@ -70,11 +76,14 @@ class Beside:
     async def _turn(
         self, scope: trio.CancelScope, turn: Envelope, method: Callable[..., Awaitable[Any]]
     ) -> None:
+        has_returned = False
         try:
             with scope:
                 if not scope.cancel_called:  # cancelled so early that it need not begin
-                    turn.settle(await turn.handle(method))
-            if not turn.settled:
+                    value = await turn.handle(method)
+                    has_returned = True
+                    turn.finish(value)
+            if not has_returned:
                 turn.fail(self._cell.cut_short(turn, self._life.failure))
         except BaseException as error:  # noqa: BLE001 - judged
             if self._life.judge(turn, error):
@@ -85,9 +94,11 @@ class Beside:
     async def _background(
         self,
         scope: trio.CancelScope,
+        name: str,
         function: Callable[..., Awaitable[Any]],
         args: tuple[Any, ...],
     ) -> None:
+        PARTY.set(Bystander(f"{self._cell.path} ({name})"))
         try:
             with scope:
                 await function(*args)

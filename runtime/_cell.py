@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-import attrs
 import trio
 from trio.lowlevel import reschedule
 
@@ -28,13 +27,14 @@ from ._mailbox import Mailbox
 from ._message import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from ._conditions import Interference
-    from ._envelope import Envelope
+    from ._envelope import Envelope, NoticeEnvelope
     from ._hub import Hub
     from ._message import Handler, Message
     from ._options import ChildOptions
+    from ._waits import Party, Step
 
 LONGEST_CASCADE = 16  # handlers that are cancelled in one step
 
@@ -42,32 +42,13 @@ LONGEST_CASCADE = 16  # handlers that are cancelled in one step
 class Owner(Protocol):
     """The member of a supervisor that keeps a cell."""
 
-    def dismiss(self) -> None:
-        """There shall be no further incarnation."""
+    def dismiss(self, *, now: bool = False) -> None:
+        """There shall be no further incarnation; the present one ends with grace, or now."""
         ...
 
-
-@attrs.frozen
-class Statistics:
-    """A snapshot of one actor.
-
-    Attributes:
-        state: "starting", "running", "stopping", "restarting" or "ended".
-        handled: Messages started so far, over all incarnations.
-        restarts: Incarnations after the first.
-        queued: Messages in the mailbox.
-        in_line: Senders that wait for room in it.
-        handling: Names of the messages being handled now, the serial one first.
-        since: When the serial one started, on trio's clock; None where there is none.
-    """
-
-    state: str
-    handled: int
-    restarts: int
-    queued: int
-    in_line: int
-    handling: tuple[str, ...]
-    since: float | None
+    def cells_below(self) -> Iterable[Cell]:
+        """The actors that this one has spawned."""
+        ...
 
 
 class Cell:
@@ -84,8 +65,8 @@ class Cell:
         "failure",
         "handled",
         "handlers",
+        "hook",
         "hub",
-        "interference",
         "mailbox",
         "options",
         "overtaken",
@@ -94,6 +75,7 @@ class Cell:
         "path",
         "restarts",
         "since",
+        "stash",
         "state",
         "stop_requested",
         "tells",
@@ -110,15 +92,13 @@ class Cell:
         self.hub = hub
         self.handlers = handlers
         self.options = options
-        mailbox = options.mailbox
-        if hub.conditions.mailbox_capacity is not None:
-            mailbox = attrs.evolve(mailbox, capacity=hub.conditions.mailbox_capacity)
-        self.mailbox: Mailbox[Envelope] = Mailbox(mailbox)
-        self.interference = hub.conditions.interference
+        self.mailbox: Mailbox[Envelope] = Mailbox(hub.conditions.mailbox(options.mailbox))
         self.state = State.STARTING
         self.parked: trio.lowlevel.Task | None = None  # the serial task, when it is idle
         self.current: Envelope | None = None  # the serial turn
         self.beside: tuple[Envelope, ...] | None = None  # concurrent turns, when there are any
+        self.hook: Party | None = None  # while `started` or `stopped` runs
+        self.stash: list[Envelope] | None = None  # put aside by handlers
         self.since = 0.0
         self.handled = 0
         self.restarts = 0
@@ -151,11 +131,13 @@ class Cell:
         """
         message = envelope.message
         if type(message) not in self.handlers or message.kind is not envelope.kind:
-            raise self._misuse(message)
+            raise self.misuse(message)
         if self.state is not State.RUNNING:
             self._refuse(message)
-        if self.interference is not None and self._loses(message, self.interference):
+        if self.hub.interference is not None and self._loses(message, self.hub.interference):
             return True
+        if envelope.awaits_end and (self.current is not None or self.hook is not None):
+            envelope.refuse_cycle()
         try:
             offer = self.mailbox.offer(envelope)
         except MailboxFull as full:
@@ -182,7 +164,7 @@ class Cell:
         self.undelivered(message, reason)
         return True
 
-    def _misuse(self, message: Message[Any]) -> TypeError:
+    def misuse(self, message: Message[Any]) -> TypeError:
         name = type(message).__qualname__
         if type(message) not in self.handlers:
             return TypeError(f"{self.path} has no handler for {name}")
@@ -265,11 +247,40 @@ class Cell:
             self.move_to(State.STOPPING)
         self.wake()
 
-    def dismiss(self, *, drain: bool = False) -> None:
+    def dismiss(self, *, drain: bool = False, now: bool = False) -> None:
         """Ask the actor to stop for good; its supervisor sees to it that it does."""
         if self.owner is not None:
             self.request_stop(drain=drain)
-            self.owner.dismiss()
+            self.owner.dismiss(now=now)
+
+    def notify(self, notice: NoticeEnvelope) -> None:
+        """Take in a notice, which overtakes all messages; no mailbox is too full for it."""
+        self.mailbox.notify(notice)
+        self.wake()
+
+    # What handlers put aside
+
+    def put_aside(self, turn: Envelope) -> None:
+        """The handler of this message has put it aside, until `unstash`."""
+        turn.reset()
+        if self.stash is None:
+            self.stash = []
+        self.stash.append(turn)
+
+    def unstash(self) -> None:
+        """Put what was put aside back before the queue."""
+        stash, self.stash = self.stash, None
+        if stash:
+            self.mailbox.put_back(stash)
+            self.wake()
+
+    def pass_on(self, turn: Envelope, message: Message[Any]) -> None:
+        """Take in what another actor's handler sends on: whoever waits for it now waits here."""
+        turn.redirect(message, self)
+        try:
+            self.admit(turn)
+        except RuntimeFault as refusal:
+            turn.fail(refusal)
 
     def begin(self) -> None:
         """There is a new incarnation."""
@@ -281,8 +292,14 @@ class Cell:
 
     # What envelopes report
 
+    def occupants(self) -> Iterable[Step]:
+        if self.current is not None:
+            return ((self.current, None),)
+        return () if self.hook is None else ((self.hook, None),)
+
     def withdraw(self, envelope: Envelope) -> None:
-        self.mailbox.withdraw(envelope)
+        if not self.mailbox.withdraw(envelope) and self.stash and envelope in self.stash:
+            self.stash.remove(envelope)
 
     def cancel(self, turn: Envelope, reason: str | None) -> None:
         # Down a chain of asks the last handler is cancelled in the same step as the first, by
@@ -310,6 +327,7 @@ class Cell:
 
     def note_crash(self) -> None:
         """This incarnation has failed: what waits now shares its fate, what comes later may not."""
+        self.unstash()
         self.overtaken = tuple(self.mailbox)
 
     def pause(self, *, at_once: bool) -> None:
@@ -317,6 +335,7 @@ class Cell:
         if self.state is not State.RESTARTING:
             self.move_to(State.RESTARTING)
         self.at_once = at_once
+        self.unstash()
         if self.options.keep_mailbox:
             return
         overtaken = {id(envelope) for envelope in self.overtaken}
@@ -333,6 +352,7 @@ class Cell:
         self.exit, self.failure = exit, error
         self.owner = None
         self.comes_back = False
+        self.unstash()
         for envelope in self.mailbox.drain():
             envelope.fail(self.stopped(envelope.message))
         if was_up:
@@ -351,14 +371,21 @@ class Cell:
         assert self.exit is not None
         return self.exit
 
-    def statistics(self) -> Statistics:
-        turns = ((self.current,) if self.current else ()) + (self.beside or ())
-        return Statistics(
-            state=self.state.value,
-            handled=self.handled,
-            restarts=self.restarts,
-            queued=len(self.mailbox),
-            in_line=self.mailbox.in_line,
-            handling=tuple(type(turn.message).__name__ for turn in turns),
-            since=self.since if self.current else None,
-        )
+
+class End:
+    """The end of some actors, as what somebody waits for.
+
+    Attributes:
+        path: Who was asked to stop.
+    """
+
+    def __init__(self, path: str, cells: Iterable[Cell]) -> None:
+        self.path = path
+        self._cells = tuple(cells)
+
+    def holders(self) -> Iterable[Step]:
+        for cell in self._cells:
+            yield from cell.occupants()
+            yield from ((turn, None) for turn in cell.beside or ())
+            if cell.owner is not None:
+                yield from End(self.path, cell.owner.cells_below()).holders()

@@ -9,11 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
 from ._events import Fact
+
+if TYPE_CHECKING:
+    from ._options import MailboxOptions
 
 
 class Interference(Protocol):
@@ -50,6 +53,12 @@ class Conditions:
     def __attrs_post_init__(self) -> None:
         if self.mailbox_capacity is not None and self.mailbox_capacity < 1:
             raise ValueError(f"mailbox must be 1 message or more, not {self.mailbox_capacity}")
+
+    def mailbox(self, options: MailboxOptions) -> MailboxOptions:
+        """What becomes of an actor's options for its mailbox."""
+        if self.mailbox_capacity is None:
+            return options
+        return attrs.evolve(options, capacity=self.mailbox_capacity)
 
 
 AS_USUAL: Final = Conditions()

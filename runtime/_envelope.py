@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import trio
 from trio.lowlevel import (
@@ -26,46 +24,41 @@ from trio.lowlevel import (
     wait_task_rescheduled,
 )
 
-from ._errors import AskTimeout
+from ._carried import SCOPES
+from ._cycles import refuse_chain
+from ._errors import AskCycle, AskTimeout
+from ._events import MessageEnded, MessageStarted
 from ._message import Kind
+from ._waits import PARTY, forget_wait, note_wait
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Hashable, Iterable
 
+    from ._carried import Propagator
     from ._conditions import Interference
+    from ._events import Fact
     from ._message import Message
-
-SCOPES: Final[ContextVar[tuple[object, ...]]] = ContextVar("runtime_scopes", default=())
-
-
-@contextmanager
-def carry(scope: object) -> Generator[None]:
-    """Register `scope` with every message that is sent inside the block, through all hops."""
-    token = SCOPES.set((*SCOPES.get(), scope))
-    try:
-        yield
-    finally:
-        SCOPES.reset(token)
+    from ._waits import Awaited, Step
 
 
-def carried() -> tuple[object, ...]:
-    """The scopes registered around this code, by this task or by whoever sent its message."""
-    return SCOPES.get()
+class Office(Protocol):
+    """What an envelope needs to know of the system it travels in."""
 
-
-class Propagator(Protocol):
-    """Takes a trace context from the sender's task into the handler's."""
-
-    def capture(self) -> object | None: ...
-    def attach(self, trace: object) -> object: ...
-    def detach(self, token: object) -> None: ...
+    propagator: Propagator | None
+    interference: Interference | None
+    observers: list[Callable[[Fact], None]]
 
 
 class Receiver(Protocol):
     """What an envelope needs to know of the actor it is sent to."""
 
     path: str
-    interference: Interference | None
+
+    @property
+    def hub(self) -> Office: ...
+    def occupants(self) -> Iterable[Step]:
+        """Who must go on before the actor starts what is queued."""
+        ...
 
     def withdraw(self, envelope: Envelope) -> None: ...
     def cancel(self, turn: Envelope, reason: str | None) -> None:
@@ -78,14 +71,19 @@ class Receiver(Protocol):
 
 
 class Envelope(ABC):
-    """One message to one receiver, and while it is handled, that turn of the receiver."""
+    """One message to one receiver, and while it is handled, that turn of the receiver.
+
+    As a turn it is a party that can wait, and as a message what its sender waits for.
+    """
 
     kind: ClassVar[Kind]
     __slots__ = (
+        "awaits_end",
+        "caller",
         "cancelled",
         "deadline",
+        "detour",
         "message",
-        "propagator",
         "receiver",
         "scope",
         "scopes",
@@ -93,17 +91,22 @@ class Envelope(ABC):
         "started",
         "task",
         "trace",
+        "waits",
+        "was_forwarded",
     )
 
-    def __init__(
-        self, message: Message[Any], receiver: Receiver, propagator: Propagator | None
-    ) -> None:
+    def __init__(self, message: Message[Any], receiver: Receiver) -> None:
         self.message = message
         self.receiver = receiver
         self.deadline = math.inf
         self.scopes = SCOPES.get()
-        self.propagator = propagator
+        self.caller = PARTY.get()
+        propagator = receiver.hub.propagator
         self.trace = None if propagator is None else propagator.capture()
+        self.waits: dict[Hashable, Awaited] | None = None
+        self.detour: Callable[[Envelope], None] | None = None  # instead of a reply
+        self.was_forwarded = False
+        self.awaits_end = False  # whether its sender waits until it has been handled
         self.scope: trio.CancelScope | None = None  # around its handler, once started
         self.task: Task | None = None  # parked until something is known
         self.started = False
@@ -115,18 +118,70 @@ class Envelope(ABC):
     async def handle(self, method: Callable[..., Awaitable[Any]]) -> Any:
         """Run the handler in what the message carries."""
         SCOPES.set(self.scopes)
-        if self.receiver.interference is not None:
-            await self.receiver.interference.before_turn(self.receiver.path, self.message)
-        if self.trace is None or self.propagator is None:
+        PARTY.set(self)
+        hub = self.receiver.hub
+        if hub.observers or hub.interference is not None:
+            return await self._handle_observed(method)
+        return await self._handle_traced(method)
+
+    async def _handle_traced(self, method: Callable[..., Awaitable[Any]]) -> Any:
+        propagator = self.receiver.hub.propagator
+        if self.trace is None or propagator is None:
             return await self.invoke(method)
-        token = self.propagator.attach(self.trace)
+        token = propagator.attach(self.trace)
         try:
             return await self.invoke(method)
         finally:
-            self.propagator.detach(token)
+            propagator.detach(token)
+
+    async def _handle_observed(self, method: Callable[..., Awaitable[Any]]) -> Any:
+        path, message, since = self.path, self.message, trio.current_time()
+        error: BaseException | None = None
+        interference = self.receiver.hub.interference
+        self._publish(MessageStarted(path, message))
+        try:
+            if interference is not None:
+                await interference.before_turn(path, message)
+            return await self._handle_traced(method)
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            seconds = trio.current_time() - since
+            self._publish(MessageEnded(path, message, seconds, error))
+            del error  # no cycle through the traceback
+
+    def _publish(self, fact: Fact) -> None:
+        for observer in self.receiver.hub.observers:
+            observer(fact)
 
     def invoke(self, method: Callable[..., Awaitable[Any]]) -> Awaitable[Any]:
         return method(self.message)
+
+    def finish(self, value: Any) -> None:
+        """The handler has returned: that is the reply, unless it sent the message elsewhere."""
+        if self.detour is None or self.cancelled:
+            self.settle(value)
+        else:
+            detour, self.detour = self.detour, None
+            detour(self)
+
+    def redirect(self, message: Message[Any], receiver: Receiver) -> None:
+        """Make this a new message to another receiver, from the same sender."""
+        self.message = message
+        self.receiver = receiver
+        self.was_forwarded = self.awaits_end = True
+        self.reset()
+
+    def reset(self) -> None:
+        """It waits again, as if it had not been started."""
+        self.started = False
+        self.scope = None
+        self.waits = None
+
+    @property
+    def path(self) -> str:
+        return self.receiver.path
 
     @abstractmethod
     def accepted(self) -> None:
@@ -145,12 +200,32 @@ class Envelope(ABC):
         assert self.scope is not None
         self.scope.cancel(reason)
 
+    def holders(self) -> Iterable[Step]:
+        if self.settled:
+            return ()
+        return ((self, None),) if self.started else self.receiver.occupants()
+
+    def refuse_cycle(self) -> None:
+        """Refuse the wait for this message if it would be, through others, for itself.
+
+        Raises:
+            AskCycle: If it would.
+        """
+        if self.caller is None:
+            return
+        parked = [task for task, awaited in (self.caller.waits or {}).items() if awaited is self]
+        for task in parked or ([] if self.was_forwarded else [current_task()]):
+            refuse_chain(self, self.caller, task, self.message)
+
     async def wait(self) -> None:
         """Wait until something is known; whoever calls knows what that is.
 
         Cancelled while it waits: the message was taken back, or its handler has ended.
         """
-        self.task = current_task()
+        self.task = task = current_task()
+        caller = self.caller
+        if caller is not None:
+            note_wait(caller, task, self)
         try:
             await wait_task_rescheduled(self._abort)
         except BaseException as error:
@@ -158,9 +233,27 @@ class Envelope(ABC):
                 self.cancel(reason_of(error))
                 await self.receiver.outwait(self.wait_quiet)
             raise
+        finally:
+            if caller is not None:
+                forget_wait(caller, task)
+
+    async def wait_accepted(self) -> None:
+        """Stand in line for room in the mailbox, unless that would be for ever.
+
+        Raises:
+            AskCycle: If only the end of the sender's own work would make room.
+        """
+        try:
+            self.refuse_cycle()
+        except AskCycle:
+            self.settled = True
+            self.receiver.withdraw(self)
+            await checkpoint()
+            raise
+        await self.wait()
 
     def _abort(self, raise_cancel: RaiseCancelT) -> Abort:
-        self.task = None
+        task, self.task = self.task, None
         self.cancelled = True
         if self.started:
             try:
@@ -169,6 +262,8 @@ class Envelope(ABC):
                 self.receiver.cancel(self, reason_of(error))
         else:
             self.settled = True
+            if self.caller is not None:
+                forget_wait(self.caller, task)
             self.receiver.withdraw(self)
         return Abort.SUCCEEDED
 
@@ -186,6 +281,8 @@ class Envelope(ABC):
     def _wake(self) -> None:
         if self.task is not None:
             task, self.task = self.task, None
+            if self.caller is not None:
+                forget_wait(self.caller, task)
             reschedule(task)
 
 
@@ -234,16 +331,39 @@ class TellEnvelope(Envelope):
         self._wake()
 
 
+class NoticeEnvelope(TellEnvelope):
+    """A message of the actor to itself: whoever sends it waits until it has been handled."""
+
+    __slots__ = ()
+
+    def settle(self, value: Any) -> None:
+        super().settle(value)
+        self._wake()
+
+    async def wait_handled(self) -> None:
+        """Cancelled while it waits: not handled, unless it is being handled already."""
+
+        def abort(_: RaiseCancelT) -> Abort:
+            self.task = None
+            if not self.started:
+                self.settled = True
+                self.receiver.withdraw(self)
+            return Abort.SUCCEEDED
+
+        while not self.settled:
+            self.task = current_task()
+            await wait_task_rescheduled(abort)
+
+
 class AskEnvelope(Envelope):
     """The asker's task is parked until the reply, the error or its own cancel."""
 
     __slots__ = ("error", "value")
     kind = Kind.ASK
 
-    def __init__(
-        self, message: Message[Any], receiver: Receiver, propagator: Propagator | None
-    ) -> None:
-        super().__init__(message, receiver, propagator)
+    def __init__(self, message: Message[Any], receiver: Receiver) -> None:
+        super().__init__(message, receiver)
+        self.awaits_end = True
         self.deadline = trio.current_effective_deadline()
         self.value: Any = None
         self.error: BaseException | None = None

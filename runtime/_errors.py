@@ -85,6 +85,13 @@ class AskCycle(RuntimeFault):
         self.chain = chain
 
 
+class LinkBroken(RuntimeFault):
+    """An actor that this one is linked to is gone for good; that crashes this one, too.
+
+    What it failed with, if it did, is the `__cause__`.
+    """
+
+
 class SystemFailed(RuntimeFault):
     """The root supervisor gave up; every actor has been stopped. The cause is `__cause__`."""
 

@@ -76,4 +76,36 @@ class GaveUp:
     error: BaseException = attrs.field(eq=False)
 
 
-Fact = Spawned | Crashed | Restarted | Stopped | DeadLetter | MessageFailed | Overdue | GaveUp
+@attrs.frozen
+class MessageStarted:
+    """A handler begins; told only to those who asked for `system.events(messages=True)`."""
+
+    path: str
+    message: object
+
+
+@attrs.frozen
+class MessageEnded:
+    """A handler has ended after `seconds` on trio's clock; told as `MessageStarted` is.
+
+    `error` is what left it: None after a reply, a `trio.Cancelled` after a cancel.
+    """
+
+    path: str
+    message: object
+    seconds: float
+    error: BaseException | None = attrs.field(default=None, eq=False)
+
+
+Fact = (
+    Spawned
+    | Crashed
+    | Restarted
+    | Stopped
+    | DeadLetter
+    | MessageFailed
+    | Overdue
+    | GaveUp
+    | MessageStarted
+    | MessageEnded
+)

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from trio.lowlevel import current_trio_token
 
+from ._carried import SCOPES
 from ._conditions import CONDITIONS
-from ._envelope import SCOPES
 from ._errors import ForeignRun
 from ._events import Crashed
+from ._waits import PARTY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     import trio
 
-    from ._envelope import Propagator
+    from ._carried import Propagator
     from ._events import Fact
 
 log = logging.getLogger("runtime")
@@ -31,9 +32,11 @@ class Hub:
     Attributes:
         propagator: Carries trace contexts, or None.
         listeners: Who is told of facts; they must not raise.
+        observers: Who is told of each handler's begin and end; nothing is said while none is.
         token: The trio run that the system belongs to.
         dice: Where jitter comes from.
         conditions: What a test wants of all systems.
+        interference: What it lets happen to messages, or None.
         abort: Ends the system for an error that no supervisor may handle.
         context: The context variables that every task of every actor begins with.
     """
@@ -41,14 +44,17 @@ class Hub:
     def __init__(self, propagator: Propagator | None = None) -> None:
         self.propagator = propagator
         self.conditions = CONDITIONS.get()
+        self.interference = self.conditions.interference
         listener = self.conditions.listener
         self.listeners: list[Callable[[Fact], None]] = [listener] if listener else []
+        self.observers: list[Callable[[Fact], None]] = []
         self.token = current_trio_token()
         self.dice = self.conditions.dice or random.Random()  # noqa: S311 - jitter, not secrets
         self.abort: Callable[[BaseException], None] = _nobody_to_tell
         self.cascade = 0  # how many handlers are being cancelled, each by the one above it
         self.context = copy_context()
         self.context.run(SCOPES.set, ())
+        self.context.run(PARTY.set, None)
 
     def start(
         self, nursery: trio.Nursery, function: Callable[..., Awaitable[Any]], *args: Any, name: str

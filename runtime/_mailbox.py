@@ -1,8 +1,9 @@
 """A bounded mailbox and its policies.
 
 Pure: it never waits. Senders for whom there is no room stand in line behind it and move up
-as messages are taken; whoever parks and wakes them is told through `accepted`. What a policy
-evicts is handed back to be failed. An operation happens wholly or leaves no trace.
+as messages are taken; whoever parks and wakes them is told through `accepted`. Ahead of the
+queue is a lane for notices of the system and for what was put back. What a policy evicts is
+handed back to be failed. An operation happens wholly or leaves no trace.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ._errors import MailboxFull
 from ._options import Conflate, MailboxOptions, Overflow
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, MutableSequence
+    from collections.abc import Hashable, Iterable, Iterator, MutableSequence
 
 
 class Item(Protocol):
@@ -43,16 +44,23 @@ IN_LINE: Offer[Any] = Offer(queued=False)
 class Mailbox(Generic[T]):
     """At most `options.capacity` items queued, any number of senders in line."""
 
-    __slots__ = ("_capacity", "_line", "_overflow", "_queue")
+    __slots__ = ("_ahead", "_capacity", "_line", "_notices", "_overflow", "_queue")
 
     def __init__(self, options: MailboxOptions) -> None:
         self._capacity = options.capacity
         self._overflow = options.overflow
         self._queue: deque[T] | None = None  # made on first use: most actors idle
         self._line: deque[T] | None = None
+        self._ahead: deque[T] | None = None  # taken before the queue; beside its capacity
+        self._notices = 0  # how many of those come before all others
 
     def __len__(self) -> int:
-        return len(self._queue) if self._queue else 0
+        ahead = len(self._ahead) if self._ahead else 0
+        return ahead + len(self._queue) if self._queue else ahead
+
+    @property
+    def capacity(self) -> int:
+        return self._capacity
 
     @property
     def in_line(self) -> int:
@@ -99,6 +107,9 @@ class Mailbox(Generic[T]):
 
     def take(self) -> T | None:
         """The next item, or None. The first sender in line moves up."""
+        if self._ahead:
+            self._notices = max(0, self._notices - 1)
+            return self._ahead.popleft()
         if not self._queue:
             return None
         item = self._queue.popleft()
@@ -112,8 +123,26 @@ class Mailbox(Generic[T]):
             queue.append(moved)
             moved.accepted()
 
+    def notify(self, item: T) -> None:
+        """Put an item on the system lane: before all others, behind earlier notices."""
+        if self._ahead is None:
+            self._ahead = deque()
+        self._ahead.insert(self._notices, item)
+        self._notices += 1
+
+    def put_back(self, items: Iterable[T]) -> None:
+        """Put items that had been taken before the queue, in their order, behind notices."""
+        if self._ahead is None:
+            self._ahead = deque()
+        for place, item in enumerate(items, self._notices):
+            self._ahead.insert(place, item)
+
     def withdraw(self, item: T) -> bool:
-        """Take an item back, queued or in line; False if it was in neither."""
+        """Take an item back, wherever it waits; False if it does not."""
+        if self._ahead and item in self._ahead:
+            self._notices -= self._ahead.index(item) < self._notices
+            self._ahead.remove(item)
+            return True
         for waiting in (self._queue, self._line):
             if waiting and item in waiting:
                 waiting.remove(item)
@@ -124,12 +153,15 @@ class Mailbox(Generic[T]):
 
     def drain(self) -> Iterator[T]:
         """Empty it: the queued items in order, then those in line."""
-        queue, line = self._queue, self._line
-        self._queue = self._line = None
+        ahead, queue, line = self._ahead, self._queue, self._line
+        self._ahead = self._queue = self._line = None
+        self._notices = 0
+        yield from ahead or ()
         yield from queue or ()
         yield from line or ()
 
     def __iter__(self) -> Iterator[T]:
+        yield from self._ahead or ()
         yield from self._queue or ()
         yield from self._line or ()
 

@@ -18,13 +18,13 @@ from ._restart import Child
 from ._runner import Incarnation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ._actor import Actor
     from ._hub import Hub
     from ._lifecycle import Exit
     from ._options import ChildOptions
-    from ._runner import Children
+    from ._surroundings import Children
 
 
 class Life(Protocol):
@@ -110,18 +110,18 @@ class Member(ABC):
         self.is_new = False
         self.up_since = trio.current_time()
 
-    def dismiss(self) -> None:
-        """End its life with grace; there shall be no other. Returns before that has happened."""
+    def dismiss(self, *, now: bool = False) -> None:
+        """End its life, with grace or now; there shall be no other. Returns before it has."""
         self.unwanted = True
         assert self.above is not None
         if self.life is None or self.life.is_down:
             self.above.forget(self)
         else:
             name = f"{self.path} is stopped"
-            self.hub.start(self.above.nursery, self._stop_with_grace, name=name)
+            self.hub.start(self.above.nursery, self._take_down, not now, name=name)
 
-    async def _stop_with_grace(self) -> None:
-        await self.take_down(gently=True)
+    async def _take_down(self, gently: bool) -> None:  # noqa: FBT001 - a nursery passes it on
+        await self.take_down(gently=gently)
 
     async def take_down(self, *, gently: bool) -> None:
         """End its life: with grace first, or at once; returns when all is quiet.
@@ -174,6 +174,10 @@ class ActorMember(Member):
         """The supervisor of the actors that this one spawned, if there is one."""
         life = self.life
         return life.children.branch if isinstance(life, Incarnation) and life.children else None
+
+    def cells_below(self) -> Iterable[Cell]:
+        life = self.life
+        return life.children.cells() if isinstance(life, Incarnation) and life.children else ()
 
     def begin(self) -> Incarnation:
         actor = self._factory(*self._args)

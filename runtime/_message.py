@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Sequence  # noqa: TC003 - read at class creation
+from collections.abc import Awaitable, Callable, Sequence
 from typing import (
     Any,
     ClassVar,
@@ -55,6 +55,19 @@ class Handler:
     message: type[Message[Any]]
     method: str
     concurrent: bool
+
+
+@attrs.frozen
+class Behaviour:
+    """A method that handles a message from now on: `Knock.handled_by(self.knock_while_open)`.
+
+    Attributes:
+        message: The message class.
+        method: A bound method; takes what the class's own handler takes.
+    """
+
+    message: type[Message[Any]]
+    method: Callable[..., Awaitable[Any]]
 
 
 class Sink(Protocol[C_contra]):
@@ -142,6 +155,11 @@ class Tell(Message[A_contra]):
         """Mark the method that handles this message: `async def note(self, message)`."""
         return _mark(cls, method, concurrent, 2)
 
+    @classmethod
+    def handled_by(cls, method: Callable[[Self], Awaitable[None]], /) -> Behaviour:
+        """For `Actor.become`: this message, handled by another bound method."""
+        return _behaviour(cls, method, 1)
+
 
 class Ask(Message[A_contra], Generic[A_contra, R_co]):
     """A message with one reply: `class Deposit(Ask[Account, int])`."""
@@ -163,6 +181,11 @@ class Ask(Message[A_contra], Generic[A_contra, R_co]):
     def handles(cls, method: Any = None, /, *, concurrent: bool = False) -> Any:
         """Mark the method that answers this message: `async def deposit(self, message)`."""
         return _mark(cls, method, concurrent, 2)
+
+    @classmethod
+    def handled_by(cls, method: Callable[[Self], Awaitable[R_co]], /) -> Behaviour:
+        """For `Actor.become`: this message, handled by another bound method."""
+        return _behaviour(cls, method, 1)
 
 
 class Stream(Message[A_contra], Generic[A_contra, C_co]):
@@ -192,6 +215,31 @@ class Stream(Message[A_contra], Generic[A_contra, C_co]):
         """
         return _mark(cls, method, concurrent, 3)
 
+    @classmethod
+    def handled_by(cls, method: Callable[[Self, Sink[C_co]], Awaitable[None]], /) -> Behaviour:
+        """For `Actor.become`: this message, handled by another bound method."""
+        return _behaviour(cls, method, 2)
+
+
+def _behaviour(
+    message: type[Message[Any]], method: Callable[..., Awaitable[Any]], arity: int
+) -> Behaviour:
+    _check_method(method, arity, "(message, out)" if arity > 1 else "(message)")
+    return Behaviour(message, method)
+
+
+def _check_method(method: Any, arity: int, wanted: str) -> None:
+    name = getattr(method, "__qualname__", repr(method))
+    if not inspect.iscoroutinefunction(method):
+        hint = (
+            "send the items with `await out.send(item)` instead of `yield`"
+            if inspect.isasyncgenfunction(method)
+            else "write `async def`"
+        )
+        raise TypeError(f"the handler {name} must be a coroutine function: {hint}")
+    if len(inspect.signature(method).parameters) != arity:
+        raise TypeError(f"the handler {name} must take {wanted}")
+
 
 def _mark(message: type[Message[Any]], method: Any, concurrent: bool, arity: int) -> Any:  # noqa: FBT001
     if method is None:
@@ -201,16 +249,7 @@ def _mark(message: type[Message[Any]], method: Any, concurrent: bool, arity: int
             f"{message.__qualname__} is not a message of anybody: "
             f"derive one, `class Mine({message.__name__}[Interface, ...])`"
         )
-    if not inspect.iscoroutinefunction(method):
-        hint = (
-            "send the items with `await out.send(item)` instead of `yield`"
-            if inspect.isasyncgenfunction(method)
-            else "write `async def`"
-        )
-        raise TypeError(f"the handler {method.__qualname__} must be a coroutine function: {hint}")
-    if len(inspect.signature(method).parameters) != arity:
-        wanted = "(self, message, out)" if arity == 3 else "(self, message)"  # noqa: PLR2004
-        raise TypeError(f"the handler {method.__qualname__} must take {wanted}")
+    _check_method(method, arity, "(self, message, out)" if arity == 3 else "(self, message)")  # noqa: PLR2004
     setattr(method, HANDLED, Handler(message, method.__name__, concurrent))
     return method
 

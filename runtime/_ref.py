@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 import trio
 from trio.lowlevel import checkpoint
 
+from ._cell import End
+from ._cycles import refuse_cycle, waiting_for
 from ._envelope import AskEnvelope, TellEnvelope
 from ._errors import ActorRestarting, ActorStopped, AskTimeout, MailboxFull, RuntimeFault
-from ._stream import StreamBlock
+from ._statistics import statistics_of
+from ._stream import DelegateEnvelope, StreamBlock
 
 if TYPE_CHECKING:
-    from ._cell import Cell, Statistics
+    from ._cell import Cell
     from ._lifecycle import Exit
-    from ._message import Ask, Stream, Tell
+    from ._message import Ask, Sink, Stream, Tell
+    from ._statistics import Statistics
 
 A_co = TypeVar("A_co", covariant=True)
 R = TypeVar("R")
@@ -72,6 +76,7 @@ class Ref(Generic[A_co]):
         Cancelled while it waits: the message was not sent. Checkpoints at least every 32 calls.
 
         Raises:
+            AskCycle: If the wait would be for the sender's own end.
             MailboxFull: If that is the mailbox's policy.
         """
         cell = self._cell
@@ -80,10 +85,10 @@ class Ref(Generic[A_co]):
             cell.tells = 0
             await checkpoint()
         cell.hub.check_run(cell.path)
-        envelope = TellEnvelope(message, cell, cell.hub.propagator)
+        envelope = TellEnvelope(message, cell)
         try:
             if not cell.admit(envelope):
-                await envelope.wait()
+                await envelope.wait_accepted()
         except (ActorStopped, ActorRestarting) as refusal:
             cell.undelivered(message, str(refusal))
         except MailboxFull:
@@ -99,7 +104,7 @@ class Ref(Generic[A_co]):
         """
         cell = self._cell
         cell.hub.check_run(cell.path)
-        envelope = TellEnvelope(message, cell, cell.hub.propagator)
+        envelope = TellEnvelope(message, cell)
         try:
             if not cell.admit(envelope):
                 cell.withdraw(envelope)
@@ -119,20 +124,21 @@ class Ref(Generic[A_co]):
         cancelled and has ended when the call returns control.
 
         Raises:
-            ActorCrashed, ActorRestarting, ActorStopped, MailboxFull, MessageDropped,
-            AskTimeout: as their documentation says; and what the message declares in `raises`.
+            ActorCrashed, ActorRestarting, ActorStopped, AskCycle, AskTimeout, MailboxFull,
+            MessageDropped: as their documentation says; and what the message declares in
+                `raises`.
         """
         cell = self._cell
         if timeout is not None:
             return await self._ask_within(message, timeout)
         cell.hub.check_run(cell.path)
-        reply: R = await self._settled(AskEnvelope(message, cell, cell.hub.propagator))
+        reply: R = await self._settled(AskEnvelope(message, cell))
         return reply
 
     async def _ask_within(self, message: Ask[A_co, R], seconds: float) -> R:
         cell = self._cell
         cell.hub.check_run(cell.path)
-        envelope = AskEnvelope(message, cell, cell.hub.propagator)
+        envelope = AskEnvelope(message, cell)
         envelope.deadline = min(envelope.deadline, trio.current_time() + seconds)
         with trio.move_on_after(seconds):
             reply: R = await self._settled(envelope)
@@ -140,7 +146,7 @@ class Ref(Generic[A_co]):
         raise AskTimeout(
             f"{self.path} did not answer {type(message).__name__} within {seconds} s",
             path=self.path,
-            message=None if envelope.started else message,
+            message=None if envelope.started or envelope.was_forwarded else message,
         )
 
     async def _settled(self, envelope: AskEnvelope) -> Any:  # R, by what the message says
@@ -160,23 +166,63 @@ class Ref(Generic[A_co]):
         """
         return StreamBlock(self._cell, message, buffer)
 
+    async def stream_into(self, message: Stream[A_co, C], out: Sink[C]) -> None:
+        """Let this actor answer a stream of ours: its items go straight to our reader.
+
+        For a handler that would otherwise take each item and send it on. Returns when that
+        actor's handler has returned; what was sent before and after is in the same stream.
+        Cancelled while it waits: that handler has ended when the call returns control.
+
+        Args:
+            message: What to ask for.
+            out: The sink that our own handler was given.
+
+        Raises:
+            ActorCrashed, ActorRestarting, ActorStopped, AskCycle, MailboxFull,
+            MessageDropped: as for an ask; and what the message declares in `raises`.
+        """
+        self._cell.hub.check_run(self._cell.path)
+        await self._settled(DelegateEnvelope(message, self._cell, out))
+
     async def stop(self, drain: bool = False) -> None:  # noqa: FBT001, FBT002 - as it is pinned
         """Ask the actor to stop, and wait until it has.
 
         Without `drain`, queued messages end with `ActorStopped`; with it they are handled.
         After its `grace` seconds it is cancelled. Cancelled while it waits: the actor still
         stops.
+
+        Raises:
+            AskCycle: If the actor waits for whoever calls; nothing has been asked of it. A
+                handler stops its own actor with `self.stop()`.
         """
-        self._cell.hub.check_run(self.path)
-        self._cell.dismiss(drain=drain)
-        await self._cell.wait_ended()
+        await self._dismiss(drain=drain)
+
+    async def kill(self) -> None:
+        """Cancel the actor at once and for good, and wait until it has ended.
+
+        No grace: what it handles is cancelled, what is queued ends with `ActorStopped`.
+        Cancelled while it waits: the actor still ends.
+
+        Raises:
+            AskCycle: If the actor waits for whoever calls; it has not been cancelled.
+        """
+        await self._dismiss(now=True)
+
+    async def _dismiss(self, *, drain: bool = False, now: bool = False) -> None:
+        cell = self._cell
+        cell.hub.check_run(cell.path)
+        end = End(cell.path, (cell,))
+        refuse_cycle(end)
+        cell.dismiss(drain=drain, now=now)
+        with waiting_for(end):
+            await cell.wait_ended()
 
     def watch(self) -> Watch:
         """`async with ref.watch() as watch: exit = await watch.wait()`."""
         return Watch(self._cell)
 
     def statistics(self) -> Statistics:
-        return self._cell.statistics()
+        return statistics_of(self._cell)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ref) and other._cell is self._cell

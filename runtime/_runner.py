@@ -7,7 +7,7 @@ cancelled, so that cancelling a turn costs a scope and not cancelling one costs 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 from trio.lowlevel import (
@@ -22,55 +22,25 @@ from trio.lowlevel import (
 
 from ._actor import Actor, bind
 from ._beside import Beside
-from ._envelope import SCOPES, outwait
+from ._carried import SCOPES
+from ._cycles import waiting_for
+from ._envelope import outwait
 from ._errors import ActorStopped
 from ._lifecycle import Exit, State, is_crash, unwrapped
+from ._waits import PARTY, Bystander
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from ._cell import Cell
     from ._envelope import Envelope
     from ._options import ChildOptions
+    from ._surroundings import Children, Host
+    from ._waits import Step
+
+Handling: TypeAlias = "Callable[..., Awaitable[Any]]"
 
 CHECKPOINT_EVERY = 32  # messages: keeps one busy actor from starving the loop
-
-
-class Children(Protocol):
-    """The supervisor of the actors that an actor spawned below itself."""
-
-    @property
-    def branch(self) -> object: ...
-
-    async def spawn(
-        self,
-        factory: Callable[..., Actor],
-        args: tuple[Any, ...],
-        name: str | None,
-        options: ChildOptions | None,
-    ) -> Cell: ...
-    def request_stop(self) -> None: ...
-    def kill(self, reason: str) -> None: ...
-    async def wait_down(self) -> None: ...
-
-
-class Host(Protocol):
-    """The member of a supervisor whose life an incarnation is."""
-
-    @property
-    def nursery(self) -> trio.Nursery:
-        """Where tasks of the actor run."""
-        ...
-
-    def came_up(self) -> None:
-        """`started` has returned."""
-        ...
-
-    def incarnation_ended(self, exit: Exit, error: BaseException | None) -> None:
-        """Decide what follows, and tell the cell."""
-        ...
-
-    def open_children(self, crash: Callable[[BaseException], None]) -> Children: ...
 
 
 class Incarnation:
@@ -86,6 +56,7 @@ class Incarnation:
         "_scope",
         "_starter",
         "actor",
+        "behaviours",
         "cell",
         "children",
         "failure",
@@ -96,6 +67,7 @@ class Incarnation:
     def __init__(self, cell: Cell, actor: Actor, host: Host) -> None:
         self.cell = cell
         self.actor = actor
+        self.behaviours: dict[type[Any], Callable[..., Awaitable[Any]]] | None = None
         self.children: Children | None = None
         self.failure: BaseException | None = None  # the first one
         self.is_ready = False
@@ -123,7 +95,16 @@ class Incarnation:
             return Abort.SUCCEEDED
 
         self._starter = current_task()
-        await wait_task_rescheduled(abort)
+        with waiting_for(self):
+            await wait_task_rescheduled(abort)
+
+    @property
+    def path(self) -> str:
+        return self.cell.path
+
+    def holders(self) -> Iterable[Step]:
+        """Who must go on before it has started."""
+        return () if self.cell.hook is None else ((self.cell.hook, None),)
 
     async def wait_down(self) -> None:
         if not self.is_down:
@@ -147,7 +128,8 @@ class Incarnation:
     async def run(self) -> None:
         try:
             with self._scope:
-                await self.actor.started()
+                if type(self.actor).started is not Actor.started:
+                    await self._call_hook("started", self.actor.started())
                 self._become_ready()
                 await self._serve()
                 if self.failure is None:
@@ -160,6 +142,15 @@ class Incarnation:
             self._note(error)
         finally:
             self._end()
+
+    async def _call_hook(self, name: str, hook: Awaitable[None]) -> None:
+        self.cell.hook = party = Bystander(f"{self.cell.path} ({name})")
+        PARTY.set(party)
+        try:
+            await hook
+        finally:
+            self.cell.hook = None
+            PARTY.set(None)
 
     def _become_ready(self) -> None:
         self.is_ready = True
@@ -220,8 +211,11 @@ class Incarnation:
                 continue
             cell.handled += 1
             cell.current = envelope
-            handler = cell.handlers[type(envelope.message)]
-            method = getattr(self.actor, handler.method)
+            kind = type(envelope.message)
+            handler = cell.handlers[kind]
+            method: Handling = getattr(self.actor, handler.method)
+            if self.behaviours is not None:
+                method = self.behaviours.get(kind, method)
             if handler.concurrent:
                 cell.current = None
                 self._opened_beside().begin_turn(envelope, method)
@@ -243,7 +237,7 @@ class Incarnation:
         envelope.started = True
         value = await envelope.handle(method)
         cell.current = None
-        envelope.settle(value)
+        envelope.finish(value)
         if envelope.deadline != math.inf:
             if scope.cancel_called:
                 return True
@@ -299,9 +293,11 @@ class Incarnation:
 
     # Beside and below
 
-    def start_soon(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
+    def start_soon(
+        self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
+    ) -> trio.CancelScope:
         self._require_going("task")
-        self._opened_beside().begin_task(function, args)
+        return self._opened_beside().begin_task(function, args)
 
     async def spawn_below(
         self,
@@ -362,7 +358,7 @@ class Incarnation:
     async def _call_stopped(self) -> None:
         SCOPES.set(())
         with trio.move_on_after(self.cell.options.cleanup) as scope:
-            await self.actor.stopped(self._exit())
+            await self._call_hook("stopped", self.actor.stopped(self._exit()))
         if scope.cancelled_caught:
             self.report_overdue()
 
@@ -395,6 +391,6 @@ class Incarnation:
             self._down.set()
         # No cycles, so that what has ended is freed at once
         self.actor._context = None  # noqa: SLF001 - the runtime's side of the same class
-        self.children = self._beside = None
+        self.children = self._beside = self.behaviours = None
         if self.is_ready:
             self.failure = None  # else whoever started it takes it

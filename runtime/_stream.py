@@ -1,185 +1,30 @@
-"""A stream between a handler and its reader, bounded and owned by the reader's block.
+"""A stream: owned by the block of its reader, answered by a handler.
 
-The handler offers items; at most `buffer` of them are accepted and not yet taken, the rest
-stay in the hand of the waiting sender. The reader takes items without a task switch as long
-as there are any. Leaving the block cancels the handler and returns when it has ended.
+Leaving the block cancels the handler and returns when it has ended.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import trio
-from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import checkpoint, current_task
 
-from ._envelope import Envelope
-from ._errors import AskTimeout, RuntimeFault
+from ._conduit import Conduit, Readers
+from ._cycles import waiting_for
+from ._envelope import AskEnvelope, Envelope
+from ._errors import RuntimeFault
 from ._message import Kind
+from ._waits import PARTY, Bystander
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
     from ._cell import Cell
-    from ._message import Message, Stream
+    from ._message import Message, Sink, Stream
 
 C = TypeVar("C")
-
-CHECKPOINT_EVERY = 32  # items: keeps one busy stream from starving the loop
-
-
-class Conduit(Generic[C]):
-    """The `Sink` of one stream, and what its reader takes from.
-
-    `_line` holds the senders that wait, each with the items that were not accepted yet.
-    """
-
-    __slots__ = ("_buffer", "_capacity", "_line", "_reader", "_streak", "closed", "error", "taken")
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._buffer: deque[C] = deque()
-        self._line: deque[tuple[trio.lowlevel.Task, deque[C]]] = deque()
-        self._reader: trio.lowlevel.Task | None = None
-        self._streak = 0  # items since the last checkpoint
-        self.taken = 0
-        self.closed = False  # nothing more will come
-        self.error: BaseException | None = None
-
-    # The handler's side
-
-    async def send(self, item: C) -> None:
-        await self._breathe()
-        self._require_open()
-        if self._room():
-            self._buffer.append(item)
-            self._wake_reader()
-        else:
-            await self._wait_in_line(deque((item,)))
-
-    async def send_many(self, items: Sequence[C]) -> None:
-        await self._breathe()
-        self._require_open()
-        room = self._room()
-        self._buffer.extend(items[:room])
-        self._wake_reader()
-        if len(items) > room:
-            await self._wait_in_line(deque(items[room:]))
-
-    def _room(self) -> int:
-        """How many items can be accepted now; an idle reader takes one at once."""
-        if self._line:
-            return 0
-        idle = 1 if self._reader is not None else 0
-        return max(0, self._capacity + idle - len(self._buffer))
-
-    async def _wait_in_line(self, items: deque[C]) -> None:
-        entry = (current_task(), items)
-        self._line.append(entry)
-        self._streak = 0
-
-        def abort(_: trio.lowlevel.RaiseCancelT) -> Abort:
-            self._line.remove(entry)
-            return Abort.SUCCEEDED
-
-        await wait_task_rescheduled(abort)
-        if items:
-            self._require_open()
-
-    def _require_open(self) -> None:
-        if self.closed:
-            raise RuntimeError(
-                "this stream has ended with its handler: send before the handler returns, and "
-                "from no task that outlives it"
-            )
-
-    async def _breathe(self) -> None:
-        self._streak += 1
-        if self._streak >= CHECKPOINT_EVERY:
-            self._streak = 0
-            await checkpoint()
-
-    def close(self, error: BaseException | None = None) -> None:
-        """Nothing more will come; the reader still gets what was accepted."""
-        self.closed = True
-        self.error = error
-        self._wake_reader()
-        while self._line:
-            reschedule(self._line.popleft()[0])
-
-    # The reader's side
-
-    async def take(self) -> C:
-        """The next item.
-
-        Raises:
-            StopAsyncIteration: If the handler has returned.
-            Exception: What it failed with.
-        """
-        await self._breathe()
-        while not self._buffer:
-            if self._line:
-                self._refill(1)
-            elif self.closed:
-                await self._raise_end()
-            else:
-                await self._wait_for_item()
-        item = self._buffer.popleft()
-        self.taken += 1
-        if self._line:
-            self._refill(self._capacity)
-        return item
-
-    async def take_many(self) -> list[C]:
-        """All items that are there, those of waiting senders included; [] after the last.
-
-        Raises:
-            Exception: What the handler failed with.
-        """
-        try:
-            items = [await self.take()]
-        except StopAsyncIteration:
-            return []
-        while self._buffer or self._line:
-            items.extend(self._buffer)
-            self._buffer.clear()
-            self._refill(self._capacity + 1)
-        self.taken += len(items) - 1
-        return items
-
-    async def _raise_end(self) -> None:
-        if self.error is None:
-            raise StopAsyncIteration
-        if isinstance(self.error, AskTimeout):
-            await checkpoint()  # where it was the reader's own deadline, so is the cancel
-        raise self.error
-
-    async def _wait_for_item(self) -> None:
-        if self._reader is not None:
-            raise RuntimeError("one stream has one reader: another task waits for an item already")
-        self._reader = current_task()
-        self._streak = 0
-
-        def abort(_: trio.lowlevel.RaiseCancelT) -> Abort:
-            self._reader = None
-            return Abort.SUCCEEDED
-
-        await wait_task_rescheduled(abort)
-
-    def _refill(self, capacity: int) -> None:
-        """Accept items of the senders in line, and let go those with none left."""
-        while self._line and len(self._buffer) < capacity:
-            task, items = self._line[0]
-            self._buffer.append(items.popleft())
-            if not items:
-                self._line.popleft()
-                reschedule(task)
-
-    def _wake_reader(self) -> None:
-        if self._reader is not None:
-            task, self._reader = self._reader, None
-            reschedule(task)
 
 
 class StreamEnvelope(Envelope):
@@ -189,9 +34,12 @@ class StreamEnvelope(Envelope):
     kind = Kind.STREAM
 
     def __init__(self, message: Message[Any], cell: Cell, conduit: Conduit[Any]) -> None:
-        super().__init__(message, cell, cell.hub.propagator)
+        super().__init__(message, cell)
         self.deadline = trio.current_effective_deadline()
         self.conduit = conduit
+        assert self.caller is not None
+        conduit.turn = self
+        conduit.readers = Readers(self.caller)
 
     def invoke(self, method: Callable[..., Awaitable[Any]]) -> Awaitable[Any]:
         return method(self.message, self.conduit)
@@ -220,6 +68,23 @@ class StreamEnvelope(Envelope):
                 del error  # no cycle through the traceback
 
 
+class DelegateEnvelope(AskEnvelope):
+    """A stream's message whose items go straight to the sink of another stream.
+
+    The handler that hands its sink down waits for the end as if it had asked.
+    """
+
+    __slots__ = ("_sink",)
+    kind = Kind.STREAM
+
+    def __init__(self, message: Message[Any], cell: Cell, sink: Sink[Any]) -> None:
+        super().__init__(message, cell)
+        self._sink = sink
+
+    def invoke(self, method: Callable[..., Awaitable[Any]]) -> Awaitable[Any]:
+        return method(self.message, self._sink)
+
+
 class StreamBlock(Generic[C]):
     """What `ref.stream(...)` gives: an `async with` block that owns one stream.
 
@@ -242,6 +107,8 @@ class StreamBlock(Generic[C]):
             raise RuntimeError("this stream was used already: call `ref.stream(...)` again")
         self._cell.hub.check_run(self._cell.path)
         await trio.lowlevel.checkpoint_if_cancelled()
+        if PARTY.get() is None:  # from here on, a handler may wait for this caller
+            PARTY.set(Bystander(f"the task {current_task().name}"))
         self._envelope = StreamEnvelope(self._message, self._cell, self._conduit)
         try:
             is_in = self._cell.admit(self._envelope)
@@ -249,7 +116,7 @@ class StreamBlock(Generic[C]):
             await checkpoint()  # whoever tries again and again lets the actor come back
             raise
         if not is_in:
-            await self._envelope.wait()
+            await self._envelope.wait_accepted()
         self._envelope.raise_refusal()
         self._is_open = True
         return self
@@ -268,12 +135,13 @@ class StreamBlock(Generic[C]):
             return
         if not envelope.started:
             envelope.settled = True
-            self._cell.withdraw(envelope)
+            envelope.receiver.withdraw(envelope)
             return
         reason = error.reason if isinstance(error, trio.Cancelled) else "the reader has left"
         envelope.cancelled = True
         envelope.cancel(reason)
-        await self._cell.outwait(envelope.wait_quiet)
+        with waiting_for(envelope):
+            await envelope.receiver.outwait(envelope.wait_quiet)
         self._conduit.error = None
 
     def __aiter__(self) -> Self:

@@ -31,11 +31,12 @@ class Subscription:
         dropped: How many facts were dropped so far.
     """
 
-    def __init__(self, hub: Hub, buffer: int) -> None:
+    def __init__(self, hub: Hub, buffer: int, messages: bool) -> None:  # noqa: FBT001 - by keyword
         if buffer < 1:
             raise ValueError(f"buffer must be 1 or more facts, not {buffer}")
         self.dropped = 0
         self._hub = hub
+        self._messages = messages
         self._buffer = buffer
         self._facts: deque[Fact] = deque()
         self._reader: trio.lowlevel.Task | None = None
@@ -44,10 +45,14 @@ class Subscription:
         self._hub.check_run("/")
         await checkpoint_if_cancelled()
         self._hub.listeners.append(self._hear)
+        if self._messages:
+            self._hub.observers.append(self._hear)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._hub.listeners.remove(self._hear)
+        if self._messages:
+            self._hub.observers.remove(self._hear)
 
     def _hear(self, fact: Fact) -> None:
         if len(self._facts) >= self._buffer:

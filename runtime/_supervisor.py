@@ -24,12 +24,12 @@ from ._options import ChildOptions
 from ._restart import Forget, GiveUp, RestartPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ._actor import Actor
     from ._cell import Cell
     from ._hub import Hub
-    from ._runner import Children
+    from ._surroundings import Children
 
 FOR_AS_LONG_AS_IT_TAKES = ChildOptions(grace=math.inf, cleanup=math.inf)
 
@@ -71,6 +71,14 @@ class Branch(Member):
 
     def request_stop(self) -> None:
         self.running.request_stop()
+
+    def cells(self) -> Iterable[Cell]:
+        """The actors of this supervisor and of those below it."""
+        for member in self.members.values():
+            if isinstance(member, Branch):
+                yield from member.cells()
+            elif isinstance(member, ActorMember) and member.cell is not None:
+                yield member.cell
 
     def path_of(self, name: str) -> str:
         return f"{self.path.rstrip('/')}/{name}"
@@ -356,6 +364,9 @@ class Supervision:
         life = branch.begin()
         branch.hub.start(self.nursery, life.run, name=f"{path} children")
         return life
+
+    def cells(self) -> Iterable[Cell]:
+        return self._branch.cells()
 
     async def spawn(
         self,

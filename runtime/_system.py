@@ -10,19 +10,21 @@ import trio
 
 from ._actor import Actor
 from ._agenda import DEFAULT_LIMIT, Plan
-from ._cell import Statistics
+from ._cell import End
+from ._cycles import refuse_cycle, waiting_for
 from ._errors import SystemFailed
 from ._hub import Hub
 from ._member import ActorMember, Member
 from ._ref import Ref
 from ._restart import Backoff, RestartLimit, RestartPolicy, RestartStrategy
+from ._statistics import Statistics, statistics_of
 from ._subscription import Subscription
 from ._supervisor import Branch, check_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from ._envelope import Propagator
+    from ._carried import Propagator
     from ._options import ChildOptions
 
 T = TypeVar("T", bound=Actor)
@@ -119,8 +121,13 @@ class Supervisor:
 
         Each gets its grace, or with `now` is cancelled at once. Cancelled while it waits: what
         is left is cancelled, and has ended when this returns control.
+
+        Raises:
+            AskCycle: If one of them waits for whoever calls; nothing has been stopped.
         """
         self._branch.hub.check_run(self.path)
+        end = End(self.path, self._branch.cells())
+        refuse_cycle(end)
         running = self._branch.running
         self._branch.unwanted = True
         if running.is_down and self._branch.above is not None:  # it is to be started again
@@ -128,7 +135,8 @@ class Supervisor:
         try:
             if not now:
                 running.request_stop()
-                await running.wait_down()
+                with waiting_for(end):
+                    await running.wait_down()
         finally:
             if not running.is_down:
                 running.kill("its supervisor was stopped")
@@ -162,9 +170,14 @@ class System(Supervisor):
             raise TypeError(f"{path} is a {member.kind.__name__}, not a {interface.__name__}")
         return Ref(member.cell)
 
-    def events(self, *, buffer: int = 256) -> Subscription:
-        """Subscribe to what happens: `async with system.events() as events: async for ...`."""
-        return Subscription(self._branch.hub, buffer)
+    def events(self, *, buffer: int = 256, messages: bool = False) -> Subscription:
+        """Subscribe to what happens: `async with system.events() as events: async for ...`.
+
+        Args:
+            buffer: How many facts may wait to be read; beyond, the oldest are dropped.
+            messages: Whether to hear of each handler's begin and end, too.
+        """
+        return Subscription(self._branch.hub, buffer, messages)
 
 
 def _node_of(branch: Branch) -> Node:
@@ -178,7 +191,7 @@ def _node_of(branch: Branch) -> Node:
                 Node(
                     member.path,
                     member.kind.__name__,
-                    member.cell.statistics(),
+                    statistics_of(member.cell),
                     _node_of(below).children if isinstance(below, Branch) else (),
                 )
             )

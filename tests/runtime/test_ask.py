@@ -237,17 +237,6 @@ async def test_a_timeout_of_a_queued_message_gives_it_back(autojump_clock: MockC
         assert puppet.statistics().queued == 0
 
 
-async def test_an_ask_to_oneself_ends_with_its_timeout(autojump_clock: MockClock) -> None:
-    async def ask_oneself(puppet: Puppet) -> Any:
-        return await puppet.ref.ask(Do(nothing), timeout=2)
-
-    async with open_system() as system:
-        puppet = await system.spawn(Puppet)
-        with pytest.raises(AskTimeout):
-            await puppet.ask(Do(ask_oneself))
-        assert await puppet.ask(Do(returns(1))) == 1
-
-
 async def test_a_crash_beside_ends_every_ask_of_the_actor(autojump_clock: MockClock) -> None:
     async def crash_later(puppet: Puppet) -> None:
         await trio.sleep(1)

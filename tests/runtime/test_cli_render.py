@@ -13,7 +13,7 @@ from runtime.cli._render import draw_tree, statistics_in_words
 
 def statistics(state: str = "running", **facts: int) -> Statistics:
     none = {"handled": 0, "restarts": 0, "queued": 0, "in_line": 0}
-    return Statistics(state=state, handling=(), since=None, **{**none, **facts})
+    return Statistics(state=state, handling=(), since=None, waiting_for=(), **{**none, **facts})
 
 
 def drawn(node: Node, *, terminal: bool = False) -> str:

@@ -1,0 +1,118 @@
+"""Who waits for whom, and the calls that would wait for themselves.
+
+Pure. A *party* is whoever can wait: a turn (one handler at work), a hook (`started` or
+`stopped`), a background task, or a caller outside of all actors that reads a stream. What a
+party waits for is an *awaited* thing: a message, an end, a start, a reader. That in turn names
+the parties that must go on before the wait is over. The graph is never stored: it is walked
+when a call may close a loop, from what the call would wait for back to the caller.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
+    Step = tuple["Party", Hashable | None]
+
+
+class Party(Protocol):
+    """Whoever can wait.
+
+    Attributes:
+        path: What to call it in a chain.
+        waits: For each task of it that waits, what it waits for; None where none ever did.
+    """
+
+    @property
+    def path(self) -> str: ...
+
+    waits: dict[Hashable, Awaited] | None
+
+
+class Awaited(Protocol):
+    """What a party can wait for.
+
+    Attributes:
+        path: Whom it belongs to.
+    """
+
+    @property
+    def path(self) -> str: ...
+    def holders(self) -> Iterable[Step]:
+        """Who must go on before this wait is over.
+
+        Each with the one task of it that matters, or None where all of it does.
+        """
+        ...
+
+
+class Bystander:
+    """A party that is no turn: a hook, a background task, a caller from outside."""
+
+    __slots__ = ("path", "waits")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.waits: dict[Hashable, Awaited] | None = None
+
+
+PARTY: Final[ContextVar[Party | None]] = ContextVar("runtime_party", default=None)
+
+
+def note_wait(party: Party, task: Hashable, awaited: Awaited) -> None:
+    """A task of the party begins to wait."""
+    if party.waits is None:
+        party.waits = {}
+    party.waits[task] = awaited
+
+
+def forget_wait(party: Party, task: Hashable) -> None:
+    """Its wait is over: to be said when that is decided, before the task runs again."""
+    if party.waits:
+        party.waits.pop(task, None)
+
+
+def waited_for(party: Party, task: Hashable | None = None) -> Iterable[Awaited]:
+    """What a party waits for, in all of its tasks or in one."""
+    if not party.waits:
+        return ()
+    if task is None:
+        return tuple(party.waits.values())
+    awaited = party.waits.get(task)
+    return () if awaited is None else (awaited,)
+
+
+def chain_back(awaited: Awaited, caller: Party, task: Hashable) -> tuple[str, ...] | None:
+    """The paths from the caller round to the caller, if waiting would close a loop.
+
+    Args:
+        awaited: What the caller is about to wait for.
+        caller: The party that makes the call.
+        task: The task of it that makes the call.
+    """
+    came_from: dict[Step, Step | None] = {}
+    to_visit: list[tuple[Awaited, Step | None]] = [(awaited, None)]
+    while to_visit:
+        awaited, before = to_visit.pop()
+        for step in awaited.holders():
+            if step in came_from:
+                continue
+            came_from[step] = before
+            party, only_task = step
+            if party is caller and (only_task is None or only_task == task):
+                return _path_to(step, came_from)
+            to_visit += [(further, step) for further in waited_for(party, only_task)]
+    return None
+
+
+def _path_to(step: Step, came_from: dict[Step, Step | None]) -> tuple[str, ...]:
+    """The paths from the party at the end of the walk round to it."""
+    paths = [step[0].path]
+    before = came_from[step]
+    while before is not None:
+        paths.append(before[0].path)
+        before = came_from[before]
+    return (step[0].path, *reversed(paths))
