@@ -53,6 +53,14 @@ class Above(Protocol):
     def open_children(self, path: str, crash: Callable[[BaseException], None]) -> Children: ...
 
 
+class Lingering(ABC):
+    """An actor whose concurrent turns go on until they are told of a stop."""
+
+    @abstractmethod
+    def asked_to_stop(self) -> None:
+        """It is to stop with grace; its serial turn, if there is one, goes on."""
+
+
 class Member(ABC):
     """What actors and supervisors have in common as children."""
 
@@ -200,6 +208,9 @@ class ActorMember(Member):
         self.cell.comes_back = self.taken_down and not self.unwanted
         self.cell.at_once = self.above is not None and self.above.is_due(self)
         self.cell.request_stop()
+        actor = self.life.actor if isinstance(self.life, Incarnation) else None
+        if isinstance(actor, Lingering):
+            actor.asked_to_stop()
 
     def rest(self, exit: Exit, error: BaseException | None, sequel: Sequel = Sequel.NONE) -> None:
         self.life = None
