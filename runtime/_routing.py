@@ -10,14 +10,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, Union, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 import attrs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Key: TypeAlias = Union[str, bytes, int, "tuple[Key, ...]"]
+Key: TypeAlias = str | bytes | int | tuple["Key", ...]
 
 
 class Routing(enum.Enum):

@@ -30,6 +30,7 @@ from runtime import (
     PoolOptions,
     RestartLimit,
     RestartPolicy,
+    RestartStrategy,
     Routing,
     Sink,
     Stopped,
@@ -204,6 +205,24 @@ async def test_where_no_worker_runs_an_ask_waits_if_the_mailboxes_are_kept(
             await crash_now(ref)
         assert await pool.ask(WHO) == "1"
         assert trio.current_time() == pytest.approx(1)
+
+
+async def test_a_worker_that_stops_and_comes_back_is_preferred_to_one_that_stops_for_good(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_system() as system, trio.open_nursery() as nursery:
+        group = await system.supervise("group", strategy=RestartStrategy.ONE_FOR_ALL)
+        pool = await group.pool("pool", Puppet, size=2)
+        sibling = await group.spawn(Puppet)
+        for ref in pool.refs:
+            nursery.start_soon(ref.ask, Do(sleeps(2)))
+        await wait_until_blocked()
+        nursery.start_soon(pool.refs[0].stop)
+        await crash_now(sibling)  # which takes the pool down with it, for a while
+        assert [ref.statistics().state for ref in pool.refs] == ["stopping", "stopping"]
+        for _ in range(2):
+            with pytest.raises(ActorRestarting, match="worker-2 is restarting"):
+                await pool.ask(WHO)
 
 
 async def test_a_worker_that_is_gone_for_good_leaves_the_pool() -> None:

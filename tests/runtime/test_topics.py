@@ -504,6 +504,7 @@ async def test_a_topic_without_drain_finishes_the_item_in_hand_only(
             nursery.start_soon(topic.stop)
             await settled()
             assert await rest_of(items, ActorStopped) == [0, 1, 2]
+        assert trio.current_time() == 0
 
 
 async def test_a_reader_that_stands_still_delays_the_stop_by_the_grace_of_the_topic(
