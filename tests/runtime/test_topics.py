@@ -10,7 +10,7 @@ import attrs
 import pytest
 import trio
 import trio.testing
-from puppet import Do, Heard, Order, Puppet, crash_now, nothing, sleeps
+from puppet import Heard, Order, Puppet, crash_now, nothing
 
 from runtime import (
     Actor,
@@ -611,14 +611,3 @@ async def test_a_topic_survives_a_cancel_at_every_checkpoint() -> None:
                     assert heard == sorted(set(heard))
 
     assert await cancel_everywhere(scenario) > 50
-
-
-async def test_a_slow_handler_of_another_actor_is_not_waited_for_by_a_topic(
-    autojump_clock: MockClock,
-) -> None:
-    async with numbers() as (system, topic), trio.open_nursery() as nursery:
-        puppet = await system.spawn(Puppet)
-        nursery.start_soon(puppet.ask, Do(sleeps(5)))
-        await publish(topic, range(10))
-        await settled()
-        assert topic.statistics().handled == 10
