@@ -32,12 +32,15 @@ from ._events import (
 from ._lifecycle import Exit
 from ._message import Ask, Behaviour, Sink, Stream, Tell
 from ._options import ChildOptions, Conflate, MailboxOptions, Overflow
+from ._pool import Pool, PoolOptions, PoolStatistics
 from ._ref import Ref, Watch
 from ._restart import Backoff, RestartLimit, RestartPolicy, RestartStrategy
+from ._routing import ConsistentHash, Key, Routing
 from ._statistics import Statistics
 from ._stream import StreamBlock
 from ._subscription import Subscription
-from ._system import Node, Supervisor, System, open_system
+from ._system import Node, Partitions, Supervisor, System, open_system
+from ._topics import Attach, Detach, Publish, Subscribe, Topic
 
 __all__ = [
     "Actor",
@@ -47,16 +50,20 @@ __all__ = [
     "Ask",
     "AskCycle",
     "AskTimeout",
+    "Attach",
     "Backoff",
     "Behaviour",
     "ChildOptions",
     "Conflate",
+    "ConsistentHash",
     "Crashed",
     "DeadLetter",
+    "Detach",
     "Exit",
     "Fact",
     "ForeignRun",
     "GaveUp",
+    "Key",
     "LinkBroken",
     "MailboxFull",
     "MailboxOptions",
@@ -67,12 +74,18 @@ __all__ = [
     "Node",
     "Overdue",
     "Overflow",
+    "Partitions",
+    "Pool",
+    "PoolOptions",
+    "PoolStatistics",
     "Propagator",
+    "Publish",
     "Ref",
     "RestartLimit",
     "RestartPolicy",
     "RestartStrategy",
     "Restarted",
+    "Routing",
     "RuntimeFault",
     "Sink",
     "Spawned",
@@ -80,12 +93,14 @@ __all__ = [
     "Stopped",
     "Stream",
     "StreamBlock",
+    "Subscribe",
     "Subscription",
     "Supervisor",
     "SupervisorGaveUp",
     "System",
     "SystemFailed",
     "Tell",
+    "Topic",
     "Watch",
     "carried",
     "carry",

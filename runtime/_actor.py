@@ -56,6 +56,13 @@ class Actor:
         called only after a start that succeeded: undo a half-made start here.
         """
 
+    def stopping(self) -> None:
+        """Let concurrent handlers that would go on for ever come to their end.
+
+        Called when the actor stops with grace, once its serial handlers are done. It gets the
+        rest of its `grace` for them; then they are cancelled.
+        """
+
     async def stopped(self, exit: Exit) -> None:
         """Clean up after this incarnation, cancelled after its `cleanup` seconds."""
 

@@ -195,27 +195,25 @@ class Ref(Generic[A_co]):
             AskCycle: If the actor waits for whoever calls; nothing has been asked of it. A
                 handler stops its own actor with `self.stop()`.
         """
-        await self._dismiss(drain=drain)
+        self._cell.hub.check_run(self._cell.path)
+        end = End(self._cell.path, (self._cell,))
+        refuse_cycle(end)
+        await self._dismiss(end, drain=drain)
 
     async def kill(self) -> None:
         """Cancel the actor at once and for good, and wait until it has ended.
 
         No grace: what it handles is cancelled, what is queued ends with `ActorStopped`.
-        Cancelled while it waits: the actor still ends.
-
-        Raises:
-            AskCycle: If the actor waits for whoever calls; it has not been cancelled.
+        A handler that kills its own actor is cancelled here. Cancelled while it waits: the
+        actor still ends.
         """
-        await self._dismiss(now=True)
+        self._cell.hub.check_run(self._cell.path)
+        await self._dismiss(End(self._cell.path, (self._cell,)), now=True)
 
-    async def _dismiss(self, *, drain: bool = False, now: bool = False) -> None:
-        cell = self._cell
-        cell.hub.check_run(cell.path)
-        end = End(cell.path, (cell,))
-        refuse_cycle(end)
-        cell.dismiss(drain=drain, now=now)
+    async def _dismiss(self, end: End, *, drain: bool = False, now: bool = False) -> None:
+        self._cell.dismiss(drain=drain, now=now)
         with waiting_for(end):
-            await cell.wait_ended()
+            await self._cell.wait_ended()
 
     def watch(self) -> Watch:
         """`async with ref.watch() as watch: exit = await watch.wait()`."""

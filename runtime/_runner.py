@@ -329,6 +329,7 @@ class Incarnation:
 
     async def _finish(self) -> None:
         """Stop with grace: what has begun is finished, children stop in their order."""
+        self.actor.stopping()
         if self._beside is not None:
             await self._beside.wait_turns()
             self._ending = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
@@ -12,17 +13,19 @@ from ._actor import Actor
 from ._agenda import DEFAULT_LIMIT, Plan
 from ._cell import End
 from ._cycles import refuse_cycle, waiting_for
-from ._errors import SystemFailed
 from ._hub import Hub
 from ._member import ActorMember, Member
+from ._outcome import Outcome
+from ._pool import DEFAULT_POOL, Pool, PoolOptions, check_options
 from ._ref import Ref
 from ._restart import Backoff, RestartLimit, RestartPolicy, RestartStrategy
+from ._routing import ConsistentHash, Key, Router, Routing, partition_of
 from ._statistics import Statistics, statistics_of
 from ._subscription import Subscription
 from ._supervisor import Branch, check_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from ._carried import Propagator
     from ._options import ChildOptions
@@ -116,6 +119,90 @@ class Supervisor:
         await self._branch.running.add(branch)
         return Supervisor(branch)
 
+    async def pool(
+        self,
+        name: str,
+        factory: Callable[[*Ts], T],
+        *args: *Ts,
+        size: int = 4,
+        routing: Routing | ConsistentHash = Routing.ROUND_ROBIN,
+        options: PoolOptions = DEFAULT_POOL,
+    ) -> Pool[T]:
+        """Start several workers behind one handle: `await system.pool("searches", Search, index)`.
+
+        They are the children "worker-1", "worker-2" … of a supervisor of the pool's name.
+
+        Args:
+            name: Unique among the siblings.
+            factory: Makes a worker; see `spawn`.
+            args: For the factory.
+            size: How many workers.
+            routing: Which of them gets a message.
+            options: How they are treated, each alone and as a group.
+
+        Cancelled while it waits, or if a worker does not start: all have ended.
+
+        Raises:
+            ActorStopped, TypeError, ValueError, Exception: As `spawn` does.
+        """
+        router = Router(routing)
+        _check_count("size", size, "workers")
+        check_options(options)
+        group = await self.supervise(
+            name, limit=options.limit, backoff=options.backoff, restart=options.restart
+        )
+        try:
+            refs = [
+                await group.spawn(factory, *args, name=f"worker-{number}", options=options.worker)
+                for number in range(1, size + 1)
+            ]
+        except BaseException:
+            await group.stop(now=True)
+            raise
+        return Pool(group._branch, router, refs)  # noqa: SLF001 - of the same class
+
+    async def partition(
+        self,
+        name: str,
+        count: int,
+        *,
+        strategy: RestartStrategy = RestartStrategy.ONE_FOR_ONE,
+        limit: RestartLimit = DEFAULT_LIMIT,
+        backoff: Backoff | None = None,
+    ) -> Partitions:
+        """Start `count` supervisors that do not disturb each other, each for a part of the keys.
+
+        One that gives up is restarted with its children, after a pause that grows from 0.1 s to
+        10 s, for as often as it takes; the others do not notice.
+
+        Args:
+            name: Of the supervisor above them, unique among the siblings.
+            count: How many partitions.
+            strategy: In each partition, which siblings are restarted with a child.
+            limit: How many restarts each partition takes before it gives up.
+            backoff: In each partition, how long to wait before a restart; not at all if None.
+
+        Raises:
+            ActorStopped: If this supervisor is stopping.
+            ValueError: If the name is taken or `count` is below 1.
+        """
+        _check_count("count", count, "partitions")
+        # To give up on one partition would end them all.
+        parent = await self.supervise(name, limit=RestartLimit(sys.maxsize), backoff=Backoff())
+        try:
+            return Partitions(
+                parent,
+                [
+                    await parent.supervise(
+                        f"partition-{number}", strategy=strategy, limit=limit, backoff=backoff
+                    )
+                    for number in range(1, count + 1)
+                ],
+            )
+        except BaseException:
+            await parent.stop(now=True)
+            raise
+
     async def stop(self, *, now: bool = False) -> None:
         """Stop all children in reverse order, and wait until all is quiet.
 
@@ -127,7 +214,8 @@ class Supervisor:
         """
         self._branch.hub.check_run(self.path)
         end = End(self.path, self._branch.cells())
-        refuse_cycle(end)
+        if not now:
+            refuse_cycle(end)
         running = self._branch.running
         self._branch.unwanted = True
         if running.is_down and self._branch.above is not None:  # it is to be started again
@@ -145,6 +233,48 @@ class Supervisor:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path} with {len(self._branch.members)} children>"
+
+
+class Partitions:
+    """Supervisors side by side, each for a part of the keys, so that trouble stays in its part.
+
+    Made by `await supervisor.partition(...)`.
+    """
+
+    def __init__(self, parent: Supervisor, supervisors: Sequence[Supervisor]) -> None:
+        self._parent = parent
+        self._supervisors = tuple(supervisors)
+
+    @property
+    def path(self) -> str:
+        return self._parent.path
+
+    @property
+    def supervisors(self) -> tuple[Supervisor, ...]:
+        return self._supervisors
+
+    def supervisor_for(self, key: Key) -> Supervisor:
+        """The partition of a key, the same in every process with as many partitions.
+
+        Args:
+            key: Text, bytes, an integer, or a tuple of these.
+
+        Raises:
+            TypeError: If it is something else.
+        """
+        return self._supervisors[partition_of(key, len(self._supervisors))]
+
+    async def stop(self, *, now: bool = False) -> None:
+        """Stop all partitions in reverse order; as `Supervisor.stop`."""
+        await self._parent.stop(now=now)
+
+    def __repr__(self) -> str:
+        return f"<Partitions {self.path} of {len(self._supervisors)}>"
+
+
+def _check_count(name: str, count: int, what: str) -> None:
+    if count < 1:
+        raise ValueError(f"{name} must be 1 or more {what}, not {count}")
 
 
 class System(Supervisor):
@@ -216,7 +346,7 @@ async def open_system(
         BaseException: What the block raised, bare.
     """
     hub = Hub(propagator)
-    outcome = _Outcome()
+    outcome = Outcome()
     root = Branch("/", hub, Plan(limit=limit), outcome.root_failed)
     hub.abort = outcome.abort
     life = root.begin()
@@ -236,52 +366,3 @@ async def open_system(
             with trio.CancelScope(shield=True):
                 await life.wait_down()
     outcome.raise_error()
-
-
-class _Outcome:
-    """Which error leaves `open_system`: an abort, then the body's, then the root's failure."""
-
-    def __init__(self) -> None:
-        self.body = trio.CancelScope()
-        self.body_error: BaseException | None = None
-        self._abort: BaseException | None = None
-        self._failure: BaseException | None = None
-
-    @property
-    def has_failed(self) -> bool:
-        return self._failure is not None or self._abort is not None
-
-    def root_failed(self, error: BaseException) -> None:
-        self._failure = error
-        self.body.cancel("the root supervisor gave up")
-
-    def abort(self, error: BaseException) -> None:
-        self._abort = self._abort or error
-        self.body.cancel(f"{type(error).__name__} in an actor")
-
-    def raise_error(self) -> None:
-        failed: BaseException | None = self._abort
-        if failed is None and self._failure is not None:
-            failed = SystemFailed(f"the root supervisor gave up: {self._failure}", path="/")
-            failed.__cause__ = self._failure
-        error, self.body_error = self.body_error, None
-        if self._abort is not None and isinstance(error, Exception | trio.Cancelled):
-            error, failed = failed, error  # Ctrl-C is not to be lost to what it brought about
-        self._abort = self._failure = None
-        if error is not None and failed is not None:
-            _origin_of(error).__context__ = failed
-        error = error or failed
-        try:
-            if error is not None:
-                raise error
-        finally:
-            del error, failed  # no cycle through the traceback
-
-
-def _origin_of(error: BaseException) -> BaseException:
-    """The first error of those that led to this one."""
-    seen = {error}
-    while error.__context__ is not None and error.__context__ not in seen:
-        error = error.__context__
-        seen.add(error)
-    return error

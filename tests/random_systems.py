@@ -496,7 +496,11 @@ class _Handling:
     """A handler at work: one at a time where it is serial, in time, once, and not too late."""
 
     def __init__(
-        self, serial: Counter[str], ref: Ref[Puppet], sent: Sent | None, is_serial: bool  # noqa: FBT001
+        self,
+        serial: Counter[str],
+        ref: Ref[Puppet],
+        sent: Sent | None,
+        is_serial: bool,  # noqa: FBT001
     ) -> None:
         self._serial = serial
         self._path = ref.path

@@ -10,18 +10,30 @@ import attrs
 from runtime import (
     Actor,
     Ask,
+    Attach,
     ChildOptions,
+    ConsistentHash,
     Crashed,
     DeadLetter,
+    Detach,
     Exit,
     Fact,
+    Key,
+    MailboxOptions,
+    Partitions,
+    Pool,
+    PoolOptions,
+    Publish,
     Ref,
     RestartPolicy,
+    Routing,
     Sink,
     Stream,
+    Subscribe,
     Supervisor,
     System,
     Tell,
+    Topic,
     open_system,
 )
 from runtime.testing import (
@@ -147,6 +159,68 @@ async def use_a_supervisor(supervisor: Supervisor) -> None:
     assert_type(await supervisor.spawn(savings_of, "me"), Ref[Savings])
     texts = await supervisor.spawn(Texts)
     assert_type(await texts.ask(Get[str]("key")), str)
+
+
+async def use_a_pool(pool: Pool[Account]) -> None:
+    assert_type(await pool.ask(Deposit(5)), int)
+    assert_type(await pool.ask(Deposit(5), timeout=1.5), int)
+    await pool.tell(Note("hello"))
+    pool.tell_nowait(Note("hello"))
+    await pool.broadcast(Note("hello"))
+    async with pool.stream(History(10), buffer=2) as lines:
+        async for line in lines:
+            assert_type(line, str)
+    assert_type(pool.refs, tuple[Ref[Account], ...])
+    assert_type(pool.statistics().running, int)
+    await pool.stop(drain=True)
+
+
+def key_of(message: Deposit) -> Key:
+    return ("account", message.amount)
+
+
+async def use_pools(supervisor: Supervisor) -> None:
+    pool = await supervisor.pool("savings", Savings, 3, size=2, routing=Routing.LEAST_LOADED)
+    assert_type(pool, Pool[Savings])
+    await use_a_pool(pool)  # a pool of an actor is a pool of what it implements
+    by_key = ConsistentHash(key_of)
+    options = PoolOptions(worker=ChildOptions(grace=1))
+    owned = await supervisor.pool("mine", savings_of, "me", routing=by_key, options=options)
+    assert_type(await owned.ask(Audit()), list[str])
+
+
+async def use_partitions(supervisor: Supervisor) -> None:
+    users = await supervisor.partition("users", 8)
+    assert_type(users, Partitions)
+    for key in ("ada", b"ada", 1, ("ada", 1, (b"x",))):
+        assert_type(users.supervisor_for(key), Supervisor)
+
+
+class Valued: ...
+
+
+@attrs.frozen
+class Worth(Tell[Valued]):
+    amount: float
+
+
+class Worthy(Actor, Valued):
+    @Worth.handles
+    async def worth(self, message: Worth) -> None: ...
+
+
+async def use_topics(system: System, house: Ref[Worthy]) -> None:
+    topic = await system.spawn(Topic[float], name="worth")
+    assert_type(topic, Ref[Topic[float]])
+    await topic.tell(Publish(1.5))
+    await topic.tell(Publish(1))  # a topic of numbers takes integers
+    topic.tell_nowait(Publish(1.5))
+    async with topic.stream(Subscribe[float](MailboxOptions(1)), buffer=0) as items:
+        async for item in items:
+            assert_type(item, float)
+    await topic.tell(Attach(house, Worth))
+    await topic.tell(Attach[float, Worthy](house, lambda amount: Worth(amount + 1)))
+    await topic.tell(Detach(house))
 
 
 async def use_a_system(system: System) -> None:

@@ -6,9 +6,35 @@ A marked line that a checker accepts is an error too: its mark is then unused.
 # ruff: noqa: ARG002, F841 - only types matter here
 from __future__ import annotations
 
-from accepted import Account, Audit, Audited, Deposit, Get, History, Note, Savings, Texts, count
+from accepted import (
+    Account,
+    Audit,
+    Audited,
+    Deposit,
+    Get,
+    History,
+    Note,
+    Savings,
+    Texts,
+    Worth,
+    Worthy,
+    count,
+)
 
-from runtime import Actor, ChildOptions, Ref, Sink, Supervisor
+from runtime import (
+    Actor,
+    Attach,
+    ChildOptions,
+    Detach,
+    Partitions,
+    Pool,
+    Publish,
+    Ref,
+    Sink,
+    Subscribe,
+    Supervisor,
+    Topic,
+)
 from runtime.testing import Probe, open_test_system, simulate
 
 
@@ -43,6 +69,33 @@ async def a_wrong_spawn(above: Supervisor) -> None:
     await above.spawn(Savings, "3")  # type: ignore[arg-type]
     await above.spawn(Account)  # type: ignore[type-var]
     await above.spawn(Savings, 3, options=3)  # type: ignore[arg-type]
+
+
+async def a_wrong_pool(above: Supervisor, pool: Pool[Account]) -> None:
+    await above.pool("a", Savings, "3")  # type: ignore[arg-type]
+    await above.pool("a", Account)  # type: ignore[type-var]
+    await above.pool("a", Savings, options=ChildOptions())  # type: ignore[arg-type]
+    await above.pool("a", Savings, routing="random")  # type: ignore[arg-type]
+    await pool.ask(Audit())  # type: ignore[arg-type]
+    await pool.tell(Deposit(5))  # type: ignore[arg-type]
+    await pool.broadcast(Deposit(5))  # type: ignore[arg-type]
+    text: str = await pool.ask(Deposit(5))  # type: ignore[arg-type]
+    other: Pool[Savings] = pool  # type: ignore[assignment]
+
+
+async def a_wrong_key(users: Partitions) -> None:
+    users.supervisor_for(1.5)  # type: ignore[arg-type]
+    users.supervisor_for(["ada"])  # type: ignore[arg-type]
+
+
+async def a_wrong_topic(topic: Ref[Topic[str]], account: Ref[Account], house: Ref[Worthy]) -> None:
+    await topic.tell(Publish(1))  # type: ignore[arg-type]
+    topic.stream(Subscribe[int]())  # type: ignore[arg-type]
+    await topic.tell(Subscribe[str]())  # type: ignore[arg-type]
+    await topic.tell(Attach(house, Worth))  # type: ignore[arg-type]
+    await topic.tell(Attach(house, Note))  # type: ignore[arg-type]
+    await account.tell(Detach(account))  # type: ignore[arg-type]
+    integers: Ref[Topic[int]] = topic  # type: ignore[assignment]
 
 
 class WrongHandlers(Actor, Account):

@@ -1,0 +1,56 @@
+"""How a system ended: which of several errors leaves its block, and what becomes of the others."""
+
+from __future__ import annotations
+
+import trio
+
+from ._errors import SystemFailed
+
+
+class Outcome:
+    """Which error leaves `open_system`: an abort, then the body's, then the root's failure."""
+
+    def __init__(self) -> None:
+        self.body = trio.CancelScope()
+        self.body_error: BaseException | None = None
+        self._abort: BaseException | None = None
+        self._failure: BaseException | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        return self._failure is not None or self._abort is not None
+
+    def root_failed(self, error: BaseException) -> None:
+        self._failure = error
+        self.body.cancel("the root supervisor gave up")
+
+    def abort(self, error: BaseException) -> None:
+        self._abort = self._abort or error
+        self.body.cancel(f"{type(error).__name__} in an actor")
+
+    def raise_error(self) -> None:
+        failed: BaseException | None = self._abort
+        if failed is None and self._failure is not None:
+            failed = SystemFailed(f"the root supervisor gave up: {self._failure}", path="/")
+            failed.__cause__ = self._failure
+        error, self.body_error = self.body_error, None
+        if self._abort is not None and isinstance(error, Exception | trio.Cancelled):
+            error, failed = failed, error  # Ctrl-C is not to be lost to what it brought about
+        self._abort = self._failure = None
+        if error is not None and failed is not None:
+            _origin_of(error).__context__ = failed
+        error = error or failed
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error, failed  # no cycle through the traceback
+
+
+def _origin_of(error: BaseException) -> BaseException:
+    """The first error of those that led to this one."""
+    seen = {error}
+    while error.__context__ is not None and error.__context__ not in seen:
+        error = error.__context__
+        seen.add(error)
+    return error
