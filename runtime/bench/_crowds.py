@@ -111,7 +111,7 @@ def fairness(effort: Effort) -> Sequence[Figure]:
         return [
             figure_of("fairness: ask", "ms", [s.asks for s in actors], [s.asks for s in tasks]),
             figure_of(
-                "fairness: spread", "", [s.spread for s in actors], [s.spread for s in tasks]
+                "fairness: spread", "x", [s.spread for s in actors], [s.spread for s in tasks]
             ),
             figure_of("fairness: pace", "M/s", [s.pace for s in actors], [s.pace for s in tasks]),
         ]
