@@ -10,6 +10,7 @@ import attrs
 
 from ._restart import (
     Backoff,
+    Child,
     Decision,
     Restart,
     RestartLimit,
@@ -49,16 +50,13 @@ class Agenda:
     """Follows from the ends of `members`, which are in start order; the supervisor acts on it."""
 
     def __init__(self, plan: Plan, members: dict[str, Member], dice: random.Random) -> None:
+        self.is_one_for_one = plan.strategy is RestartStrategy.ONE_FOR_ONE
         self._plan = plan
         self._members = members
         self._dice = dice
         self._rules = RestartRules(plan.strategy, plan.limit)
         self._to_stop: deque[Member] = deque()
         self._due: dict[Member, float] = {}
-
-    @property
-    def is_one_for_one(self) -> bool:
-        return self._plan.strategy is RestartStrategy.ONE_FOR_ONE
 
     def start_all(self) -> None:
         self._due = dict.fromkeys(self._members.values(), -math.inf)
@@ -67,7 +65,10 @@ class Agenda:
         """Decide what follows, and note it down."""
         siblings = [member] if self.is_one_for_one else list(self._members.values())
         decision = self._rules.child_ended(
-            [sibling.child for sibling in siblings], siblings.index(member), exit, now
+            [Child(sibling.name, sibling.options.restart) for sibling in siblings],
+            siblings.index(member),
+            exit,
+            now,
         )
         if isinstance(decision, Restart):
             due = now + self._delay(member, now)
@@ -109,7 +110,7 @@ class Agenda:
             return None
         candidates = self._due if self.is_one_for_one else self._members.values()
         for member in candidates:
-            if self._due.get(member, math.inf) <= now:
+            if self.is_due(member, now):
                 del self._due[member]
                 return member
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from trio.lowlevel import current_trio_token
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from ._carried import Propagator
     from ._events import Fact
+
+T = TypeVar("T")
 
 log = logging.getLogger("runtime")
 
@@ -61,6 +63,10 @@ class Hub:
     ) -> None:
         """Start a task that knows nothing of the context of whoever happens to start it."""
         self.context.run(nursery.start_soon, function, *args, name=name)
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Call what is to know, and to change, nothing of the context of whoever calls it."""
+        return self.context.copy().run(function)
 
     def check_run(self, path: str) -> None:
         """Refuse a call from another thread or another run.

@@ -23,11 +23,15 @@ class State(enum.Enum):
     RESTARTING = "restarting"  # between two incarnations
     ENDED = "ended"
 
+    __hash__ = object.__hash__  # that of `Enum` is Python code, and this is looked up all the time
+
 
 class Exit(enum.Enum):
     COMPLETED = "completed"  # the actor decided it was done
     STOPPED = "stopped"  # somebody asked it to stop
     FAILED = "failed"  # an exception left a handler
+
+    __hash__ = object.__hash__  # likewise
 
 
 class Sequel(enum.Enum):

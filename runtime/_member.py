@@ -11,10 +11,10 @@ import trio
 from ._actor import handlers_for
 from ._cell import Cell
 from ._envelope import outwait
+from ._errors import ActorStopped
 from ._events import Restarted, Spawned
 from ._lifecycle import Sequel
 from ._options import DEFAULT_OPTIONS
-from ._restart import Child
 from ._runner import Incarnation
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ class Member(ABC):
     __slots__ = (
         "above",
         "attempts",
-        "child",
         "hub",
         "is_new",
         "life",
+        "name",
         "options",
         "path",
         "taken_down",
@@ -72,9 +72,9 @@ class Member(ABC):
 
     def __init__(self, path: str, hub: Hub, options: ChildOptions) -> None:
         self.path = path
+        self.name = path.rpartition("/")[2]
         self.hub = hub
         self.options = options
-        self.child = Child(path.rpartition("/")[2], options.restart)
         self.above: Above | None = None
         self.life: Life | None = None
         self.is_new = True  # its first start has not succeeded yet
@@ -82,10 +82,6 @@ class Member(ABC):
         self.unwanted = False  # somebody asked for its end: it is not started again
         self.attempts = 0  # restarts since it was last up for long
         self.up_since = math.inf  # while it is not
-
-    @property
-    def name(self) -> str:
-        return self.child.name
 
     @property
     @abstractmethod
@@ -133,16 +129,32 @@ class Member(ABC):
             return
         if gently:
             self.request_stop()
-            for _ in range(2):  # an idle one has ended by then, and needs no timeout
-                await trio.lowlevel.checkpoint()
-                if life.is_down:
-                    return
+            if await _ends_soon(life):
+                return
             with trio.move_on_after(self.options.grace):
                 await life.wait_down()
             if life.is_down:
                 return
         life.kill("its supervisor stops it")
-        await outwait(life.wait_down, self.options.cleanup, life.report_overdue)
+        if not await _ends_soon(life):
+            await outwait(life.wait_down, self.options.cleanup, life.report_overdue)
+
+
+async def _ends_soon(life: Life) -> bool:
+    """Wait as long as an idle one takes to end, which needs no timeout and no scope."""
+    for _ in range(2):
+        await trio.lowlevel.checkpoint()
+        if life.is_down:
+            return True
+    return False
+
+
+def failed_start(member: Member, life: Life) -> BaseException:
+    """Why its first life has not become ready."""
+    failure, life.failure = life.failure, None  # no cycle through the traceback
+    return failure or ActorStopped(
+        f"{member.path} was stopped before it had started", path=member.path
+    )
 
 
 class ActorMember(Member):
@@ -197,7 +209,6 @@ class ActorMember(Member):
     def _adopt_options(self, actor: Actor) -> None:
         if not self._has_options and actor.default_options is not None:
             self.options = actor.default_options
-            self.child = Child(self.name, self.options.restart)
 
     def request_stop(self) -> None:
         assert self.cell is not None

@@ -30,6 +30,8 @@ class RestartPolicy(enum.Enum):
     TRANSIENT = "transient"  # a job: again until it completes
     TEMPORARY = "temporary"  # an attempt: once
 
+    __hash__ = object.__hash__  # that of `Enum` is Python code
+
 
 RESTARTS: Final = {
     RestartPolicy.PERMANENT: {Exit.COMPLETED, Exit.FAILED},

@@ -7,6 +7,7 @@ not the nursery, decides when it is cancelled.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from ._envelope import outwait
 from ._errors import ActorRestarting, ActorStopped, RuntimeFault, SupervisorGaveUp
 from ._events import GaveUp, Overdue, Stopped
 from ._lifecycle import Exit, Sequel
-from ._member import ActorMember, Life, Member
+from ._member import ActorMember, Life, Member, failed_start
 from ._options import ChildOptions
 from ._restart import Forget, GiveUp, RestartPolicy
 
@@ -85,7 +86,8 @@ class Branch(Member):
 
     def name_for(self, factory: object) -> str:
         """A free name for a child that was given none."""
-        factory = getattr(factory, "func", factory)  # inside a functools.partial
+        if isinstance(factory, functools.partial):
+            factory = factory.func
         stem = getattr(factory, "__name__", type(factory).__name__).lower()
         while True:
             self._serial += 1
@@ -121,7 +123,7 @@ class Supervision:
         self.is_ready = False
         self.is_down = False
         self.failure: BaseException | None = None
-        self._branch = branch
+        self.branch = branch
         self._members = branch.members
         self._agenda = Agenda(branch.plan, branch.members, branch.hub.dice)
         self._scope = trio.CancelScope(shield=True)
@@ -140,10 +142,6 @@ class Supervision:
         return self._nursery
 
     @property
-    def branch(self) -> Branch:
-        return self._branch
-
-    @property
     def _is_ending(self) -> bool:
         return self._stop_requested or self.failure is not None
 
@@ -155,7 +153,7 @@ class Supervision:
                 await self._supervise()
         finally:
             self.is_down = True
-            self._branch.ended(Exit.FAILED if self.failure else Exit.STOPPED, self.failure)
+            self.branch.ended(Exit.FAILED if self.failure else Exit.STOPPED, self.failure)
             self._opened.set()
             self._ready.set()
             self._down.set()
@@ -178,8 +176,8 @@ class Supervision:
         self._agenda.start_all()
         await self._start_due()
         self.is_ready = True
-        if self._branch.above is not None:
-            self._branch.came_up()
+        if self.branch.above is not None:
+            self.branch.came_up()
         self._ready.set()
 
     async def wait_ready(self) -> None:
@@ -195,7 +193,7 @@ class Supervision:
         self._scope.cancel(reason)
 
     def report_overdue(self) -> None:
-        self._branch.hub.publish(Overdue(self._branch.path, self._branch.options.cleanup))
+        self.branch.hub.publish(Overdue(self.branch.path, self.branch.options.cleanup))
 
     def request_stop(self) -> None:
         self._stop_requested = True
@@ -207,10 +205,10 @@ class Supervision:
             member = self._agenda.next_to_stop()
             if member is not None:
                 await member.take_down(gently=True)
-            elif self._agenda.next_start <= trio.current_time():
+            elif (due := self._agenda.next_start) <= trio.current_time():
                 await self._start_due()
             else:
-                await self._wait(self._agenda.next_start)
+                await self._wait(due)
 
     async def _wait(self, until: float) -> None:
         def abort(_: trio.lowlevel.RaiseCancelT) -> Abort:
@@ -262,11 +260,11 @@ class Supervision:
             await outwait(life.wait_down, member.options.cleanup, life.report_overdue)
             raise
         if not life.is_ready:
-            raise _failed_start(member, life)
+            raise failed_start(member, life)
 
     def _refusal(self) -> RuntimeFault:
-        path = self._branch.path
-        if self.is_down and not self._branch.is_gone:
+        path = self.branch.path
+        if self.is_down and not self.branch.is_gone:
             return ActorRestarting(f"{path} is restarting; it starts no children", path=path)
         return ActorStopped(f"{path} has stopped; it starts no children", path=path)
 
@@ -278,73 +276,93 @@ class Supervision:
                 break  # those after it depend on it; they are due again with it
 
     async def _start_again(self, member: Member) -> bool:
-        member.taken_down = False
-        try:
-            life = member.begin()
-        except BaseException as error:  # noqa: BLE001 - decided on as any other end
-            self._report_failed_start(member, error)
-            self.member_ended(member, Exit.FAILED, error)
+        life = self._begin_again(member)
+        if life is None:
             await checkpoint()
             return False
-        member.hub.start(self.nursery, life.run, name=member.path)
+        if self.is_ready and self._agenda.is_one_for_one:
+            return True  # nobody depends on it
         self._starting = life
         await life.wait_ready()
         self._starting = None
-        if not life.is_ready:
-            life.failure = None  # no cycle through the traceback
         return life.is_ready
 
-    def _report_failed_start(self, member: Member, error: BaseException) -> None:
-        member.hub.report_crash(member.path, error)
-        if not isinstance(error, Exception):
-            member.hub.abort(error)
+    def _begin_again(self, member: Member) -> Life | None:
+        """Begin its next life; None if that has failed, which has been decided on."""
+        member.taken_down = False
+        try:
+            life = member.hub.call(member.begin)
+        except BaseException as error:  # noqa: BLE001 - decided on as any other end
+            member.hub.report_crash(member.path, error)
+            if not isinstance(error, Exception):
+                member.hub.abort(error)
+            self._note_end(member, Exit.FAILED, error)
+            self._wake()
+            return None
+        member.hub.start(self.nursery, life.run, name=member.path)
+        return life
 
     # Children end
 
     def member_ended(self, member: Member, exit: Exit, error: BaseException | None) -> None:
-        """Decide what follows from the end of a child's life; carried out by the loop."""
-        again = self._decide(member, exit, error)
-        member.up_since = math.inf
-        if not again:
+        """Decide what follows from the end of a child's life.
+
+        A restart that concerns nobody else begins in this very step; the loop sees to the others.
+        """
+        sequel = self._note_end(member, exit, error)
+        is_alone = self._agenda.is_one_for_one and not self._is_ending
+        if sequel is Sequel.AT_ONCE and is_alone:
+            self._agenda.forget(member)
+            self._begin_again(member)
+        elif sequel is not Sequel.NONE:
+            self._wake()
+
+    def _note_end(self, member: Member, exit: Exit, error: BaseException | None) -> Sequel:
+        """Decide what follows, and put the child to rest."""
+        sequel = self._decide(member, exit, error)
+        if sequel is Sequel.NONE:
             self._members.pop(member.name, None)
             self._agenda.forget(member)
-        member.rest(exit, error, self._sequel(member) if again else Sequel.NONE)
-
-    def _sequel(self, member: Member) -> Sequel:
-        return Sequel.AT_ONCE if self.is_due(member) else Sequel.LATER
+        member.up_since = math.inf
+        if member.life is not None and not member.is_new:
+            member.life.failure = None  # nobody takes it: no cycle through the traceback
+        member.rest(exit, error, sequel)
+        return sequel
 
     def is_due(self, member: Member) -> bool:
         """Whether a child is to be started as soon as those before it allow."""
         return self._agenda.is_due(member, trio.current_time())
 
-    def _decide(self, member: Member, exit: Exit, error: BaseException | None) -> bool:
-        """Whether there may be another life."""
-        if member.is_new or member.unwanted or not isinstance(error, Exception | None):
-            return False
-        if member.taken_down:
-            return True
-        if self._stopping:
-            return False
-        decision = self._agenda.child_ended(member, exit, trio.current_time())
-        if isinstance(decision, GiveUp):
-            self._give_up(decision, error)
-        self._wake()
-        return not isinstance(decision, Forget)
+    def _decide(self, member: Member, exit: Exit, error: BaseException | None) -> Sequel:
+        """What may follow the life of a child, as far as its cell has to know."""
+        is_ours = error is None or isinstance(error, Exception)
+        if member.is_new or member.unwanted or not is_ours:
+            return Sequel.NONE
+        now = trio.current_time()
+        if not member.taken_down:
+            if self._stopping:
+                return Sequel.NONE
+            decision = self._agenda.child_ended(member, exit, now)
+            if isinstance(decision, Forget):
+                return Sequel.NONE
+            if isinstance(decision, GiveUp):
+                self._give_up(decision, error)
+        return Sequel.AT_ONCE if self._agenda.is_due(member, now) else Sequel.LATER
 
     def _give_up(self, decision: GiveUp, error: BaseException | None) -> None:
-        path = self._branch.path
+        path = self.branch.path
         self.failure = SupervisorGaveUp(
             f"{path} gave up on {decision.name} after {decision.restarts} restarts: "
             f"{type(error).__name__ if error else 'it keeps ending'}",
             path=path,
         )
         self.failure.__cause__ = error
-        self._branch.hub.publish(GaveUp(path, self.failure))
+        self.branch.hub.publish(GaveUp(path, self.failure))
 
     async def _stop_members(self, *, gently: bool) -> None:
         """Stop all in reverse order; they come back with this supervisor if that comes back."""
         self._stopping = True
-        comes_back = self.failure is not None or self._branch.taken_down
+        comes_back = self.failure is not None or self.branch.taken_down
         for member in list(reversed(self._members.values())):
             member.taken_down = comes_back and member.options.restart is not RestartPolicy.TEMPORARY
         for member in list(reversed(self._members.values())):
@@ -360,7 +378,7 @@ class Supervision:
     # Supervisors below actors
 
     def open_children(self, path: str, crash: Callable[[BaseException], None]) -> Children:
-        branch = Branch(path, self._branch.hub, Plan(), crash)
+        branch = Branch(path, self.branch.hub, Plan(), crash)
         life = branch.begin()
         branch.hub.start(self.nursery, life.run, name=f"{path} children")
         return life
@@ -375,7 +393,7 @@ class Supervision:
         name: str | None,
         options: ChildOptions | None,
     ) -> Cell:
-        branch = self._branch
+        branch = self.branch
         if name is None:
             name = branch.name_for(factory)
         check_name(name)
@@ -390,10 +408,3 @@ class Supervision:
 def check_name(name: str) -> None:
     if not name or "/" in name:
         raise ValueError(f"a name is not empty and has no '/', unlike {name!r}")
-
-
-def _failed_start(member: Member, life: Life) -> BaseException:
-    failure, life.failure = life.failure, None  # no cycle through the traceback
-    return failure or ActorStopped(
-        f"{member.path} was stopped before it had started", path=member.path
-    )

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write the figures to FILE, too.",
 )
-@click.option("--quick", is_flag=True, help="Some 15 seconds in all, and rougher figures.")
+@click.option("--quick", is_flag=True, help="Some 30 seconds in all, and rougher figures.")
 @click.option("--list", "list_only", is_flag=True, help="Say what there is and measure nothing.")
 def command(
     names: tuple[str, ...], json_file: Path | None, *, quick: bool, list_only: bool
 ) -> None:
-    """Measure NAMES, or everything (about 80 seconds); every figure beside its floor.
+    """Measure NAMES, or everything (about two minutes); every figure beside its floor.
 
     A missed budget is shown, it is no error.
     """

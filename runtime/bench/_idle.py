@@ -1,43 +1,77 @@
 """A process that weighs idle actors, or idle tasks: `python -m runtime.bench._idle actor 5000`.
 
-Prints kilobytes of resident memory (1 KB = 1 000 bytes) for each of them.
+Prints the `Cost` of each of them as JSON. Nothing imports this: it is run.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import resource
 import sys
+from contextlib import asynccontextmanager
 from pathlib import Path
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Final
 
+import attrs
 import trio
 import trio.testing
 
-from runtime import Actor, System, open_system
+from runtime import open_system
+
+from ._lives import Cost, IdleActor
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    Start = Callable[[int], Awaitable[None]]
 
 
-class IdleActor(Actor):
-    """An actor that has started and waits for its first message."""
+@asynccontextmanager
+async def _open_actors() -> AsyncGenerator[Start]:
+    async with open_system() as system:
+
+        async def start(count: int) -> None:
+            for _ in range(count):
+                await system.spawn(IdleActor)
+
+        yield start
 
 
-async def weigh(kind: str, count: int) -> float:
-    """Start `count` of one kind and return what each adds, in kilobytes."""
-    async with open_system() as system, trio.open_nursery() as nursery:
-        await _start(kind, count // 10, system, nursery)  # room that the allocator keeps ready
-        before = _resident()
-        await _start(kind, count, system, nursery)
-        weight = (_resident() - before) / count / 1e3
+@asynccontextmanager
+async def _open_tasks() -> AsyncGenerator[Start]:
+    async with trio.open_nursery() as nursery:
+
+        async def start(count: int) -> None:
+            for _ in range(count):
+                nursery.start_soon(trio.sleep_forever)
+            await trio.testing.wait_all_tasks_blocked()
+
+        yield start
         nursery.cancel_scope.cancel()
-    return weight
 
 
-async def _start(kind: str, count: int, system: System, nursery: trio.Nursery) -> None:
-    for _ in range(count):
-        if kind == "actor":
-            await system.spawn(IdleActor)
-        else:
-            nursery.start_soon(trio.sleep_forever)
-    await trio.testing.wait_all_tasks_blocked()
+KINDS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Start]]]] = {
+    "actor": _open_actors,
+    "task": _open_tasks,
+}
+
+
+async def weigh(kind: str, count: int) -> Cost:
+    """Start `count` of one kind, stop them, and say what each has cost."""
+    spare = count // 10  # room that the allocator keeps ready
+    async with KINDS[kind]() as start:
+        await start(spare)
+        before = _resident()
+        begin = perf_counter_ns()
+        await start(count)
+        started = perf_counter_ns() - begin
+        memory = _resident() - before
+        begin = perf_counter_ns()
+    stopped = perf_counter_ns() - begin
+    return Cost(memory / count / 1e3, started / count / 1e3, stopped / (count + spare) / 1e3)
 
 
 def _resident() -> int:
@@ -48,4 +82,5 @@ def _resident() -> int:
 
 
 if __name__ == "__main__":
-    print(trio.run(weigh, sys.argv[1], int(sys.argv[2])))  # noqa: T201 - its caller reads it
+    cost = trio.run(weigh, sys.argv[1], int(sys.argv[2]))
+    print(json.dumps(attrs.asdict(cost)))  # noqa: T201 - its caller reads it

@@ -1,7 +1,8 @@
-"""Lives of actors: a spawn, a restart after a crash, and what an idle actor weighs."""
+"""Lives of actors: a spawn, a restart after a crash, and what it costs to be idle."""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from contextlib import contextmanager
@@ -18,10 +19,13 @@ from ._figures import Budget, Effort, Figure, Samples, figure_of
 from ._rounds import take_turns
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
 LIVES: Final = 1_000
 IDLE: Final = 5_000
+MANY: Final = 100_000
+FEWEST_IDLE: Final = 1_000  # fewer weigh no more than the pages that an allocator has ready
+KINDS: Final = ("actor", "task")  # of what idles
 NEVER_TOO_MANY: Final = RestartLimit(restarts=1_000_000, seconds=0.001)
 
 
@@ -52,6 +56,25 @@ class FragileActor(Actor, Fragile):
     async def crash(self, message: Break) -> None:
         self.clock.crashed_at = perf_counter_ns()
         raise ArithmeticError(repr(message))
+
+
+class IdleActor(Actor):
+    """An actor that has started and waits for its first message."""
+
+
+@attrs.frozen
+class Cost:
+    """What one of many idle actors, or tasks, costs on average.
+
+    Attributes:
+        memory: Kilobytes of the process, resident; 1 KB is 1 000 bytes.
+        start: Microseconds until it waits.
+        stop: Microseconds until it has ended.
+    """
+
+    memory: float
+    start: float
+    stop: float
 
 
 def spawn(effort: Effort) -> Sequence[Figure]:
@@ -161,16 +184,44 @@ def memory(effort: Effort) -> Sequence[Figure]:
     """What an idle actor adds to the resident memory of a process of its own; floor: a task."""
 
     async def measure() -> Sequence[Figure]:
-        count = max(1_000, effort.samples(IDLE))
-        subjects = {kind: partial(_weigh, kind, count) for kind in ("actor", "task")}
-        rounds = await take_turns(attrs.evolve(effort, rounds=min(3, effort.rounds)), subjects)
-        budget = Budget(value=6.0)
-        return [figure_of("idle actor", "KB", rounds["actor"], rounds["task"], budget)]
+        few = attrs.evolve(effort, rounds=min(3, effort.rounds))
+        count = max(FEWEST_IDLE, effort.samples(IDLE))
+        costs = await take_turns(few, {kind: partial(cost_of, kind, count) for kind in KINDS})
+        actors, tasks = _both(costs, lambda cost: cost.memory)
+        return [figure_of("idle actor", "KB", actors, tasks, Budget(value=6.0))]
 
     return trio.run(measure)
 
 
-async def _weigh(kind: str, count: int) -> Samples:
+def idle(effort: Effort) -> Sequence[Figure]:
+    """The same of a great many, and what each takes to start and to stop; floor: a task.
+
+    One round, since it is long, and nothing need be warmed: each has a process of its own.
+    """
+
+    async def measure() -> Sequence[Figure]:
+        count = max(FEWEST_IDLE, effort.samples(MANY))
+        costs = {kind: [await cost_of(kind, count)] for kind in KINDS}
+        memory = _both(costs, lambda cost: cost.memory)
+        return [
+            figure_of("idle: memory", "KB", *memory, Budget(value=6.0)),
+            figure_of("idle: start", "µs", *_both(costs, lambda cost: cost.start)),
+            figure_of("idle: stop", "µs", *_both(costs, lambda cost: cost.stop)),
+        ]
+
+    return trio.run(measure)
+
+
+async def cost_of(kind: str, count: int) -> Cost:
+    """What each of `count` costs, measured in a process of its own."""
     command = [sys.executable, "-m", "runtime.bench._idle", kind, str(count)]
     done = await trio.run_process(command, capture_stdout=True)
-    return [float(done.stdout)]
+    return Cost(**json.loads(done.stdout))
+
+
+def _both(
+    costs: Mapping[str, Sequence[Cost]], part: Callable[[Cost], float]
+) -> tuple[Sequence[Samples], Sequence[Samples]]:
+    """One part of the costs of actors and of tasks; a round is one sample."""
+    actors, tasks = ([[part(cost)] for cost in costs[kind]] for kind in KINDS)
+    return actors, tasks

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from ._answers import chunk, flood, interrupt
+from ._chains import chain
+from ._crowds import fairness
 from ._figures import Benchmark
 from ._imports import imports
-from ._lives import memory, restart, spawn
+from ._lives import idle, memory, restart, spawn
 from ._messages import ask, stream, tell
+from ._trees import teardown
 
 BENCHMARKS: Final = (
     Benchmark(
@@ -30,6 +33,18 @@ BENCHMARKS: Final = (
         stream,
     ),
     Benchmark(
+        "chain",
+        "an ask down a chain of 1 to 10 actors and its reply, and the cancel of such an ask",
+        "relays between channels without a buffer, and a nest of nurseries",
+        chain,
+    ),
+    Benchmark(
+        "fairness",
+        "an ask beside 1 000 busy actors, and how evenly those get on",
+        "a ping-pong beside 1 000 tasks, each busy with a channel of its own",
+        fairness,
+    ),
+    Benchmark(
         "spawn",
         "until a spawned actor has started",
         "a bare task, started in a nursery and ended",
@@ -46,6 +61,18 @@ BENCHMARKS: Final = (
         "resident memory that one idle actor of many adds to a process",
         "a bare sleeping task",
         memory,
+    ),
+    Benchmark(
+        "idle",
+        "memory, start and stop of each of 100 000 idle actors",
+        "a bare sleeping task",
+        idle,
+    ),
+    Benchmark(
+        "teardown",
+        "the end of a tree of 10 000 actors, for each of them: with grace, and cancelled",
+        "a nest of nurseries of the same shape, cancelled",
+        teardown,
     ),
     Benchmark(
         "import",

@@ -10,7 +10,7 @@ import pytest
 import trio
 from puppet import Do, DoBeside, Feed, FeedBeside, Order, Puppet, crash_now, nothing
 
-from runtime import Exit, Sink, carried, carry, open_system
+from runtime import ActorCrashed, Exit, Sink, carried, carry, open_system
 
 OTHER: ContextVar[str] = ContextVar("other", default="none")
 TRACE: ContextVar[str | None] = ContextVar("trace", default=None)
@@ -104,6 +104,29 @@ async def test_scopes_follow_the_tasks_of_a_handler_but_not_the_actor() -> None:
         "child": nothing_crossed,
         "stopped": nothing_crossed,
     }
+
+
+async def test_a_factory_neither_sees_nor_changes_the_context_of_a_life() -> None:
+    made = list[str]()
+
+    def make() -> Puppet:
+        made.append(OTHER.get())
+        OTHER.set("factory")
+        return Puppet()
+
+    async def crash_in_a_context(puppet: Puppet) -> None:
+        OTHER.set("handler")
+        raise ValueError
+
+    OTHER.set("system")
+    async with open_system() as system:
+        puppet = await system.spawn(make)
+        for _ in range(2):
+            assert await puppet.ask(Do(seen)) == ((), "system", None)
+            with pytest.raises(ActorCrashed):
+                await puppet.ask(Do(crash_in_a_context))
+        await puppet.ask(Do(seen))
+    assert made == ["system"] * 3
 
 
 async def test_every_life_begins_in_the_context_of_the_system() -> None:

@@ -107,6 +107,27 @@ async def test_an_actor_that_crashed_is_freed_with_its_error() -> None:
             assert actors[1]() is not None
 
 
+async def test_a_restart_that_failed_is_freed_with_its_error() -> None:
+    actors = list[weakref.ref[Any]]()
+
+    async def fail_once(_: object) -> None:
+        if len(actors) == 2:
+            raise OSError
+
+    def make() -> Puppet:
+        puppet = Puppet(fail_once)
+        actors.append(weakref.ref(puppet))
+        return puppet
+
+    with no_collector():
+        async with open_system() as system:
+            puppet = await system.spawn(make)
+            with suppress(ActorCrashed):
+                await puppet.ask(Do(crash))
+            await trio.testing.wait_all_tasks_blocked()
+            assert [actor() is not None for actor in actors] == [False, False, True]
+
+
 async def test_a_system_that_was_left_keeps_nothing_alive() -> None:
     actors = list[weakref.ref[Any]]()
     with no_collector():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+import trio.testing
 from puppet import Do, Heard, Order, Puppet, crash, crash_now, nothing, returns, sleeps
 
 from runtime import (
@@ -323,6 +324,63 @@ async def test_an_error_in_a_later_start_is_a_crash_like_any_other(failing: str)
         nursery.cancel_scope.cancel()
     assert [type(fact.error) for fact in heard.of(Crashed)] == [ValueError, OSError]
     assert lives == 3
+
+
+@pytest.mark.parametrize("backoff", [None, Backoff(first=1.0, longest=1.0, jitter=0.0)])
+async def test_a_restart_that_hangs_does_not_hold_up_an_independent_sibling(
+    backoff: Backoff | None, autojump_clock: MockClock
+) -> None:
+    starts = 0
+
+    async def hang(puppet: Puppet) -> None:
+        nonlocal starts
+        starts += 1
+        if starts > 1:
+            await trio.sleep_forever()
+
+    async with open_system() as system:
+        group = await system.supervise("group", backoff=backoff)
+        hanging = await group.spawn(Puppet, hang, options=ChildOptions(grace=1))
+        sibling = await group.spawn(Puppet)
+        await crash_now(hanging)
+        await crash_now(sibling)
+        await trio.sleep(2)
+        assert hanging.statistics().state == "starting"
+        assert sibling.statistics().state == "running"
+
+
+async def test_a_restart_is_carried_out_once() -> None:
+    lives = list[str]()
+
+    def make(name: str) -> Puppet:
+        lives.append(name)
+        if name == "b" and lives.count("b") == 2:
+            raise OSError
+        return Puppet()
+
+    async with open_system() as system:
+        a, b = await system.spawn(make, "a"), await system.spawn(make, "b")
+        await crash_now(a)
+        await crash_now(b)
+        await trio.testing.wait_all_tasks_blocked()
+    assert sorted(lives) == ["a", "a", "b", "b", "b"]
+
+
+async def test_a_crash_in_a_group_that_was_asked_to_stop_is_followed_by_nothing() -> None:
+    lives = 0
+
+    def make() -> Puppet:
+        nonlocal lives
+        lives += 1
+        return Puppet()
+
+    async with open_system() as system:
+        for number in range(20):  # for tasks take turns in a random order
+            group = await system.supervise(f"group-{number}")
+            puppet = await group.spawn(make)
+            await puppet.tell(Order(crash))
+            await group.stop()
+    assert lives == 20
 
 
 async def test_a_factory_that_fails_for_good_ends_in_giving_up_and_one_end() -> None:
