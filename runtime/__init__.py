@@ -34,7 +34,8 @@ from ._ref import Ref, Watch
 from ._restart import Backoff, RestartLimit, RestartPolicy, RestartStrategy
 from ._stream import StreamBlock
 from ._subscription import Subscription
-from ._system import Node, Supervisor, System, open_system
+from ._system import Supervisor, System, open_system
+from ._tree import Node
 
 __all__ = [
     "Actor",

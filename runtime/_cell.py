@@ -57,6 +57,7 @@ class Statistics:
         in_line: Senders that wait for room in it.
         handling: Names of the messages being handled now, the serial one first.
         since: When the serial one started, on trio's clock; None where there is none.
+        waiting_for: Paths of the actors that its turns wait for.
     """
 
     state: str
@@ -66,6 +67,7 @@ class Statistics:
     in_line: int
     handling: tuple[str, ...]
     since: float | None
+    waiting_for: tuple[str, ...] = ()
 
 
 class Cell:

@@ -7,7 +7,7 @@ import random
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from trio.lowlevel import current_trio_token
+from trio.lowlevel import current_clock, current_trio_token
 
 from ._envelope import SCOPES
 from ._errors import ForeignRun
@@ -31,6 +31,7 @@ class Hub:
         propagator: Carries trace contexts, or None.
         listeners: Who is told of facts; they must not raise.
         token: The trio run that the system belongs to.
+        clock: Its clock, also where trio's own functions cannot be called.
         dice: Where jitter comes from.
         abort: Ends the system for an error that no supervisor may handle.
         context: The context variables that every task of every actor begins with.
@@ -40,6 +41,7 @@ class Hub:
         self.propagator = propagator
         self.listeners: list[Callable[[Fact], None]] = []
         self.token = current_trio_token()
+        self.clock = current_clock()
         self.dice = random.Random()  # noqa: S311 - jitter, not secrets
         self.abort: Callable[[BaseException], None] = _nobody_to_tell
         self.cascade = 0  # how many handlers are being cancelled, each by the one above it

@@ -5,12 +5,10 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
-import attrs
 import trio
 
 from ._actor import Actor
 from ._agenda import DEFAULT_LIMIT, Plan
-from ._cell import Statistics
 from ._errors import SystemFailed
 from ._hub import Hub
 from ._member import ActorMember, Member
@@ -18,6 +16,7 @@ from ._ref import Ref
 from ._restart import Backoff, RestartLimit, RestartPolicy, RestartStrategy
 from ._subscription import Subscription
 from ._supervisor import Branch, check_name
+from ._tree import Node, node_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -28,23 +27,6 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Actor)
 A = TypeVar("A")
 Ts = TypeVarTuple("Ts")
-
-
-@attrs.frozen
-class Node:
-    """One actor or supervisor in the live tree, with what is below it.
-
-    Attributes:
-        path: Names from the root.
-        kind: The actor's class, or the supervisor's strategy.
-        statistics: Of an actor; None for a supervisor.
-        children: In start order.
-    """
-
-    path: str
-    kind: str
-    statistics: Statistics | None
-    children: tuple[Node, ...] = ()
 
 
 class Supervisor:
@@ -143,8 +125,8 @@ class System(Supervisor):
     """The root supervisor of one `open_system()` block."""
 
     def tree(self) -> Node:
-        """The live tree, as it is now."""
-        return _node_of(self._branch)
+        """The live tree, as it is now; print it to see it drawn."""
+        return node_of(self._branch)
 
     def whereis(self, path: str, interface: type[A]) -> Ref[A] | None:
         """The actor at a path like "/group/savings", or None if there is none.
@@ -165,24 +147,6 @@ class System(Supervisor):
     def events(self, *, buffer: int = 256) -> Subscription:
         """Subscribe to what happens: `async with system.events() as events: async for ...`."""
         return Subscription(self._branch.hub, buffer)
-
-
-def _node_of(branch: Branch) -> Node:
-    children: list[Node] = []
-    for member in branch.members.values():
-        if isinstance(member, Branch):
-            children.append(_node_of(member))
-        elif isinstance(member, ActorMember) and member.cell is not None:
-            below = member.branch_below
-            children.append(
-                Node(
-                    member.path,
-                    member.kind.__name__,
-                    member.cell.statistics(),
-                    _node_of(below).children if isinstance(below, Branch) else (),
-                )
-            )
-    return Node(branch.path, branch.plan.strategy.value, None, tuple(children))
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ READING_ORDER = [
     "runtime._agenda",
     "runtime._supervisor",
     "runtime._subscription",
+    "runtime._tree",
     "runtime._system",
     "runtime",
     "runtime.telemetry._logging",
