@@ -50,7 +50,9 @@ class Above(Protocol):
     def member_ended(self, member: Member, exit: Exit, error: BaseException | None) -> None: ...
     def is_due(self, member: Member) -> bool: ...
     def forget(self, member: Member) -> None: ...
-    def open_children(self, path: str, crash: Callable[[BaseException], None]) -> Children: ...
+    def open_children(
+        self, parent: ActorMember, crash: Callable[[BaseException], None]
+    ) -> Children: ...
 
 
 class Member(ABC):
@@ -97,8 +99,8 @@ class Member(ABC):
         """Make its next life; an error is a failed start."""
 
     @abstractmethod
-    def request_stop(self) -> None:
-        """Ask the present life to stop with grace."""
+    def request_stop(self, *, drain: bool = False) -> None:
+        """Ask the present life to stop after what it has begun, or with `drain` all it has."""
 
     @abstractmethod
     def rest(self, exit: Exit, error: BaseException | None, sequel: Sequel = Sequel.NONE) -> None:
@@ -123,8 +125,10 @@ class Member(ABC):
     async def _stop_with_grace(self) -> None:
         await self.take_down(gently=True)
 
-    async def take_down(self, *, gently: bool) -> None:
+    async def take_down(self, *, gently: bool, drain: bool = False) -> None:
         """End its life: with grace first, or at once; returns when all is quiet.
+
+        With `drain` it gets as long as it takes to finish what it has: whoever calls bounds it.
 
         Cancelled while it waits for the grace to pass: nothing is lost, call it again.
         """
@@ -132,12 +136,12 @@ class Member(ABC):
         if life is None or life.is_down:
             return
         if gently:
-            self.request_stop()
+            self.request_stop(drain=drain)
             for _ in range(2):  # an idle one has ended by then, and needs no timeout
                 await trio.lowlevel.checkpoint()
                 if life.is_down:
                     return
-            with trio.move_on_after(self.options.grace):
+            with trio.move_on_after(math.inf if drain else self.options.grace):
                 await life.wait_down()
             if life.is_down:
                 return
@@ -195,11 +199,16 @@ class ActorMember(Member):
             self.options = actor.default_options
             self.child = Child(self.name, self.options.restart)
 
-    def request_stop(self) -> None:
+    def request_stop(self, *, drain: bool = False) -> None:
         assert self.cell is not None
         self.cell.comes_back = self.taken_down and not self.unwanted
         self.cell.at_once = self.above is not None and self.above.is_due(self)
-        self.cell.request_stop()
+        self.cell.request_stop(drain=drain)
+
+    @property
+    def drains(self) -> bool:
+        """Whether it finishes all it has before it stops."""
+        return self.cell is not None and self.cell.drain
 
     def rest(self, exit: Exit, error: BaseException | None, sequel: Sequel = Sequel.NONE) -> None:
         self.life = None
@@ -222,4 +231,4 @@ class ActorMember(Member):
 
     def open_children(self, crash: Callable[[BaseException], None]) -> Children:
         assert self.above is not None
-        return self.above.open_children(self.path, crash)
+        return self.above.open_children(self, crash)

@@ -37,7 +37,7 @@ FOR_AS_LONG_AS_IT_TAKES = ChildOptions(grace=math.inf, cleanup=math.inf)
 class Branch(Member):
     """A supervisor as a child: its plan, and the children that stay from life to life."""
 
-    __slots__ = ("_lives", "_on_end", "_serial", "is_gone", "members", "plan")
+    __slots__ = ("_lives", "_on_end", "_serial", "is_gone", "members", "parent", "plan")
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Branch(Member):
         self._serial = 0
         self._lives = 0
         self.is_gone = False
+        self.parent: ActorMember | None = None  # the actor that these are the children of
 
     @property
     def restarts(self) -> int:
@@ -69,8 +70,8 @@ class Branch(Member):
         self._lives += 1
         return life
 
-    def request_stop(self) -> None:
-        self.running.request_stop()
+    def request_stop(self, *, drain: bool = False) -> None:
+        self.running.request_stop(drain=drain)
 
     def path_of(self, name: str) -> str:
         return f"{self.path.rstrip('/')}/{name}"
@@ -98,7 +99,7 @@ class Branch(Member):
         if sequel is not Sequel.NONE:
             return
         self.is_gone = True
-        self._on_end = None
+        self._on_end = self.parent = None
         for member in reversed(self.members.values()):
             member.rest(exit, error)
         self.members.clear()
@@ -122,6 +123,7 @@ class Supervision:
         self._ready = trio.Event()
         self._down = trio.Event()
         self._stop_requested = False
+        self._drain = False
         self._stopping = False
         self._starting: Life | None = None  # whom it waits for
         self._parked: trio.lowlevel.Task | None = None
@@ -186,10 +188,15 @@ class Supervision:
     def kill(self, reason: str) -> None:
         self._scope.cancel(reason)
 
+    def kill_at(self, deadline: float) -> None:
+        self._scope.deadline = deadline
+
     def report_overdue(self) -> None:
         self._branch.hub.publish(Overdue(self._branch.path, self._branch.options.cleanup))
 
-    def request_stop(self) -> None:
+    def request_stop(self, *, drain: bool = False) -> None:
+        parent = self._branch.parent
+        self._drain = drain or (parent is not None and parent.drains)
         self._stop_requested = True
         self._wake()
 
@@ -340,7 +347,7 @@ class Supervision:
         for member in list(reversed(self._members.values())):
             member.taken_down = comes_back and member.options.restart is not RestartPolicy.TEMPORARY
         for member in list(reversed(self._members.values())):
-            await member.take_down(gently=gently)
+            await member.take_down(gently=gently, drain=self._drain)
 
     def forget(self, member: Member) -> None:
         """A child that is between two lives shall have no other."""
@@ -351,10 +358,13 @@ class Supervision:
 
     # Supervisors below actors
 
-    def open_children(self, path: str, crash: Callable[[BaseException], None]) -> Children:
-        branch = Branch(path, self._branch.hub, Plan(), crash)
+    def open_children(
+        self, parent: ActorMember, crash: Callable[[BaseException], None]
+    ) -> Children:
+        branch = Branch(parent.path, self._branch.hub, Plan(), crash)
+        branch.parent = parent
         life = branch.begin()
-        branch.hub.start(self.nursery, life.run, name=f"{path} children")
+        branch.hub.start(self.nursery, life.run, name=f"{parent.path} children")
         return life
 
     async def spawn(

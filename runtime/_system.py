@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 import trio
@@ -10,12 +11,13 @@ import trio
 from ._actor import Actor
 from ._agenda import DEFAULT_LIMIT, Plan
 from ._errors import SystemFailed
-from ._hub import Hub
+from ._hub import Hub, log
 from ._member import ActorMember, Member
 from ._ref import Ref
 from ._restart import Backoff, RestartLimit, RestartPolicy, RestartStrategy
+from ._signals import Signals
 from ._subscription import Subscription
-from ._supervisor import Branch, check_name
+from ._supervisor import Branch, Supervision, check_name
 from ._tree import Node, node_of
 
 if TYPE_CHECKING:
@@ -96,20 +98,27 @@ class Supervisor:
         await self._branch.running.add(branch)
         return Supervisor(branch)
 
-    async def stop(self, *, now: bool = False) -> None:
+    async def stop(self, *, drain: bool = False, now: bool = False) -> None:
         """Stop all children in reverse order, and wait until all is quiet.
 
-        Each gets its grace, or with `now` is cancelled at once. Cancelled while it waits: what
-        is left is cancelled, and has ended when this returns control.
+        Each finishes what it has begun, within its grace. With `drain` each also handles what
+        is queued, however long that takes: bound it with `trio.move_on_after`. With `now` each
+        is cancelled at once. Cancelled while it waits: what is left is cancelled, and has ended
+        when this returns control.
+
+        Raises:
+            ValueError: If it is to be both.
         """
         self._branch.hub.check_run(self.path)
+        if drain and now:
+            raise ValueError("either drain=True or now=True: what is queued is handled, or not")
         running = self._branch.running
         self._branch.unwanted = True
         if running.is_down and self._branch.above is not None:  # it is to be started again
             self._branch.above.forget(self._branch)
         try:
             if not now:
-                running.request_stop()
+                running.request_stop(drain=drain)
                 await running.wait_down()
         finally:
             if not running.is_down:
@@ -151,41 +160,60 @@ class System(Supervisor):
 
 @asynccontextmanager
 async def open_system(
-    *, limit: RestartLimit = DEFAULT_LIMIT, propagator: Propagator | None = None
+    *,
+    limit: RestartLimit = DEFAULT_LIMIT,
+    propagator: Propagator | None = None,
+    signals: bool = False,
+    drain_seconds: float = 30.0,
 ) -> AsyncGenerator[System]:
     """Open a system of actors; all of it has ended when the block is left.
 
     Leaving normally stops the actors in reverse start order, each with its grace. An error or
     a cancel that leaves the block cancels them instead, in the same order.
 
+    With `signals`, SIGTERM cancels the block, and the actors handle what is queued before they
+    stop; that is a normal end. SIGUSR1 prints the tree to standard error, even while a handler
+    hogs the loop. What the process did at these signals before is restored afterwards.
+
     Args:
         limit: How many restarts of its children the root supervisor takes before it gives up.
         propagator: Takes trace contexts from senders to handlers.
+        signals: Whether SIGTERM and SIGUSR1 are for this system; in the main thread only, and
+            for one system at a time.
+        drain_seconds: How long after a SIGTERM what is left is cancelled; a second one does so
+            at once.
 
     Raises:
+        RuntimeError: If `signals` cannot be had.
         SystemFailed: If the root supervisor gave up; the block is cancelled then.
+        ValueError: If `drain_seconds` is negative.
         BaseException: What the block raised, bare.
     """
+    if not drain_seconds >= 0:
+        raise ValueError(f"drain_seconds must be 0 or more, not {drain_seconds}")
     hub = Hub(propagator)
     outcome = _Outcome()
     root = Branch("/", hub, Plan(limit=limit), outcome.root_failed)
     hub.abort = outcome.abort
     life = root.begin()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(life.run, name="root supervisor")
-        try:
-            await life.wait_ready()
-            with outcome.body:
-                yield System(root)
-            if not outcome.has_failed:
-                life.request_stop()
-                await life.wait_down()
-        except BaseException as error:  # noqa: BLE001 - raised again once all is quiet
-            outcome.body_error = error
-        finally:
-            life.kill("the system's block was left")
-            with trio.CancelScope(shield=True):
-                await life.wait_down()
+    terminate = partial(outcome.terminate, life, drain_seconds)
+    heard = Signals(root, terminate) if signals else nullcontext()
+    with heard:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(life.run, name="root supervisor")
+            try:
+                await life.wait_ready()
+                with outcome.body:
+                    yield System(root)
+                if not outcome.has_failed:
+                    life.request_stop(drain=outcome.is_terminated)
+                    await life.wait_down()
+            except BaseException as error:  # noqa: BLE001 - raised again once all is quiet
+                outcome.body_error = error
+            finally:
+                life.kill("the system's block was left")
+                with trio.CancelScope(shield=True):
+                    await life.wait_down()
     outcome.raise_error()
 
 
@@ -195,6 +223,7 @@ class _Outcome:
     def __init__(self) -> None:
         self.body = trio.CancelScope()
         self.body_error: BaseException | None = None
+        self.is_terminated = False
         self._abort: BaseException | None = None
         self._failure: BaseException | None = None
 
@@ -209,6 +238,16 @@ class _Outcome:
     def abort(self, error: BaseException) -> None:
         self._abort = self._abort or error
         self.body.cancel(f"{type(error).__name__} in an actor")
+
+    def terminate(self, life: Supervision, drain_seconds: float) -> None:
+        """A SIGTERM has come."""
+        if self.is_terminated:
+            life.kill("a second SIGTERM")
+            return
+        log.info("SIGTERM: the system drains within %s s", drain_seconds)
+        self.is_terminated = True
+        life.kill_at(trio.current_time() + drain_seconds)
+        self.body.cancel("SIGTERM")
 
     def raise_error(self) -> None:
         failed: BaseException | None = self._abort

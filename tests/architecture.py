@@ -32,6 +32,7 @@ READING_ORDER = [
     "runtime._supervisor",
     "runtime._subscription",
     "runtime._tree",
+    "runtime._signals",
     "runtime._system",
     "runtime",
     "runtime.telemetry._logging",

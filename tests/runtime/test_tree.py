@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 async def busy_tree(system: System, nursery: trio.Nursery) -> None:
     group = await system.supervise("group", strategy=RestartStrategy.REST_FOR_ONE)
     busy = await group.spawn(
-        Puppet, name="busy", options=ChildOptions(mailbox=MailboxOptions(capacity=1))
+        Puppet, name="b", options=ChildOptions(mailbox=MailboxOptions(capacity=1))
     )
     idle = await group.spawn(Puppet, name="idle")
     await crash_now(idle)
@@ -48,7 +48,7 @@ async def test_the_tree_is_drawn_with_what_there_is_to_say(autojump_clock: MockC
         assert str(system.tree()).splitlines() == [
             "/ one_for_one",
             "  /group rest_for_one",
-            "    /group/busy Puppet: running, handling Do + DoBeside for 2.5 s, 1 queued, 1 in line",
+            "    /group/b Puppet: running, handling Do + DoBeside for 2.5 s, 1 queued, 1 in line",
             "    /group/idle Puppet: running, restarted 1 x",
             "  /parent Puppet: running",
             "    /parent/child Puppet: running",

@@ -151,3 +151,6 @@ async def use_a_system(system: System) -> None:
 async def main() -> None:
     async with open_system() as system:
         await use_a_system(system)
+        assert_type(str(system.tree()), str)
+    async with open_system(signals=True, drain_seconds=10.0) as system:
+        await system.stop(drain=True)
