@@ -11,6 +11,7 @@ import trio
 from ._actor import handlers_for
 from ._cell import Cell
 from ._envelope import outwait
+from ._errors import ActorStopped
 from ._events import Restarted, Spawned
 from ._lifecycle import Sequel
 from ._options import DEFAULT_OPTIONS
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from ._lifecycle import Exit
     from ._options import ChildOptions
     from ._runner import Children
+
+
+def check_name(name: str) -> None:
+    if not name or "/" in name:
+        raise ValueError(f"a name is not empty and has no '/', unlike {name!r}")
 
 
 class Life(Protocol):
@@ -111,6 +117,13 @@ class Member(ABC):
         self.hub.publish(Spawned(self.path) if self.is_new else Restarted(self.path, self.restarts))
         self.is_new = False
         self.up_since = trio.current_time()
+
+    def failed_start(self, life: Life) -> BaseException:
+        """Why its first life was over before it was ready."""
+        failure, life.failure = life.failure, None  # no cycle through the traceback
+        return failure or ActorStopped(
+            f"{self.path} was stopped before it had started", path=self.path
+        )
 
     def dismiss(self) -> None:
         """End its life with grace; there shall be no other. Returns before that has happened."""

@@ -19,9 +19,9 @@ from ._envelope import outwait
 from ._errors import ActorRestarting, ActorStopped, RuntimeFault, SupervisorGaveUp
 from ._events import GaveUp, Overdue, Stopped
 from ._lifecycle import Exit, Sequel
-from ._member import ActorMember, Life, Member
+from ._member import ActorMember, Life, Member, check_name
 from ._options import ChildOptions
-from ._restart import Forget, GiveUp, RestartPolicy
+from ._restart import RESTARTS, Forget, GiveUp, RestartPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,6 +141,11 @@ class Supervision:
     def _is_ending(self) -> bool:
         return self._stop_requested or self.failure is not None
 
+    @property
+    def _comes_back(self) -> bool:
+        """Whether there is to be another life, unless whoever is above finds otherwise."""
+        return self._branch.taken_down or self.failure is not None
+
     # The life
 
     async def run(self) -> None:
@@ -166,11 +171,14 @@ class Supervision:
                     await self._stop_members(gently=False)
 
     async def _start_all(self) -> None:
-        """Start the children known from an earlier life."""
+        """Start the children known from an earlier life; those of a backoff may come later."""
         for member in self._members.values():
             member.above = self
         self._agenda.start_all()
-        await self._start_due()
+        while not self._is_ending and self._agenda.next_start <= trio.current_time():
+            await self._step()
+        if self._is_ending:
+            return
         self.is_ready = True
         if self._branch.above is not None:
             self._branch.came_up()
@@ -203,13 +211,16 @@ class Supervision:
     async def _loop(self) -> None:
         """Carry out what was decided until it is time to stop or to give up."""
         while not self._is_ending:
-            member = self._agenda.next_to_stop()
-            if member is not None:
-                await member.take_down(gently=True)
-            elif self._agenda.next_start <= trio.current_time():
-                await self._start_due()
-            else:
-                await self._wait(self._agenda.next_start)
+            await self._step()
+
+    async def _step(self) -> None:
+        member = self._agenda.next_to_stop()
+        if member is not None:
+            await member.take_down(gently=True)
+        elif self._agenda.next_start <= trio.current_time():
+            await self._start_due()
+        else:
+            await self._wait(self._agenda.next_start)
 
     async def _wait(self, until: float) -> None:
         def abort(_: trio.lowlevel.RaiseCancelT) -> Abort:
@@ -261,11 +272,11 @@ class Supervision:
             await outwait(life.wait_down, member.options.cleanup, life.report_overdue)
             raise
         if not life.is_ready:
-            raise _failed_start(member, life)
+            raise member.failed_start(life)
 
     def _refusal(self) -> RuntimeFault:
         path = self._branch.path
-        if self.is_down and not self._branch.is_gone:
+        if (self.is_down or self._comes_back) and not self._branch.is_gone:
             return ActorRestarting(f"{path} is restarting; it starts no children", path=path)
         return ActorStopped(f"{path} has stopped; it starts no children", path=path)
 
@@ -289,7 +300,7 @@ class Supervision:
         self._starting = life
         await life.wait_ready()
         self._starting = None
-        if not life.is_ready:
+        if life.is_down:
             life.failure = None  # no cycle through the traceback
         return life.is_ready
 
@@ -324,6 +335,8 @@ class Supervision:
             return True
         if self._stopping:
             return False
+        if self.failure is not None:  # it comes back with this supervisor, if it is to
+            return exit in RESTARTS[member.child.policy]
         decision = self._agenda.child_ended(member, exit, trio.current_time())
         if isinstance(decision, GiveUp):
             self._give_up(decision, error)
@@ -343,7 +356,7 @@ class Supervision:
     async def _stop_members(self, *, gently: bool) -> None:
         """Stop all in reverse order; they come back with this supervisor if that comes back."""
         self._stopping = True
-        comes_back = self.failure is not None or self._branch.taken_down
+        comes_back = self._comes_back
         for member in list(reversed(self._members.values())):
             member.taken_down = comes_back and member.options.restart is not RestartPolicy.TEMPORARY
         for member in list(reversed(self._members.values())):
@@ -384,15 +397,3 @@ class Supervision:
         await self.add(member)
         assert member.cell is not None
         return member.cell
-
-
-def check_name(name: str) -> None:
-    if not name or "/" in name:
-        raise ValueError(f"a name is not empty and has no '/', unlike {name!r}")
-
-
-def _failed_start(member: Member, life: Life) -> BaseException:
-    failure, life.failure = life.failure, None  # no cycle through the traceback
-    return failure or ActorStopped(
-        f"{member.path} was stopped before it had started", path=member.path
-    )

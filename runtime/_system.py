@@ -12,12 +12,12 @@ from ._actor import Actor
 from ._agenda import DEFAULT_LIMIT, Plan
 from ._errors import SystemFailed
 from ._hub import Hub, log
-from ._member import ActorMember, Member
+from ._member import ActorMember, Member, check_name
 from ._ref import Ref
 from ._restart import Backoff, RestartLimit, RestartPolicy, RestartStrategy
 from ._signals import Signals
 from ._subscription import Subscription
-from ._supervisor import Branch, Supervision, check_name
+from ._supervisor import Branch, Supervision
 from ._tree import Node, node_of
 
 if TYPE_CHECKING:

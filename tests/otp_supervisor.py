@@ -103,14 +103,16 @@ class OtpSupervisor:
         """Delete the specification of a child that is not alive."""
         self.children = [c for c in self.children if c.name != name or c.is_alive]
 
-    def init(self, specifications: list[Child], now: float) -> None:
-        """Start all children in order, as a supervisor that begins does.
-
-        A start that fails is tried again, as at a restart. (OTP has it fail the whole supervisor.)
-        """
+    def init(self, specifications: list[Child], now: float) -> bool:
+        """Start all children in order; False, and none is left, if one does not start."""
+        del now
         self.children = [Child(c.name, c.restart, is_alive=False) for c in specifications]
-        self._start_all(self.children)
-        self._catch_up(now)
+        for child in self.children:
+            child.is_alive = self.host.start(child.name)
+            if not child.is_alive:
+                self.shut_down()
+                return False
+        return True
 
     def shut_down(self) -> None:
         """Terminate all children in reverse start order."""
@@ -141,10 +143,17 @@ class OtpSupervisor:
                 self._restart(child, now)
 
     def _restart(self, child: Child, now: float) -> None:
-        self._restarts = [then for then in self._restarts if then >= now - self.period] + [now]
-        if len(self._restarts) > self.intensity:
+        if self._may_restart(now):
+            self._carry_out(child)
+        else:
             self.shut_down()
-            return
+
+    def _may_restart(self, now: float) -> bool:
+        """Add a restart, and tell whether that is not one too many."""
+        self._restarts = [then for then in self._restarts if then >= now - self.period] + [now]
+        return len(self._restarts) <= self.intensity
+
+    def _carry_out(self, child: Child) -> None:
         place = self.children.index(child)
         match self.strategy:
             case Strategy.ONE_FOR_ONE:
