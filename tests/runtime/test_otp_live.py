@@ -78,18 +78,40 @@ Step = Supervise | Spawn | End | Stop | Wait
 NUMBERS = st.integers(0, 11)
 POLICIES = st.sampled_from([RestartPolicy.PERMANENT, *RestartPolicy])
 # No window is as long as a difference of two times, for whether its edge counts differs.
-LIMITS = st.builds(RestartLimit, st.integers(0, 4), st.sampled_from([0.7, 2.2, 100.3]))
-SUPERVISE = st.builds(Supervise, NUMBERS, st.sampled_from(RestartStrategy), LIMITS, POLICIES)
-FAILS_AT_FIRST = st.sampled_from([False, False, False, True])
-SPAWN = st.builds(
-    Spawn, NUMBERS, POLICIES, st.sampled_from(["the factory", "started"]), FAILS_AT_FIRST
-)
+LIMITS = st.builds(RestartLimit, st.integers(0, 2), st.sampled_from([100.3, 2.2, 0.7]))
+PLACES = st.sampled_from(["the factory", "started"])
+BOOLEANS = st.booleans()
+
+
+def supervise(above: st.SearchStrategy[int] = NUMBERS) -> st.SearchStrategy[Step]:
+    return st.builds(Supervise, above, st.sampled_from(RestartStrategy), LIMITS, POLICIES)
+
+
+def spawn(
+    above: st.SearchStrategy[int] = NUMBERS, fails: st.SearchStrategy[bool] = BOOLEANS
+) -> st.SearchStrategy[Step]:
+    return st.builds(Spawn, above, POLICIES, PLACES, fails)
+
+
+def spawn_at(above: int) -> st.SearchStrategy[Step]:
+    return spawn(st.just(above), st.just(value=False))
+
+
 FAILING = st.lists(st.tuples(NUMBERS, st.integers(1, 3)), max_size=2).map(tuple)
 END = st.builds(End, NUMBERS, st.sampled_from([Exit.FAILED, Exit.FAILED, *Exit]), FAILING)
 STOP = st.builds(Stop, NUMBERS)
 WAIT = st.builds(Wait, st.sampled_from([0.5, 1.0, 2.0]))
-BEGINNING = st.lists(st.one_of(SUPERVISE, SPAWN, SPAWN), min_size=3, max_size=12)
-STORY = st.lists(st.one_of(END, END, END, SPAWN, SUPERVISE, STOP, WAIT), max_size=12)
+# Two supervisors, one below the other, each with actors before and after it.
+BEGINNING = st.tuples(
+    spawn_at(0),
+    supervise(st.just(0)),
+    spawn_at(1),
+    supervise(st.just(1)),
+    *map(spawn_at, (2, 2, 1, 1, 0)),
+).map(list)
+STORY = st.lists(
+    st.one_of(END, END, END, END, END, spawn(), supervise(), STOP, WAIT), min_size=2, max_size=12
+)
 
 
 @attrs.frozen
