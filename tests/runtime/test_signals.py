@@ -221,6 +221,7 @@ async def test_a_sigterm_while_the_system_stops_bounds_that(autojump_clock: Mock
         async with open_system(signals=True, drain_seconds=3) as system:
             puppet = await system.spawn(Puppet, options=ChildOptions(grace=100))
             await puppet.tell(Order(sleeps(50)))
+            await trio.testing.wait_all_tasks_blocked()
             nursery.start_soon(signal_soon)
         assert trio.current_time() == 4
 
