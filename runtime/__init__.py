@@ -39,8 +39,9 @@ from ._routing import ConsistentHash, Key, Routing
 from ._statistics import Statistics
 from ._stream import StreamBlock
 from ._subscription import Subscription
-from ._system import Node, Partitions, Supervisor, System, open_system
+from ._system import Partitions, Supervisor, System, open_system
 from ._topics import Attach, Detach, Publish, Subscribe, Topic
+from ._tree import Node
 
 __all__ = [
     "Actor",

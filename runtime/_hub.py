@@ -7,7 +7,7 @@ import random
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from trio.lowlevel import current_trio_token
+from trio.lowlevel import current_clock, current_trio_token
 
 from ._carried import SCOPES
 from ._conditions import CONDITIONS
@@ -36,6 +36,7 @@ class Hub:
         listeners: Who is told of facts; they must not raise.
         observers: Who is told of each handler's begin and end; nothing is said while none is.
         token: The trio run that the system belongs to.
+        clock: Its clock, also where trio's own functions cannot be called.
         dice: Where jitter comes from.
         conditions: What a test wants of all systems.
         interference: What it lets happen to messages, or None.
@@ -51,6 +52,7 @@ class Hub:
         self.listeners: list[Callable[[Fact], None]] = [listener] if listener else []
         self.observers: list[Callable[[Fact], None]] = []
         self.token = current_trio_token()
+        self.clock = current_clock()
         self.dice = self.conditions.dice or random.Random()  # noqa: S311 - jitter, not secrets
         self.abort: Callable[[BaseException], None] = _nobody_to_tell
         self.cascade = 0  # how many handlers are being cancelled, each by the one above it

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from ._surroundings import Children
 
 
+def check_name(name: str) -> None:
+    if not name or "/" in name:
+        raise ValueError(f"a name is not empty and has no '/', unlike {name!r}")
+
+
 class Life(Protocol):
     """One incarnation of a member: an actor's, or a supervisor's own."""
 
@@ -50,7 +55,9 @@ class Above(Protocol):
     def member_ended(self, member: Member, exit: Exit, error: BaseException | None) -> None: ...
     def is_due(self, member: Member) -> bool: ...
     def forget(self, member: Member) -> None: ...
-    def open_children(self, path: str, crash: Callable[[BaseException], None]) -> Children: ...
+    def open_children(
+        self, parent: ActorMember, crash: Callable[[BaseException], None]
+    ) -> Children: ...
 
 
 class Member(ABC):
@@ -93,8 +100,8 @@ class Member(ABC):
         """Make its next life; an error is a failed start."""
 
     @abstractmethod
-    def request_stop(self) -> None:
-        """Ask the present life to stop with grace."""
+    def request_stop(self, *, drain: bool = False) -> None:
+        """Ask the present life to stop after what it has begun, or with `drain` all it has."""
 
     @abstractmethod
     def rest(self, exit: Exit, error: BaseException | None, sequel: Sequel = Sequel.NONE) -> None:
@@ -105,6 +112,13 @@ class Member(ABC):
         self.hub.publish(Spawned(self.path) if self.is_new else Restarted(self.path, self.restarts))
         self.is_new = False
         self.up_since = trio.current_time()
+
+    def failed_start(self, life: Life) -> BaseException:
+        """Why its first life was over before it was ready."""
+        failure, life.failure = life.failure, None  # no cycle through the traceback
+        return failure or ActorStopped(
+            f"{self.path} was stopped before it had started", path=self.path
+        )
 
     def dismiss(self, *, now: bool = False) -> None:
         """End its life, with grace or now; there shall be no other. Returns before it has."""
@@ -119,8 +133,10 @@ class Member(ABC):
     async def _take_down(self, gently: bool) -> None:  # noqa: FBT001 - a nursery passes it on
         await self.take_down(gently=gently)
 
-    async def take_down(self, *, gently: bool) -> None:
+    async def take_down(self, *, gently: bool, drain: bool = False) -> None:
         """End its life: with grace first, or at once; returns when all is quiet.
+
+        With `drain` it gets as long as it takes to finish what it has: whoever calls bounds it.
 
         Cancelled while it waits for the grace to pass: nothing is lost, call it again.
         """
@@ -128,10 +144,10 @@ class Member(ABC):
         if life is None or life.is_down:
             return
         if gently:
-            self.request_stop()
+            self.request_stop(drain=drain)
             if await _ends_soon(life):
                 return
-            with trio.move_on_after(self.options.grace):
+            with trio.move_on_after(math.inf if drain else self.options.grace):
                 await life.wait_down()
             if life.is_down:
                 return
@@ -147,14 +163,6 @@ async def _ends_soon(life: Life) -> bool:
         if life.is_down:
             return True
     return False
-
-
-def failed_start(member: Member, life: Life) -> BaseException:
-    """Why its first life has not become ready."""
-    failure, life.failure = life.failure, None  # no cycle through the traceback
-    return failure or ActorStopped(
-        f"{member.path} was stopped before it had started", path=member.path
-    )
 
 
 class ActorMember(Member):
@@ -210,11 +218,16 @@ class ActorMember(Member):
         if not self._has_options and actor.default_options is not None:
             self.options = actor.default_options
 
-    def request_stop(self) -> None:
+    def request_stop(self, *, drain: bool = False) -> None:
         assert self.cell is not None
         self.cell.comes_back = self.taken_down and not self.unwanted
         self.cell.at_once = self.above is not None and self.above.is_due(self)
-        self.cell.request_stop()
+        self.cell.request_stop(drain=drain)
+
+    @property
+    def drains(self) -> bool:
+        """Whether it finishes all it has before it stops."""
+        return self.cell is not None and self.cell.drain
 
     def rest(self, exit: Exit, error: BaseException | None, sequel: Sequel = Sequel.NONE) -> None:
         self.life = None
@@ -237,4 +250,4 @@ class ActorMember(Member):
 
     def open_children(self, crash: Callable[[BaseException], None]) -> Children:
         assert self.above is not None
-        return self.above.open_children(self.path, crash)
+        return self.above.open_children(self, crash)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import trio
 
 from ._errors import SystemFailed
+from ._hub import log
+
+if TYPE_CHECKING:
+    from ._supervision import Supervision
 
 
 class Outcome:
@@ -13,6 +19,7 @@ class Outcome:
     def __init__(self) -> None:
         self.body = trio.CancelScope()
         self.body_error: BaseException | None = None
+        self.is_terminated = False
         self._abort: BaseException | None = None
         self._failure: BaseException | None = None
 
@@ -27,6 +34,16 @@ class Outcome:
     def abort(self, error: BaseException) -> None:
         self._abort = self._abort or error
         self.body.cancel(f"{type(error).__name__} in an actor")
+
+    def terminate(self, life: Supervision, drain_seconds: float) -> None:
+        """A SIGTERM has come."""
+        if self.is_terminated:
+            life.kill("a second SIGTERM")
+            return
+        log.info("SIGTERM: the system drains within %s s", drain_seconds)
+        self.is_terminated = True
+        life.kill_at(trio.current_time() + drain_seconds)
+        self.body.cancel("SIGTERM")
 
     def raise_error(self) -> None:
         failed: BaseException | None = self._abort

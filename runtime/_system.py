@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
-import attrs
 import trio
 
 from ._actor import Actor
@@ -14,15 +14,16 @@ from ._agenda import DEFAULT_LIMIT, Plan
 from ._cell import End
 from ._cycles import refuse_cycle, waiting_for
 from ._hub import Hub
-from ._member import ActorMember, Member
+from ._member import ActorMember, Member, check_name
 from ._outcome import Outcome
 from ._pool import DEFAULT_POOL, Pool, PoolOptions, check_options
 from ._ref import Ref
 from ._restart import Backoff, RestartLimit, RestartPolicy, RestartStrategy
 from ._routing import ConsistentHash, Key, Router, Routing, partition_of
-from ._statistics import Statistics, statistics_of
+from ._signals import Signals
 from ._subscription import Subscription
-from ._supervisor import Branch, check_name
+from ._supervisor import Branch
+from ._tree import Node, node_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -33,23 +34,6 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Actor)
 A = TypeVar("A")
 Ts = TypeVarTuple("Ts")
-
-
-@attrs.frozen
-class Node:
-    """One actor or supervisor in the live tree, with what is below it.
-
-    Attributes:
-        path: Names from the root.
-        kind: The actor's class, or the supervisor's strategy.
-        statistics: Of an actor; None for a supervisor.
-        children: In start order.
-    """
-
-    path: str
-    kind: str
-    statistics: Statistics | None
-    children: tuple[Node, ...] = ()
 
 
 class Supervisor:
@@ -203,16 +187,21 @@ class Supervisor:
             await parent.stop(now=True)
             raise
 
-    async def stop(self, *, now: bool = False) -> None:
+    async def stop(self, *, drain: bool = False, now: bool = False) -> None:
         """Stop all children in reverse order, and wait until all is quiet.
 
-        Each gets its grace, or with `now` is cancelled at once. Cancelled while it waits: what
-        is left is cancelled, and has ended when this returns control.
+        Each finishes what it has begun, within its grace. With `drain` each also handles what
+        is queued, however long that takes: bound it with `trio.move_on_after`. With `now` each
+        is cancelled at once. Cancelled while it waits: what is left is cancelled, and has ended
+        when this returns control.
 
         Raises:
             AskCycle: If one of them waits for whoever calls; nothing has been stopped.
+            ValueError: If it is to be both.
         """
         self._branch.hub.check_run(self.path)
+        if drain and now:
+            raise ValueError("either drain=True or now=True: what is queued is handled, or not")
         end = End(self.path, self._branch.cells())
         if not now:
             refuse_cycle(end)
@@ -222,7 +211,7 @@ class Supervisor:
             self._branch.above.forget(self._branch)
         try:
             if not now:
-                running.request_stop()
+                running.request_stop(drain=drain)
                 with waiting_for(end):
                     await running.wait_down()
         finally:
@@ -281,8 +270,8 @@ class System(Supervisor):
     """The root supervisor of one `open_system()` block."""
 
     def tree(self) -> Node:
-        """The live tree, as it is now."""
-        return _node_of(self._branch)
+        """The live tree, as it is now; print it to see it drawn."""
+        return node_of(self._branch)
 
     def whereis(self, path: str, interface: type[A]) -> Ref[A] | None:
         """The actor at a path like "/group/savings", or None if there is none.
@@ -310,59 +299,60 @@ class System(Supervisor):
         return Subscription(self._branch.hub, buffer, messages)
 
 
-def _node_of(branch: Branch) -> Node:
-    children: list[Node] = []
-    for member in branch.members.values():
-        if isinstance(member, Branch):
-            children.append(_node_of(member))
-        elif isinstance(member, ActorMember) and member.cell is not None:
-            below = member.branch_below
-            children.append(
-                Node(
-                    member.path,
-                    member.kind.__name__,
-                    statistics_of(member.cell),
-                    _node_of(below).children if isinstance(below, Branch) else (),
-                )
-            )
-    return Node(branch.path, branch.plan.strategy.value, None, tuple(children))
-
-
 @asynccontextmanager
 async def open_system(
-    *, limit: RestartLimit = DEFAULT_LIMIT, propagator: Propagator | None = None
+    *,
+    limit: RestartLimit = DEFAULT_LIMIT,
+    propagator: Propagator | None = None,
+    signals: bool = False,
+    drain_seconds: float = 30.0,
 ) -> AsyncGenerator[System]:
     """Open a system of actors; all of it has ended when the block is left.
 
     Leaving normally stops the actors in reverse start order, each with its grace. An error or
     a cancel that leaves the block cancels them instead, in the same order.
 
+    With `signals`, SIGTERM cancels the block, and the actors handle what is queued before they
+    stop; that is a normal end. SIGUSR1 prints the tree to standard error, even while a handler
+    hogs the loop. What the process did at these signals before is restored afterwards.
+
     Args:
         limit: How many restarts of its children the root supervisor takes before it gives up.
         propagator: Takes trace contexts from senders to handlers.
+        signals: Whether SIGTERM and SIGUSR1 are for this system; in the main thread only, and
+            for one system at a time.
+        drain_seconds: How long after a SIGTERM what is left is cancelled; a second one does so
+            at once.
 
     Raises:
+        RuntimeError: If `signals` cannot be had.
         SystemFailed: If the root supervisor gave up; the block is cancelled then.
+        ValueError: If `drain_seconds` is negative.
         BaseException: What the block raised, bare.
     """
+    if not drain_seconds >= 0:
+        raise ValueError(f"drain_seconds must be 0 or more, not {drain_seconds}")
     hub = Hub(propagator)
     outcome = Outcome()
     root = Branch("/", hub, Plan(limit=limit), outcome.root_failed)
     hub.abort = outcome.abort
     life = root.begin()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(life.run, name="root supervisor")
-        try:
-            await life.wait_ready()
-            with outcome.body:
-                yield System(root)
-            if not outcome.has_failed:
-                life.request_stop()
-                await life.wait_down()
-        except BaseException as error:  # noqa: BLE001 - raised again once all is quiet
-            outcome.body_error = error
-        finally:
-            life.kill("the system's block was left")
-            with trio.CancelScope(shield=True):
-                await life.wait_down()
+    terminate = partial(outcome.terminate, life, drain_seconds)
+    heard = Signals(root, terminate) if signals else nullcontext()
+    with heard:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(life.run, name="root supervisor")
+            try:
+                await life.wait_ready()
+                with outcome.body:
+                    yield System(root)
+                if not outcome.has_failed:
+                    life.request_stop(drain=outcome.is_terminated)
+                    await life.wait_down()
+            except BaseException as error:  # noqa: BLE001 - raised again once all is quiet
+                outcome.body_error = error
+            finally:
+                life.kill("the system's block was left")
+                with trio.CancelScope(shield=True):
+                    await life.wait_down()
     outcome.raise_error()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Literal
 
+import attrs
 from rich.console import Console
 
 from runtime import Node, Statistics
@@ -12,8 +13,10 @@ from runtime.cli._render import draw_tree, statistics_in_words
 
 
 def statistics(state: str = "running", **facts: int) -> Statistics:
-    none = {"handled": 0, "restarts": 0, "queued": 0, "in_line": 0}
-    return Statistics(state=state, handling=(), since=None, waiting_for=(), **{**none, **facts})
+    none = Statistics(
+        state=state, handled=0, restarts=0, queued=0, in_line=0, handling=(), since=None
+    )
+    return attrs.evolve(none, **facts)
 
 
 def drawn(node: Node, *, terminal: bool = False) -> str:

@@ -131,9 +131,8 @@ async def test_a_slow_start_in_one_partition_delays_no_restart_in_another(
             await crash_now(ref)
         began = trio.current_time()
         assert await quick_one.ask(Do(returns(1))) == 1
+        assert await beside_slow.ask(Do(returns(1))) == 1  # nor in its own, one for one
         assert trio.current_time() == began
-        assert await beside_slow.ask(Do(returns(1))) == 1  # that one had to wait
-        assert trio.current_time() >= began + 9
 
 
 async def test_every_partition_has_the_limit_and_the_backoff_that_were_given(

@@ -268,6 +268,24 @@ async def test_a_resting_child_of_a_resting_supervisor_can_be_stopped(
         assert system.whereis("/outer/inner/gone", Puppet) is None
 
 
+@pytest.mark.parametrize("cause", ["a sibling", "its own child"])
+async def test_a_supervisor_that_stops_in_order_to_come_back_says_so(
+    cause: str, autojump_clock: MockClock
+) -> None:
+    async with open_system() as system:
+        outer = await system.supervise("outer", strategy=RestartStrategy.ONE_FOR_ALL)
+        sibling = await outer.spawn(Puppet)
+        inner = await outer.supervise("inner", limit=RestartLimit(0, 1))
+        busy = await inner.spawn(Puppet)
+        child = await inner.spawn(Puppet)
+        await busy.tell(Order(sleeps(2)))
+        await crash_now(sibling if cause == "a sibling" else child)
+        with pytest.raises(ActorRestarting, match="/outer/inner is restarting"):
+            await inner.spawn(Puppet)
+        await trio.sleep(3)
+        await inner.spawn(Puppet)
+
+
 async def test_stopping_a_supervisor_now_cancels_its_children(autojump_clock: MockClock) -> None:
     async with open_system() as system:
         group = await system.supervise("group")

@@ -22,6 +22,7 @@ from runtime import (
     Exit,
     GaveUp,
     Ref,
+    Restarted,
     RestartLimit,
     RestartPolicy,
     RestartStrategy,
@@ -159,6 +160,47 @@ async def test_the_restart_after_the_last_allowed_one_takes_the_group_and_escala
         assert await child.ask(Do(returns(1))) == 1
         assert await sibling.ask(Do(returns(1))) == 1
         assert sibling.statistics().restarts == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_supervisor_whose_children_crash_at_once_gives_up_once() -> None:
+    heard = Heard()
+    async with open_system() as system, trio.open_nursery() as nursery:
+        nursery.start_soon(heard.listen, system)
+        group = await system.supervise("group", limit=RestartLimit(0, 60))
+        refs = [await group.spawn(Puppet) for _ in range(3)]
+        for ref in refs:
+            await ref.tell(Order(crash))
+        await trio.testing.wait_all_tasks_blocked()
+        assert [fact.path for fact in heard.of(GaveUp)] == ["/group"]
+        assert [await ref.ask(Do(returns(1))) for ref in refs] == [1, 1, 1]
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_comes_after_a_supervisor_waits_until_its_children_are_up() -> None:
+    """Also where it gives up over them, and is itself started anew."""
+    diary, heard = Diary(), Heard()
+    starts = 0
+
+    async def fail_at_first(puppet: Puppet) -> None:
+        nonlocal starts
+        starts += 1
+        if starts in {2, 3}:
+            raise OSError
+        diary.lines.append("+inner")
+
+    async with open_system() as system, trio.open_nursery() as nursery:
+        nursery.start_soon(heard.listen, system)
+        top = await system.supervise("top", strategy=RestartStrategy.REST_FOR_ONE)
+        [bomb] = await diary.spawn(top, "a")
+        inner = await top.supervise("inner", limit=RestartLimit(1, 60))
+        await inner.spawn(Puppet, fail_at_first)
+        await diary.spawn(top, "z")
+        diary.read()
+        await crash_now(bomb)
+        assert diary.read() == "-a -z +a +inner +z"
+        told = [f for f in heard.facts if isinstance(f, GaveUp | Restarted) and "inner" in f.path]
+        assert [type(fact) for fact in told] == [GaveUp, Restarted, Restarted]
         nursery.cancel_scope.cancel()
 
 

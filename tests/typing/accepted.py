@@ -272,3 +272,6 @@ def use_a_simulation() -> None:
 async def main() -> None:
     async with open_system() as system:
         await use_a_system(system)
+        assert_type(str(system.tree()), str)
+    async with open_system(signals=True, drain_seconds=10.0) as system:
+        await system.stop(drain=True)

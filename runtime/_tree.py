@@ -1,0 +1,94 @@
+"""The live tree of a system, as a snapshot: who runs, what waits, what is handled since when.
+
+Nothing here waits or changes anything, so a snapshot can be taken at any moment: from a signal
+handler, too, between two bytecodes of a handler that hogs the loop.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ._member import ActorMember
+from ._statistics import Statistics, statistics_of
+from ._supervisor import Branch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@attrs.frozen
+class Node:
+    """One actor or supervisor in the live tree, with what is below it; `str(node)` draws it.
+
+    Attributes:
+        path: Names from the root.
+        kind: The actor's class, or the supervisor's strategy.
+        statistics: Of an actor; None for a supervisor.
+        children: In start order.
+        at: When the snapshot was taken, in seconds on trio's clock.
+    """
+
+    path: str
+    kind: str
+    statistics: Statistics | None
+    children: tuple[Node, ...] = ()
+    at: float = attrs.field(default=0.0, eq=False)
+
+    def __str__(self) -> str:
+        return format_tree(self)
+
+
+def node_of(branch: Branch) -> Node:
+    """A snapshot of a supervisor and of all below it."""
+    now = branch.hub.clock.current_time()
+    children: list[Node] = []
+    for member in branch.members.values():
+        if isinstance(member, Branch):
+            children.append(node_of(member))
+        elif isinstance(member, ActorMember) and member.cell is not None:
+            below = member.branch_below
+            children.append(
+                Node(
+                    member.path,
+                    member.kind.__name__,
+                    statistics_of(member.cell),
+                    node_of(below).children if isinstance(below, Branch) else (),
+                    now,
+                )
+            )
+    return Node(branch.path, branch.plan.strategy.value, None, tuple(children), now)
+
+
+def format_tree(node: Node) -> str:
+    """A line for `node` and for everything below it, indented, in start order.
+
+    An actor's line tells its state, what it handles and for how long, how many messages and
+    senders wait for it, its restarts, and whom it waits for. What is none goes unsaid.
+    """
+    return "\n".join(_lines(node, ""))
+
+
+def _lines(node: Node, indent: str) -> Iterator[str]:
+    facts = _in_words(node.statistics, node.at) if node.statistics is not None else ""
+    yield f"{indent}{node.path} {node.kind}{facts and ': '}{facts}"
+    for child in node.children:
+        yield from _lines(child, f"{indent}  ")
+
+
+def _in_words(statistics: Statistics, now: float) -> str:
+    facts = [statistics.state]
+    if statistics.handling:
+        facts.append(f"handling {' + '.join(statistics.handling)}")
+        if statistics.since is not None:
+            facts[-1] += f" for {now - statistics.since:.1f} s"
+    counts = (
+        (statistics.queued, "{} queued"),
+        (statistics.in_line, "{} in line"),
+        (statistics.restarts, "restarted {} x"),
+    )
+    facts += [words.format(count) for count, words in counts if count]
+    if statistics.waiting_for:
+        facts.append(f"waits for {', '.join(statistics.waiting_for)}")
+    return ", ".join(facts)
