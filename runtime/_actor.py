@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, TypeVarTuple, ov
 from ._envelope import Envelope, NoticeEnvelope
 from ._errors import LinkBroken, MailboxFull
 from ._lifecycle import Exit
-from ._message import Handler, Message, check_interfaces, handlers_of
+from ._message import Handler, Kind, Message, check_interfaces, handlers_of
 from ._ref import Ref, cell_of
 from ._timers import Timers
 from ._waits import PARTY
@@ -157,7 +157,9 @@ class Actor:
 
         `return self.forward(ref, message)`: when this handler has returned, the asker waits
         for that actor instead, and this one goes on. What is returned is for the type checker
-        only. What keeps the message from being taken in there goes to the asker.
+        only. The asker's deadline, cancel, scopes and trace go on to that actor; those that
+        this handler added do not. What keeps the message from being taken in there goes to the
+        asker: `path` and `message` of the error are then of that actor.
 
         Args:
             ref: Who is to answer.
@@ -166,10 +168,14 @@ class Actor:
 
         Raises:
             RuntimeError: If no handler runs, or its message has been put elsewhere already.
-            TypeError: If that actor does not handle such a message.
+            TypeError: If that actor does not handle such a message, or this one is a tell:
+                send that on with `await ref.tell(message)`.
         """
         del out  # the type checker has seen that its items are of the right type
         turn, to = self._turn(), cell_of(ref)
+        to.hub.check_run(to.path)
+        if turn.kind is Kind.TELL:
+            raise TypeError("nobody waits for the end of a tell: send it on, `await ref.tell(...)`")
         if type(message) not in to.handlers or message.kind is not turn.kind:
             raise to.misuse(message)
         turn.detour = functools.partial(to.pass_on, message=message)
@@ -246,8 +252,8 @@ class Actor:
 
     def _turn(self) -> Envelope:
         """The message that is being handled by whoever calls."""
-        turn = PARTY.get()
-        if not isinstance(turn, Envelope) or turn.receiver is not self._require_context().cell:
+        turn, cell = PARTY.get(), self._require_context().cell
+        if not isinstance(turn, Envelope) or turn.receiver is not cell or not turn.is_handled:
             raise RuntimeError("there is no message here: call this in a handler of the actor")
         if turn.detour is not None:
             raise RuntimeError(

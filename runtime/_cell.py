@@ -265,7 +265,7 @@ class Cell:
         turn.redirect(message, self)
         try:
             self.admit(turn)
-        except RuntimeFault as refusal:
+        except Exception as refusal:  # noqa: BLE001 - as from `admit`, the sender hears of it
             turn.fail(refusal)
 
     def begin(self) -> None:

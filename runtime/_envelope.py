@@ -177,6 +177,11 @@ class Envelope(ABC):
     def path(self) -> str:
         return self.receiver.path
 
+    @property
+    def is_handled(self) -> bool:
+        """Whether its handler is at work."""
+        return self.started and not self.settled
+
     @abstractmethod
     def accepted(self) -> None:
         """The mailbox has taken it in, after it had waited for room."""
