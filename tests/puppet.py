@@ -137,6 +137,15 @@ def sleeps(seconds: float) -> Work:
     return work
 
 
+def forwards(ref: Ref[Puppet], message: Do | DoBeside) -> Work:
+    """Work that has another actor do the work."""
+
+    async def work(puppet: Puppet) -> Any:
+        return puppet.forward(ref, message)
+
+    return work
+
+
 class Heard:
     """Collects the facts of a system."""
 
