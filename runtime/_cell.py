@@ -108,7 +108,7 @@ class Cell:
         self.tells = 0  # so that a busy sender gives way now and then
         self.comes_back = False  # it is stopped in order to be started again
         self.at_once = False  # the next incarnation is not kept waiting by a backoff
-        self.overtaken: tuple[Envelope, ...] = ()  # by the crash of this incarnation
+        self.overtaken: tuple[Envelope, ...] | None = None  # by this incarnation's crash
         self.owner: Owner | None = None  # until it ends for good
 
     def move_to(self, state: State) -> None:
@@ -271,7 +271,7 @@ class Cell:
     def begin(self) -> None:
         """There is a new incarnation."""
         self.stop_requested = self.drain = self.comes_back = False
-        self.overtaken = ()
+        self.overtaken = None
         if self.state is State.RESTARTING:
             self.restarts += 1
             self.move_to(State.STARTING)
@@ -321,22 +321,24 @@ class Cell:
         if self.state is not State.RESTARTING:
             self.move_to(State.RESTARTING)
         self.at_once = at_once
-        self.unstash()
-        if self.options.keep_mailbox:
-            return
-        overtaken = {id(envelope) for envelope in self.overtaken}
-        for envelope in list(self.mailbox.drain()):
-            if at_once and id(envelope) not in overtaken:
-                self.mailbox.offer(envelope)
-            else:
-                envelope.fail(self.restarting(envelope.message))
+        if at_once and self.overtaken is not None and not self.options.keep_mailbox:
+            lost = [each for each in self.overtaken if self.mailbox.withdraw(each)]
+            lost += self.stash or ()
+            self.stash = None
+        else:
+            self.unstash()
+            is_kept = at_once or self.options.keep_mailbox
+            lost = [] if is_kept else list(self.mailbox.drain())
+        self.overtaken = None
+        for envelope in lost:
+            envelope.fail(self.restarting(envelope.message))
 
     def end(self, exit: Exit, error: BaseException | None) -> None:
         """There will be no further incarnation."""
         was_up = self.state is not State.STARTING or self.restarts > 0
         self.move_to(State.ENDED)
         self.exit, self.failure = exit, error
-        self.owner = None
+        self.owner = self.overtaken = None
         self.comes_back = False
         self.unstash()
         for envelope in self.mailbox.drain():
