@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, TypeVarTuple, ov
 from ._envelope import Envelope, NoticeEnvelope
 from ._errors import LinkBroken, MailboxFull
 from ._lifecycle import Exit
-from ._message import Handler, Kind, Message, check_interfaces, handlers_of
+from ._message import Handler, Kind, Message, check_behaviour, check_interfaces, handlers_of
 from ._ref import Ref, cell_of
 from ._timers import Timers
 from ._waits import PARTY
@@ -184,8 +184,8 @@ class Actor:
         """Put the message that is being handled aside until `unstash`; its sender waits on.
 
         `return self.stash()`: what is returned is for the type checker only. At most as many
-        are put aside as the mailbox holds. What happens to the mailbox at a crash or an end
-        happens to them.
+        are put aside as the mailbox holds. It counts as not started again, and what happens to
+        the mailbox at a crash or an end happens to it; a stop that drains does not wait for it.
 
         Raises:
             MailboxFull: If that many have been put aside.
@@ -213,16 +213,16 @@ class Actor:
         incarnation begins with those, too.
 
         Raises:
-            TypeError: If this actor does not handle such a message.
+            TypeError: If this actor does not handle such a message, or one is named twice.
         """
         context = self._require_context()
+        methods: dict[type[Any], Callable[..., Awaitable[Any]]] = {}
         for behaviour in behaviours:
-            if behaviour.message not in context.cell.handlers:
-                raise TypeError(
-                    f"{type(self).__qualname__} has no handler for "
-                    f"{behaviour.message.__qualname__} that another could replace"
-                )
-        context.behaviours = {each.message: each.method for each in behaviours} or None
+            check_behaviour(behaviour, context.cell.handlers)
+            if behaviour.message in methods:
+                raise TypeError(f"become() names {behaviour.message.__qualname__} twice")
+            methods[behaviour.message] = behaviour.method
+        context.behaviours = methods or None
 
     # Others
 
