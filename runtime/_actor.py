@@ -115,7 +115,12 @@ class Actor:
         self._opened_timers().start(seconds, message, key, repeats=True)
 
     def cancel_timer(self, key: Hashable) -> bool:
-        """End the timer with this key, also if its message waits already; False if none has it."""
+        """End the timer with this key, also if its message waits in the mailbox already.
+
+        Returns:
+            Whether that kept a message back: False if no timer has the key, or the message of
+            `after` is being handled or has been.
+        """
         return self._opened_timers().cancel(key)
 
     def pipe_to_self(
@@ -176,8 +181,7 @@ class Actor:
         to.hub.check_run(to.path)
         if turn.kind is Kind.TELL:
             raise TypeError("nobody waits for the end of a tell: send it on, `await ref.tell(...)`")
-        if type(message) not in to.handlers or message.kind is not turn.kind:
-            raise to.misuse(message)
+        to.check(message, turn.kind)
         turn.detour = functools.partial(to.pass_on, message=message)
 
     def stash(self) -> Any:
@@ -290,10 +294,11 @@ async def _crash_at_end(other: Cell) -> None:
         ) from other.failure
 
 
-def bind(actor: object, context: Context) -> None:
-    """Give a new incarnation its context."""
+def bind(actor: object, context: Context | None) -> None:
+    """Give a new incarnation its context, or take it from one that has ended."""
     assert isinstance(actor, Actor)
     actor._context = context  # noqa: SLF001 - the runtime's side of the same class
+    actor._timers = None  # noqa: SLF001 - likewise
 
 
 def handlers_for(factory: object, actor: object) -> dict[type[Message[Any]], Handler]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ._envelope import Envelope, NoticeEnvelope
     from ._hub import Hub
-    from ._message import Handler, Message
+    from ._message import Handler, Kind, Message
     from ._options import ChildOptions
     from ._waits import Party, Step
 
@@ -129,7 +129,7 @@ class Cell:
         """
         message = envelope.message
         if type(message) not in self.handlers or message.kind is not envelope.kind:
-            raise self.misuse(message)
+            raise self._misuse(message)
         if self.state is not State.RUNNING:
             self._refuse(message)
         if envelope.awaits_end and (self.current is not None or self.hook is not None):
@@ -150,7 +150,16 @@ class Cell:
         self.wake()
         return offer.queued or envelope.settled
 
-    def misuse(self, message: Message[Any]) -> TypeError:
+    def check(self, message: Message[Any], kind: Kind) -> None:
+        """Refuse what the actor does not handle, or not if it is sent like this.
+
+        Raises:
+            TypeError: If it does not.
+        """
+        if type(message) not in self.handlers or message.kind is not kind:
+            raise self._misuse(message)
+
+    def _misuse(self, message: Message[Any]) -> TypeError:
         name = type(message).__qualname__
         if type(message) not in self.handlers:
             return TypeError(f"{self.path} has no handler for {name}")
@@ -240,7 +249,12 @@ class Cell:
             self.owner.dismiss(now=now)
 
     def notify(self, notice: NoticeEnvelope) -> None:
-        """Take in a notice, which overtakes all messages; no mailbox is too full for it."""
+        """Take in a notice, which overtakes all messages; no mailbox is too full for it.
+
+        Raises:
+            TypeError: If the actor does not handle such a message.
+        """
+        self.check(notice.message, notice.kind)
         self.mailbox.notify(notice)
         self.wake()
 

@@ -388,7 +388,7 @@ class Incarnation:
         if self._down is not None:
             self._down.set()
         # No cycles, so that what has ended is freed at once
-        self.actor._context = None  # noqa: SLF001 - the runtime's side of the same class
+        bind(self.actor, None)
         self.children = self._beside = self.behaviours = None
         if self.is_ready:
             self.failure = None  # else whoever started it takes it
