@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, TypeVarTuple, overload
 
-from ._envelope import Envelope, NoticeEnvelope
+from ._envelope import Envelope
 from ._errors import LinkBroken, MailboxFull
 from ._lifecycle import Exit
+from ._lookout import Lookout
 from ._message import Handler, Kind, Message, check_behaviour, check_interfaces, handlers_of
 from ._ref import Ref, cell_of
 from ._timers import Timers
@@ -43,6 +44,7 @@ class Actor:
     _checked_at: ClassVar[int] = 0  # how many messages there were at the last check
     _context: Context | None = None
     _timers: Timers | None = None
+    _lookout: Lookout | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -233,26 +235,45 @@ class Actor:
     def watch(self, ref: Ref[Any], notice: Callable[[Exit], Tell[Self]]) -> None:
         """Tell this actor when another has ended for good, once, also if it already has.
 
-        The message overtakes all that are queued. A restart is not an end. The watch ends with
-        this incarnation.
+        The message overtakes all that are queued; several come in the order of the ends. A
+        restart is not an end. The watch ends with this incarnation.
 
         Args:
             ref: Whose end.
-            notice: Makes the message.
+            notice: Makes the message from how it ended.
+
+        Raises:
+            ValueError: If it is this actor itself, whose `stopped` is called at its end.
         """
-        self.start_soon(_tell_of_end, self._require_context().cell, cell_of(ref), notice)
+        other = self._other(ref)
+        if self._lookout is None or self._lookout.is_over:
+            self._lookout = Lookout(self._require_context())
+        self._lookout.watch(other, notice)
 
     def link(self, ref: Ref[Any]) -> None:
         """Crash this actor with `LinkBroken` when another has failed for good or was stopped.
 
         One way: that one does not care for the end of this. An actor that has ended by its own
-        decision breaks no link, and a restart is not an end.
+        decision breaks no link, and a restart is not an end. The link ends with this incarnation.
+
+        Raises:
+            ValueError: If it is this actor itself.
         """
-        self.start_soon(_crash_at_end, cell_of(ref))
+        self.start_soon(_crash_at_end, self._other(ref))
 
     def stop(self) -> None:
         """This actor is done: it ends after what it has begun, as `Exit.COMPLETED`."""
         self._require_context().finish()
+
+    def _other(self, ref: Ref[Any]) -> Cell:
+        """The cell of another actor."""
+        other = cell_of(ref)
+        other.hub.check_run(other.path)
+        if other is self._require_context().cell:
+            raise ValueError(
+                f"{other.path} cannot watch itself: its `stopped` is called at its end"
+            )
+        return other
 
     def _turn(self) -> Envelope:
         """The message that is being handled by whoever calls."""
@@ -280,12 +301,6 @@ class Actor:
         return self._context
 
 
-async def _tell_of_end(cell: Cell, other: Cell, notice: Callable[[Exit], Tell[Any]]) -> None:
-    envelope = NoticeEnvelope(notice(await other.wait_ended()), cell)
-    cell.notify(envelope)
-    await envelope.wait_handled()
-
-
 async def _crash_at_end(other: Cell) -> None:
     exit = await other.wait_ended()
     if exit is not Exit.COMPLETED:
@@ -298,7 +313,7 @@ def bind(actor: object, context: Context | None) -> None:
     """Give a new incarnation its context, or take it from one that has ended."""
     assert isinstance(actor, Actor)
     actor._context = context  # noqa: SLF001 - the runtime's side of the same class
-    actor._timers = None  # noqa: SLF001 - likewise
+    actor._timers = actor._lookout = None  # noqa: SLF001 - likewise
 
 
 def handlers_for(factory: object, actor: object) -> dict[type[Message[Any]], Handler]:

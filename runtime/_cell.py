@@ -49,6 +49,12 @@ class Owner(Protocol):
         ...
 
 
+class Watcher(Protocol):
+    """Who is told of the end of an actor."""
+
+    def has_ended(self, cell: Cell, exit: Exit) -> None: ...
+
+
 class Cell:
     """The address of one actor."""
 
@@ -77,6 +83,7 @@ class Cell:
         "state",
         "stop_requested",
         "tells",
+        "watchers",
     )
 
     def __init__(
@@ -105,6 +112,7 @@ class Cell:
         self.exit: Exit | None = None
         self.failure: BaseException | None = None
         self.ended: trio.Event | None = None
+        self.watchers: set[Watcher] | None = None  # told in the step in which it ends
         self.tells = 0  # so that a busy sender gives way now and then
         self.comes_back = False  # it is stopped in order to be started again
         self.at_once = False  # the next incarnation is not kept waiting by a backoff
@@ -151,11 +159,7 @@ class Cell:
         return offer.queued or envelope.settled
 
     def check(self, message: Message[Any], kind: Kind) -> None:
-        """Refuse what the actor does not handle, or not if it is sent like this.
-
-        Raises:
-            TypeError: If it does not.
-        """
+        """Raise a TypeError if the actor does not handle such a message, or not as this kind."""
         if type(message) not in self.handlers or message.kind is not kind:
             raise self._misuse(message)
 
@@ -249,11 +253,7 @@ class Cell:
             self.owner.dismiss(now=now)
 
     def notify(self, notice: NoticeEnvelope) -> None:
-        """Take in a notice, which overtakes all messages; no mailbox is too full for it.
-
-        Raises:
-            TypeError: If the actor does not handle such a message.
-        """
+        """Take in a notice, which overtakes all messages; no mailbox is too full for it."""
         self.check(notice.message, notice.kind)
         self.mailbox.notify(notice)
         self.wake()
@@ -359,6 +359,9 @@ class Cell:
             envelope.fail(self.stopped(envelope.message))
         if was_up:
             self.hub.publish(Stopped(self.path, exit))
+        watchers, self.watchers = self.watchers, None
+        for watcher in watchers or ():
+            watcher.has_ended(self, exit)
         if self.ended is not None:
             self.ended.set()
 

@@ -331,7 +331,7 @@ class TellEnvelope(Envelope):
 
 
 class NoticeEnvelope(TellEnvelope):
-    """A message of the actor to itself: whoever sends it waits until it has been handled."""
+    """A message of the actor to itself, which ends with the incarnation that sent it."""
 
     __slots__ = ()
 
@@ -344,14 +344,18 @@ class NoticeEnvelope(TellEnvelope):
 
         def abort(_: RaiseCancelT) -> Abort:
             self.task = None
-            if not self.started:
-                self.settled = True
-                self.receiver.withdraw(self)
+            self.take_back()
             return Abort.SUCCEEDED
 
         while not self.settled:
             self.task = current_task()
             await wait_task_rescheduled(abort)
+
+    def take_back(self) -> None:
+        """It is not to be handled, unless it is or was already."""
+        if not self.started:
+            self.settled = True
+            self.receiver.withdraw(self)
 
 
 class AskEnvelope(Envelope):

@@ -31,6 +31,7 @@ READING_ORDER = [
     "runtime._ref",
     "runtime._surroundings",
     "runtime._timers",
+    "runtime._lookout",
     "runtime._actor",
     "runtime._beside",
     "runtime._runner",

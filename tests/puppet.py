@@ -130,6 +130,15 @@ def returns(value: object) -> Work:
     return work
 
 
+def does(call: Callable[[Puppet], object]) -> Do:
+    """A message whose handler makes one call, and replies with what that returns."""
+
+    async def work(puppet: Puppet) -> Any:
+        return call(puppet)
+
+    return Do(work)
+
+
 def sleeps(seconds: float) -> Work:
     async def work(_: object) -> None:
         await trio.sleep(seconds)

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
-from puppet import Do, Heard, Order, Puppet, Work, crash_now, nothing, returns, sleeps
+from puppet import Do, Heard, Order, Puppet, Work, crash_now, does, nothing, returns, sleeps
 
 from runtime import (
     ActorCrashed,
@@ -48,15 +48,6 @@ class Notes:
     @property
     def times(self) -> list[float]:
         return [round(time, 6) for time, _ in self.taken]
-
-
-def does(call: Callable[[Puppet], object]) -> Do:
-    """A message whose handler makes one call, and replies with what that returns."""
-
-    async def work(puppet: Puppet) -> Any:
-        return call(puppet)
-
-    return Do(work)
 
 
 async def test_after_tells_once_at_its_time(autojump_clock: MockClock) -> None:
