@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, TypeVarTuple, ov
 
 from ._envelope import Envelope
 from ._errors import LinkBroken, MailboxFull
-from ._lifecycle import Exit
+from ._lifecycle import Exit, unwrapped
 from ._lookout import Lookout
 from ._message import Handler, Kind, Message, check_behaviour, check_interfaces, handlers_of
 from ._ref import Ref, cell_of
@@ -134,22 +134,30 @@ class Actor:
     ) -> None:
         """Run a task beside the handlers, and have what it returns told to this actor.
 
+        The message waits for room in the mailbox; one that the mailbox refuses is a dead letter.
+
         Args:
-            function: What to run; it ends with this incarnation.
+            function: What to run; it is cancelled at the end of this incarnation.
             args: For it.
             to: Makes the message from what it returned.
             on_error: Makes the message from the error that it left; if None, an error
                 crashes the actor.
         """
 
+        @functools.wraps(function)
         async def pipe() -> None:
             try:
-                message = to(await function(*args))
+                result = await function(*args)
             except Exception as error:
                 if on_error is None:
                     raise
-                message = on_error(error)
-            await self.ref.tell(message)
+                message = on_error(_bare(error))
+            else:
+                message = to(result)
+            try:
+                await self.ref.tell(message)
+            except MailboxFull as full:
+                cell_of(self.ref).undelivered(message, str(full))
 
         self.start_soon(pipe)
 
@@ -299,6 +307,12 @@ class Actor:
                 "`started` on, not in `__init__`; start it with `await system.spawn(...)`"
             )
         return self._context
+
+
+def _bare(error: Exception) -> Exception:
+    """The error that a group of one stands for."""
+    bare = unwrapped(error)
+    return bare if isinstance(bare, Exception) else error
 
 
 async def _crash_at_end(other: Cell) -> None:
