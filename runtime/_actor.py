@@ -262,12 +262,14 @@ class Actor:
         """Crash this actor with `LinkBroken` when another has failed for good or was stopped.
 
         One way: that one does not care for the end of this. An actor that has ended by its own
-        decision breaks no link, and a restart is not an end. The link ends with this incarnation.
+        decision breaks no link, and a restart is not an end. Nor does a shutdown of a supervisor
+        break it that ends this actor, too. The link ends with this incarnation.
 
         Raises:
             ValueError: If it is this actor itself.
         """
-        self.start_soon(_crash_at_end, self._other(ref))
+        other = self._other(ref)
+        self.start_soon(_crash_at_end, self._require_context().cell, other)
 
     def stop(self) -> None:
         """This actor is done: it ends after what it has begun, as `Exit.COMPLETED`."""
@@ -315,12 +317,14 @@ def _bare(error: Exception) -> Exception:
     return bare if isinstance(bare, Exception) else error
 
 
-async def _crash_at_end(other: Cell) -> None:
+async def _crash_at_end(cell: Cell, other: Cell) -> None:
     exit = await other.wait_ended()
-    if exit is not Exit.COMPLETED:
-        raise LinkBroken(
-            f"{other.path} has {exit.value}, and this actor is linked to it", path=other.path
-        ) from other.failure
+    if exit is Exit.COMPLETED or cell.owner is None or cell.owner.is_shut_down:
+        return
+    ended = "has failed for good" if exit is Exit.FAILED else "was stopped"
+    raise LinkBroken(
+        f"{other.path} {ended}, and this actor is linked to it", path=other.path
+    ) from other.failure
 
 
 def bind(actor: object, context: Context | None) -> None:

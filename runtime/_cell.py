@@ -40,6 +40,9 @@ LONGEST_CASCADE = 16  # handlers that are cancelled in one step
 class Owner(Protocol):
     """The member of a supervisor that keeps a cell."""
 
+    @property
+    def is_shut_down(self) -> bool: ...  # with its supervisor, or one above
+
     def dismiss(self, *, now: bool = False) -> None:
         """There shall be no further incarnation; the present one ends with grace, or now."""
         ...

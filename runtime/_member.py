@@ -11,6 +11,7 @@ import trio
 from ._actor import handlers_for
 from ._cell import Cell
 from ._envelope import outwait
+from ._errors import ActorStopped
 from ._events import Restarted, Spawned
 from ._lifecycle import Sequel
 from ._options import DEFAULT_OPTIONS
@@ -47,6 +48,8 @@ class Above(Protocol):
 
     @property
     def nursery(self) -> trio.Nursery: ...
+    @property
+    def is_ending(self) -> bool: ...
     def member_ended(self, member: Member, exit: Exit, error: BaseException | None) -> None: ...
     def is_due(self, member: Member) -> bool: ...
     def forget(self, member: Member) -> None: ...
@@ -213,6 +216,10 @@ class ActorMember(Member):
         else:
             self.cell.pause(at_once=sequel is Sequel.AT_ONCE)
 
+    @property
+    def is_shut_down(self) -> bool:
+        return self.above is None or self.above.is_ending
+
     # The host of its incarnation
 
     @property
@@ -227,3 +234,11 @@ class ActorMember(Member):
     def open_children(self, crash: Callable[[BaseException], None]) -> Children:
         assert self.above is not None
         return self.above.open_children(self.path, crash)
+
+
+def failed_start(member: Member, life: Life) -> BaseException:
+    """Why a life of a member did not become ready."""
+    failure, life.failure = life.failure, None  # no cycle through the traceback
+    return failure or ActorStopped(
+        f"{member.path} was stopped before it had started", path=member.path
+    )

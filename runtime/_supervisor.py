@@ -19,7 +19,7 @@ from ._envelope import outwait
 from ._errors import ActorRestarting, ActorStopped, RuntimeFault, SupervisorGaveUp
 from ._events import GaveUp, Overdue, Stopped
 from ._lifecycle import Exit, Sequel
-from ._member import ActorMember, Life, Member
+from ._member import Above, ActorMember, Life, Member, failed_start
 from ._options import ChildOptions
 from ._restart import Forget, GiveUp, RestartPolicy
 
@@ -37,7 +37,7 @@ FOR_AS_LONG_AS_IT_TAKES = ChildOptions(grace=math.inf, cleanup=math.inf)
 class Branch(Member):
     """A supervisor as a child: its plan, and the children that stay from life to life."""
 
-    __slots__ = ("_lives", "_on_end", "_serial", "is_gone", "members", "plan")
+    __slots__ = ("_lives", "_on_end", "_serial", "host", "is_gone", "members", "plan")
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class Branch(Member):
         super().__init__(path, hub, attrs.evolve(FOR_AS_LONG_AS_IT_TAKES, restart=plan.restart))
         self.plan = plan
         self.members: dict[str, Member] = {}
+        self.host: Above | None = None  # of the actor whose children these are
         self._on_end = on_end  # who hears of its failure where there is no supervisor above
         self._serial = 0
         self._lives = 0
@@ -146,6 +147,11 @@ class Supervision:
     @property
     def _is_ending(self) -> bool:
         return self._stop_requested or self.failure is not None
+
+    @property
+    def is_ending(self) -> bool:
+        above = self._branch.above or self._branch.host
+        return self._stop_requested or self._stopping or (above is not None and above.is_ending)
 
     # The life
 
@@ -262,7 +268,7 @@ class Supervision:
             await outwait(life.wait_down, member.options.cleanup, life.report_overdue)
             raise
         if not life.is_ready:
-            raise _failed_start(member, life)
+            raise failed_start(member, life)
 
     def _refusal(self) -> RuntimeFault:
         path = self._branch.path
@@ -361,6 +367,7 @@ class Supervision:
 
     def open_children(self, path: str, crash: Callable[[BaseException], None]) -> Children:
         branch = Branch(path, self._branch.hub, Plan(), crash)
+        branch.host = self
         life = branch.begin()
         branch.hub.start(self.nursery, life.run, name=f"{path} children")
         return life
@@ -390,10 +397,3 @@ class Supervision:
 def check_name(name: str) -> None:
     if not name or "/" in name:
         raise ValueError(f"a name is not empty and has no '/', unlike {name!r}")
-
-
-def _failed_start(member: Member, life: Life) -> BaseException:
-    failure, life.failure = life.failure, None  # no cycle through the traceback
-    return failure or ActorStopped(
-        f"{member.path} was stopped before it had started", path=member.path
-    )
