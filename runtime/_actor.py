@@ -194,18 +194,28 @@ class Actor:
         to.check(message, turn.kind)
         turn.detour = functools.partial(to.pass_on, message=message)
 
-    def stash(self) -> Any:
+    @overload
+    def stash(self) -> Any: ...
+    @overload
+    def stash(self, message: Ask[Any, R], /) -> R: ...
+    @overload
+    def stash(self, message: Tell[Any] | Stream[Any, Any], /) -> None: ...
+    def stash(self, message: Any = None) -> Any:
         """Put the message that is being handled aside until `unstash`; its sender waits on.
 
-        `return self.stash()`: what is returned is for the type checker only. At most as many
+        `return self.stash(message)`: what is returned is for the type checker only, and so is
+        the message, which may be left out where nobody checks types. At most as many
         are put aside as the mailbox holds. It counts as not started again, and what happens to
         the mailbox at a crash or an end happens to it; a stop that drains does not wait for it.
 
         Raises:
             MailboxFull: If that many have been put aside.
             RuntimeError: If no handler runs, or its message has been put elsewhere already.
+            ValueError: If `message` is another one.
         """
         turn, cell = self._turn(), self._require_context().cell
+        if message is not None and message is not turn.message:
+            raise ValueError(f"stash() puts the message aside that is handled, not {message!r}")
         if len(cell.stash or ()) >= cell.mailbox.capacity:
             raise MailboxFull(
                 f"{cell.path} has put {cell.mailbox.capacity} messages aside, as many as its "

@@ -66,8 +66,7 @@ class Guard(Actor, Gate):
         await out.send("open")
 
     async def put_aside(self, message: Knock) -> str:
-        aside: str = self.stash()
-        return aside
+        return self.stash(message)
 
     @Turn.handles
     async def turn(self, message: Turn) -> None:

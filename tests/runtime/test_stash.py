@@ -295,28 +295,6 @@ async def test_what_is_put_aside_while_the_actor_ends_shares_the_fate_of_the_oth
     assert isinstance(old[0], ActorRestarting)
 
 
-async def test_a_sender_in_line_goes_on_when_a_crash_has_made_room(
-    autojump_clock: MockClock,
-) -> None:
-    async def stopped_slowly(_: Puppet, exit: Exit) -> None:
-        await trio.sleep(1)
-
-    async def crash_late(_: Puppet) -> None:
-        await trio.sleep(1)
-        raise ValueError
-
-    async with open_system() as system:
-        options = ChildOptions(mailbox=MailboxOptions(1))
-        puppet = await system.spawn(Puppet, nothing, stopped_slowly, options=options)
-        await puppet.tell(Order(crash_late))
-        await trio.testing.wait_all_tasks_blocked()
-        await puppet.tell(Order(nothing))  # shares the fate of the crash
-        await trio.sleep(1.5)
-        with trio.fail_after(5):
-            await puppet.tell(Order(nothing))  # comes after it, and finds no room
-        assert await puppet.ask(Do(returns(1))) == 1
-
-
 async def test_an_error_after_stash_is_the_end_of_the_message() -> None:
     async def work(puppet: Puppet) -> None:
         puppet.stash()
@@ -357,6 +335,19 @@ async def test_a_message_is_put_aside_or_forwarded_once() -> None:
         await trio.testing.wait_all_tasks_blocked()
     assert "was put aside or forwarded already" in errors[0]
     assert "call this in a handler" in errors[1]
+
+
+async def test_only_the_message_that_is_handled_is_put_aside() -> None:
+    other = Do(nothing)
+
+    async def work(puppet: Puppet) -> str:
+        with pytest.raises(ValueError, match="puts the message aside that is handled, not Do"):
+            puppet.stash(other)
+        return "handled"
+
+    async with open_system() as system:
+        puppet = await system.spawn(Puppet)
+        assert await puppet.ask(Do(work)) == "handled"
 
 
 async def test_a_forwarded_message_can_be_put_aside_and_then_forwarded() -> None:
