@@ -299,6 +299,27 @@ async def test_a_delegate_that_would_wait_for_its_own_end_is_refused() -> None:
         assert puppet.statistics().restarts == 0
 
 
+@pytest.mark.parametrize("reader_waits", [False, True])
+async def test_a_stream_that_is_forwarded_to_its_reader_ends_there_with_a_cycle(
+    reader_waits: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    async with open_system() as system:
+        first, second = await system.spawn(Puppet), await system.spawn(Puppet)
+
+        async def hand_back(puppet: Puppet, out: Sink[Any]) -> None:
+            await out.send("before")
+            if reader_waits:
+                await trio.testing.wait_all_tasks_blocked()
+            return puppet.forward(first, Feed(sends(1)), out)
+
+        async def read_back(_: Puppet) -> list[Any]:
+            return await all_of(second, Feed(hand_back))
+
+        with trio.fail_after(1), pytest.raises(AskCycle):
+            await first.ask(Do(read_back))
+        assert [ref.statistics().restarts for ref in (first, second)] == [0, 0]
+
+
 async def test_cancelled_anywhere_delegates_leave_nothing() -> None:
     async def scenario() -> None:
         async with assert_no_leaks(), open_system() as system:

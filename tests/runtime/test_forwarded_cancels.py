@@ -69,7 +69,9 @@ async def cancel_when_quiet(scope: trio.CancelScope) -> None:
     scope.cancel("enough")
 
 
+@pytest.mark.parametrize("is_shielded", [False, True])
 async def test_a_cancel_while_the_first_still_works_ends_it_there(
+    is_shielded: bool,  # noqa: FBT001 - a parameter
     autojump_clock: MockClock,
 ) -> None:
     async with open_system() as system:
@@ -78,16 +80,20 @@ async def test_a_cancel_while_the_first_still_works_ends_it_there(
         async def work(puppet: Puppet) -> None:
             puppet.forward(second, Do(nothing))
             try:
-                await trio.sleep(100)
+                await trio.sleep(0 if is_shielded else 100)
             finally:
                 with trio.CancelScope(shield=True):
-                    await trio.sleep(1)
+                    await trio.sleep(2)
 
         for kind in (Do, DoBeside):
-            with trio.move_on_after(1):
-                await first.ask(kind(work))
-        assert trio.current_time() == 4
-        assert second.statistics().handled == 0
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(first.ask, kind(work))
+                    await trio.sleep(1)
+                    scope.cancel()
+        assert trio.current_time() == (4 if is_shielded else 6)
+        await second.ask(Do(nothing))
+        assert second.statistics().handled == 1
 
 
 async def test_a_timeout_gives_the_message_back_only_if_nobody_has_started_it(
