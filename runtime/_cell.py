@@ -330,7 +330,6 @@ class Cell:
 
     def note_crash(self) -> None:
         """This incarnation has failed: what waits now shares its fate, what comes later may not."""
-        self.unstash()
         self.overtaken = tuple(self.mailbox)
 
     def pause(self, *, at_once: bool) -> None:
