@@ -211,7 +211,7 @@ class Incarnation:
             cell.current = envelope
             kind = type(envelope.message)
             handler = cell.handlers[kind]
-            method = getattr(self.actor, handler.method)
+            method: Callable[..., Awaitable[Any]] = getattr(self.actor, handler.method)
             if self.behaviours is not None:
                 method = self.behaviours.get(kind, method)
             if handler.concurrent:

@@ -12,8 +12,8 @@ from runtime.cli._render import draw_tree, statistics_in_words
 
 
 def statistics(state: str = "running", **facts: int) -> Statistics:
-    none = {"handled": 0, "restarts": 0, "queued": 0, "in_line": 0}
-    return Statistics(state=state, handling=(), since=None, **{**none, **facts})
+    counts = [facts.get(name, 0) for name in ("handled", "restarts", "queued", "in_line")]
+    return Statistics(state, *counts, handling=(), since=None)
 
 
 def drawn(node: Node, *, terminal: bool = False) -> str:

@@ -20,6 +20,7 @@ from puppet import (
     Order,
     Puppet,
     Refused,
+    Work,
     crash,
     forwards,
     nothing,
@@ -176,8 +177,12 @@ async def test_only_who_asks_for_messages_hears_of_them_and_only_while_it_does()
 
 async def test_no_fact_is_made_while_nobody_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     made = list[object]()
+
+    def note(*fact: object) -> None:
+        made.append(fact)
+
     for kind in ("MessageStarted", "MessageEnded"):
-        monkeypatch.setattr(f"runtime._envelope.{kind}", lambda *fact: made.append(fact))
+        monkeypatch.setattr(f"runtime._envelope.{kind}", note)
     async with open_system() as system, system.events() as facts:
         puppet = await system.spawn(Puppet)
         for message in (Do(nothing), DoBeside(nothing)):
@@ -258,16 +263,19 @@ async def carry_out(step: tuple[str, str, float, float], a: Ref[Puppet], b: Ref[
 
 
 async def send(kind: str, ending: str, a: Ref[Puppet], b: Ref[Puppet]) -> None:
-    work = {"return": nothing, "refuse": refuse, "crash": crash, "sleep": sleeps(0.5)}[ending]
+    work: Work = {"return": nothing, "refuse": refuse, "crash": crash, "sleep": sleeps(0.5)}[ending]
 
     async def aside(puppet: Puppet) -> Any:
         return puppet.stash()
+
+    async def feeding(puppet: Puppet, _: Sink[Any]) -> None:
+        await work(puppet)
 
     match kind:
         case "order":
             await a.tell(Order(work))
         case "feed" | "feed beside":
-            message = Feed(work) if kind == "feed" else FeedBeside(work)
+            message = Feed(feeding) if kind == "feed" else FeedBeside(feeding)
             async with a.stream(message) as items:
                 assert [item async for item in items] == []
         case "forward":

@@ -53,7 +53,7 @@ async def test_the_result_comes_as_a_message_while_the_actor_stays_free(
         puppet = await system.spawn(Puppet)
         for seconds in (3, 1, 2):
             await puppet.ask(
-                does(lambda p, s=seconds: p.pipe_to_self(after, s, s, to=noting(seen)))  # type: ignore[misc]
+                does(lambda p, s=seconds: p.pipe_to_self(after, s, s, to=noting(seen)))
             )
         assert await puppet.ask(Do(returns("free"))) == "free"
         await trio.sleep(5)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -152,12 +152,12 @@ async def test_whether_a_cancel_came_in_time_is_told_exactly(autojump_clock: Moc
         puppet = await system.spawn(Puppet)
         for timer in ("after", "every"):
             await puppet.ask(
-                does(lambda p, t=timer: getattr(p, t)(1, asks(f"{t} itself"), key="key"))  # type: ignore[misc]
+                does(lambda p, t=timer: getattr(p, t)(1, asks(f"{t} itself"), key="key"))
             )
             await puppet.tell(Order(sleeps(1)))
             await trio.sleep(3)
 
-            await puppet.ask(does(lambda p, t=timer: getattr(p, t)(1, Order(nothing), key="key")))  # type: ignore[misc]
+            await puppet.ask(does(lambda p, t=timer: getattr(p, t)(1, Order(nothing), key="key")))
             await puppet.tell(Order(sleeps(1.5)))
             await trio.sleep(1.2)
             await puppet.tell(asks(f"{timer} right after it"))  # no task runs between the two
@@ -347,9 +347,14 @@ async def test_misuse_is_refused_at_the_call() -> None:
 
         def call(p: Puppet) -> list[str]:
             errors = list[str]()
-            for message, key in ((Do(nothing), None), ("text", None), (Order(nothing), [])):
+            calls: list[tuple[Any, Any]] = [
+                (Do(nothing), None),
+                ("text", None),
+                (Order(nothing), []),
+            ]
+            for message, key in calls:
                 with pytest.raises(TypeError) as caught:
-                    p.after(1, message, key=key)  # type: ignore[arg-type]
+                    p.after(1, message, key=key)
                 errors.append(str(caught.value))
             return errors
 

@@ -65,7 +65,7 @@ class Lookout(Actor, Observer):
     @Look.handles
     async def look(self, message: Look) -> None:
         for name, ref in message.refs.items():
-            self.watch(ref, lambda how, name=name: Gone(name, how))  # type: ignore[misc]
+            self.watch(ref, lambda how, name=name: Gone(name, how))
 
     @Gone.handles
     async def gone(self, message: Gone) -> None:
@@ -198,7 +198,7 @@ async def test_a_watch_ends_with_its_incarnation_and_so_does_a_notice_that_waits
         watcher = await system.spawn(Puppet, options=options)
         now, later = await system.spawn(Puppet), await system.spawn(Puppet)
         for ref in (now, later):
-            await watcher.ask(Do(lambda p, ref=ref: tell_exit(p, ref)))  # type: ignore[misc]
+            await watcher.ask(Do(lambda p, ref=ref: tell_exit(p, ref)))
         await watcher.tell(Order(crash_late))
         await trio.testing.wait_all_tasks_blocked()
         await now.stop()
@@ -235,7 +235,13 @@ async def one_watcher(system: System, puppet: Ref[Puppet]) -> None:
 async def test_a_notice_that_is_no_message_of_the_actor_crashes_it(
     autojump_clock: MockClock,
 ) -> None:
-    def broken(_: Exit) -> Any:
+    def strange(exit: Exit) -> Any:
+        return Gone("it", exit)
+
+    def no_tell(exit: Exit) -> Any:
+        return Do(nothing)
+
+    def broken(exit: Exit) -> Any:
         raise KeyError("notice")
 
     heard = Heard()
@@ -243,15 +249,15 @@ async def test_a_notice_that_is_no_message_of_the_actor_crashes_it(
         nursery.start_soon(heard.listen, system)
         gone = await system.spawn(Puppet)
         await gone.stop()
-        for notice in (lambda _: Gone("it", _), lambda _: Do(nothing), broken):
+        for notice in (strange, no_tell, broken):
             watcher = await system.spawn(Puppet)
-            await watcher.ask(does(lambda p, notice=notice: p.watch(gone, notice)))  # type: ignore[misc]
+            await watcher.ask(does(lambda p, notice=notice: p.watch(gone, notice)))
             await trio.sleep(1)
             assert watcher.statistics().restarts == 1
             assert await watcher.ask(Do(returns(1))) == 1
         nursery.cancel_scope.cancel()
-    strange, kind, key = [str(fact.error) for fact in heard.of(Crashed)]
-    assert "no handler for Gone" in strange
+    no_handler, kind, key = [str(fact.error) for fact in heard.of(Crashed)]
+    assert "no handler for Gone" in no_handler
     assert "Do is sent with `ref.ask(...)`" in kind
     assert "notice" in key
 
