@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, TypeVarTuple, overload
 
-from ._envelope import Envelope, NoticeEnvelope
+from ._envelope import Envelope
 from ._errors import LinkBroken, MailboxFull
-from ._lifecycle import Exit
-from ._message import Handler, Message, check_interfaces, handlers_of
+from ._lifecycle import Exit, unwrapped
+from ._lookout import Lookout
+from ._message import Handler, Kind, Message, check_behaviour, check_interfaces, handlers_of
 from ._ref import Ref, cell_of
 from ._timers import Timers
 from ._waits import PARTY
@@ -43,6 +44,7 @@ class Actor:
     _checked_at: ClassVar[int] = 0  # how many messages there were at the last check
     _context: Context | None = None
     _timers: Timers | None = None
+    _lookout: Lookout | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -122,7 +124,12 @@ class Actor:
         self._opened_timers().start(seconds, message, key, repeats=True)
 
     def cancel_timer(self, key: Hashable) -> bool:
-        """End the timer with this key, also if its message waits already; False if none has it."""
+        """End the timer with this key, also if its message waits in the mailbox already.
+
+        Returns:
+            Whether that kept a message back: False if no timer has the key, or the message of
+            `after` is being handled or has been.
+        """
         return self._opened_timers().cancel(key)
 
     def pipe_to_self(
@@ -134,22 +141,30 @@ class Actor:
     ) -> None:
         """Run a task beside the handlers, and have what it returns told to this actor.
 
+        The message waits for room in the mailbox; one that the mailbox refuses is a dead letter.
+
         Args:
-            function: What to run; it ends with this incarnation.
+            function: What to run; it is cancelled at the end of this incarnation.
             args: For it.
             to: Makes the message from what it returned.
             on_error: Makes the message from the error that it left; if None, an error
                 crashes the actor.
         """
 
+        @functools.wraps(function)
         async def pipe() -> None:
             try:
-                message = to(await function(*args))
+                result = await function(*args)
             except Exception as error:
                 if on_error is None:
                     raise
-                message = on_error(error)
-            await self.ref.tell(message)
+                message = on_error(_bare(error))
+            else:
+                message = to(result)
+            try:
+                await self.ref.tell(message)
+            except MailboxFull as full:
+                cell_of(self.ref).undelivered(message, str(full))
 
         self.start_soon(pipe)
 
@@ -164,7 +179,9 @@ class Actor:
 
         `return self.forward(ref, message)`: when this handler has returned, the asker waits
         for that actor instead, and this one goes on. What is returned is for the type checker
-        only. What keeps the message from being taken in there goes to the asker.
+        only. The asker's deadline, cancel, scopes and trace go on to that actor; those that
+        this handler added do not. What keeps the message from being taken in there goes to the
+        asker: `path` and `message` of the error are then of that actor.
 
         Args:
             ref: Who is to answer.
@@ -173,26 +190,39 @@ class Actor:
 
         Raises:
             RuntimeError: If no handler runs, or its message has been put elsewhere already.
-            TypeError: If that actor does not handle such a message.
+            TypeError: If that actor does not handle such a message, or this one is a tell:
+                send that on with `await ref.tell(message)`.
         """
         del out  # the type checker has seen that its items are of the right type
         turn, to = self._turn(), cell_of(ref)
-        if type(message) not in to.handlers or message.kind is not turn.kind:
-            raise to.misuse(message)
+        to.hub.check_run(to.path)
+        if turn.kind is Kind.TELL:
+            raise TypeError("nobody waits for the end of a tell: send it on, `await ref.tell(...)`")
+        to.check(message, turn.kind)
         turn.detour = functools.partial(to.pass_on, message=message)
 
-    def stash(self) -> Any:
+    @overload
+    def stash(self) -> Any: ...
+    @overload
+    def stash(self, message: Ask[Any, R], /) -> R: ...
+    @overload
+    def stash(self, message: Tell[Any] | Stream[Any, Any], /) -> None: ...
+    def stash(self, message: Any = None) -> Any:
         """Put the message that is being handled aside until `unstash`; its sender waits on.
 
-        `return self.stash()`: what is returned is for the type checker only. At most as many
-        are put aside as the mailbox holds. What happens to the mailbox at a crash or an end
-        happens to them.
+        `return self.stash(message)`: what is returned is for the type checker only, and so is
+        the message, which may be left out where nobody checks types. At most as many
+        are put aside as the mailbox holds. It counts as not started again, and what happens to
+        the mailbox at a crash or an end happens to it; a stop that drains does not wait for it.
 
         Raises:
             MailboxFull: If that many have been put aside.
             RuntimeError: If no handler runs, or its message has been put elsewhere already.
+            ValueError: If `message` is another one.
         """
         turn, cell = self._turn(), self._require_context().cell
+        if message is not None and message is not turn.message:
+            raise ValueError(f"stash() puts the message aside that is handled, not {message!r}")
         if len(cell.stash or ()) >= cell.mailbox.capacity:
             raise MailboxFull(
                 f"{cell.path} has put {cell.mailbox.capacity} messages aside, as many as its "
@@ -214,47 +244,68 @@ class Actor:
         incarnation begins with those, too.
 
         Raises:
-            TypeError: If this actor does not handle such a message.
+            TypeError: If this actor does not handle such a message, or one is named twice.
         """
         context = self._require_context()
+        methods: dict[type[Any], Callable[..., Awaitable[Any]]] = {}
         for behaviour in behaviours:
-            if behaviour.message not in context.cell.handlers:
-                raise TypeError(
-                    f"{type(self).__qualname__} has no handler for "
-                    f"{behaviour.message.__qualname__} that another could replace"
-                )
-        context.behaviours = {each.message: each.method for each in behaviours} or None
+            check_behaviour(behaviour, context.cell.handlers)
+            if behaviour.message in methods:
+                raise TypeError(f"become() names {behaviour.message.__qualname__} twice")
+            methods[behaviour.message] = behaviour.method
+        context.behaviours = methods or None
 
     # Others
 
     def watch(self, ref: Ref[Any], notice: Callable[[Exit], Tell[Self]]) -> None:
         """Tell this actor when another has ended for good, once, also if it already has.
 
-        The message overtakes all that are queued. A restart is not an end. The watch ends with
-        this incarnation.
+        The message overtakes all that are queued; several come in the order of the ends. A
+        restart is not an end. The watch ends with this incarnation.
 
         Args:
             ref: Whose end.
-            notice: Makes the message.
+            notice: Makes the message from how it ended.
+
+        Raises:
+            ValueError: If it is this actor itself, whose `stopped` is called at its end.
         """
-        self.start_soon(_tell_of_end, self._require_context().cell, cell_of(ref), notice)
+        other = self._other(ref)
+        if self._lookout is None or self._lookout.is_over:
+            self._lookout = Lookout(self._require_context())
+        self._lookout.watch(other, notice)
 
     def link(self, ref: Ref[Any]) -> None:
         """Crash this actor with `LinkBroken` when another has failed for good or was stopped.
 
         One way: that one does not care for the end of this. An actor that has ended by its own
-        decision breaks no link, and a restart is not an end.
+        decision breaks no link, and a restart is not an end. Nor does a shutdown of a supervisor
+        break it that ends this actor, too. The link ends with this incarnation.
+
+        Raises:
+            ValueError: If it is this actor itself.
         """
-        self.start_soon(_crash_at_end, cell_of(ref))
+        other = self._other(ref)
+        self.start_soon(_crash_at_end, self._require_context().cell, other)
 
     def stop(self) -> None:
         """This actor is done: it ends after what it has begun, as `Exit.COMPLETED`."""
         self._require_context().finish()
 
+    def _other(self, ref: Ref[Any]) -> Cell:
+        """The cell of another actor."""
+        other = cell_of(ref)
+        other.hub.check_run(other.path)
+        if other is self._require_context().cell:
+            raise ValueError(
+                f"{other.path} cannot watch itself: its `stopped` is called at its end"
+            )
+        return other
+
     def _turn(self) -> Envelope:
         """The message that is being handled by whoever calls."""
-        turn = PARTY.get()
-        if not isinstance(turn, Envelope) or turn.receiver is not self._require_context().cell:
+        turn, cell = PARTY.get(), self._require_context().cell
+        if not isinstance(turn, Envelope) or turn.receiver is not cell or not turn.is_handled:
             raise RuntimeError("there is no message here: call this in a handler of the actor")
         if turn.detour is not None:
             raise RuntimeError(
@@ -277,24 +328,27 @@ class Actor:
         return self._context
 
 
-async def _tell_of_end(cell: Cell, other: Cell, notice: Callable[[Exit], Tell[Any]]) -> None:
-    envelope = NoticeEnvelope(notice(await other.wait_ended()), cell)
-    cell.notify(envelope)
-    await envelope.wait_handled()
+def _bare(error: Exception) -> Exception:
+    """The error that a group of one stands for."""
+    bare = unwrapped(error)
+    return bare if isinstance(bare, Exception) else error
 
 
-async def _crash_at_end(other: Cell) -> None:
+async def _crash_at_end(cell: Cell, other: Cell) -> None:
     exit = await other.wait_ended()
-    if exit is not Exit.COMPLETED:
-        raise LinkBroken(
-            f"{other.path} has {exit.value}, and this actor is linked to it", path=other.path
-        ) from other.failure
+    if exit is Exit.COMPLETED or cell.owner is None or cell.owner.is_shut_down:
+        return
+    ended = "has failed for good" if exit is Exit.FAILED else "was stopped"
+    raise LinkBroken(
+        f"{other.path} {ended}, and this actor is linked to it", path=other.path
+    ) from other.failure
 
 
-def bind(actor: object, context: Context) -> None:
-    """Give a new incarnation its context."""
+def bind(actor: object, context: Context | None) -> None:
+    """Give a new incarnation its context, or take it from one that has ended."""
     assert isinstance(actor, Actor)
     actor._context = context  # noqa: SLF001 - the runtime's side of the same class
+    actor._timers = actor._lookout = None  # noqa: SLF001 - likewise
 
 
 def handlers_for(factory: object, actor: object) -> dict[type[Message[Any]], Handler]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from ._endings import cut_short
 from ._waits import PARTY, Bystander
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Beside:
                     has_returned = True
                     turn.finish(value)
             if not has_returned:
-                turn.fail(self._cell.cut_short(turn, self._life.failure))
+                turn.fail(cut_short(turn, self._life.failure))
         except BaseException as error:  # noqa: BLE001 - judged
             if self._life.judge(turn, error):
                 self._life.cut_off()

@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import trio
 from trio.lowlevel import reschedule
 
+from ._endings import restarting, stopped
 from ._envelope import outwait
 from ._errors import (
-    ActorCrashed,
-    ActorRestarting,
-    ActorStopped,
-    AskTimeout,
     MailboxFull,
     MessageDropped,
-    RuntimeFault,
 )
 from ._events import DeadLetter, MessageFailed, Overdue, Stopped
 from ._lifecycle import TRANSITIONS, Exit, State
@@ -30,9 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from ._conditions import Interference
-    from ._envelope import Envelope, NoticeEnvelope
+    from ._envelope import Envelope
     from ._hub import Hub
     from ._message import Handler, Message
+    from ._notice import NoticeEnvelope
     from ._options import ChildOptions
     from ._waits import Party, Step
 
@@ -42,6 +39,9 @@ LONGEST_CASCADE = 16  # handlers that are cancelled in one step
 class Owner(Protocol):
     """The member of a supervisor that keeps a cell."""
 
+    @property
+    def is_shut_down(self) -> bool: ...  # with its supervisor, or one above
+
     def dismiss(self, *, now: bool = False) -> None:
         """There shall be no further incarnation; the present one ends with grace, or now."""
         ...
@@ -49,6 +49,12 @@ class Owner(Protocol):
     def cells_below(self) -> Iterable[Cell]:
         """The actors that this one has spawned."""
         ...
+
+
+class Watcher(Protocol):
+    """Who is told of the end of an actor."""
+
+    def has_ended(self, cell: Cell, exit: Exit) -> None: ...
 
 
 class Cell:
@@ -79,6 +85,7 @@ class Cell:
         "state",
         "stop_requested",
         "tells",
+        "watchers",
     )
 
     def __init__(
@@ -107,10 +114,11 @@ class Cell:
         self.exit: Exit | None = None
         self.failure: BaseException | None = None
         self.ended: trio.Event | None = None
+        self.watchers: dict[Watcher, None] | None = None  # told in the step in which it ends
         self.tells = 0  # so that a busy sender gives way now and then
         self.comes_back = False  # it is stopped in order to be started again
         self.at_once = False  # the next incarnation is not kept waiting by a backoff
-        self.overtaken: tuple[Envelope, ...] = ()  # by the crash of this incarnation
+        self.overtaken: tuple[Envelope, ...] | None = None  # by this incarnation's crash
         self.owner: Owner | None = None  # until it ends for good
 
     def move_to(self, state: State) -> None:
@@ -131,7 +139,7 @@ class Cell:
         """
         message = envelope.message
         if type(message) not in self.handlers or message.kind is not envelope.kind:
-            raise self.misuse(message)
+            raise self._misuse(message)
         if self.state is not State.RUNNING:
             self._refuse(message)
         if self.hub.interference is not None and self._loses(message, self.hub.interference):
@@ -164,7 +172,12 @@ class Cell:
         self.undelivered(message, reason)
         return True
 
-    def misuse(self, message: Message[Any]) -> TypeError:
+    def check(self, message: Message[Any], kind: Kind) -> None:
+        """Raise a TypeError if the actor does not handle such a message, or not as this kind."""
+        if type(message) not in self.handlers or message.kind is not kind:
+            raise self._misuse(message)
+
+    def _misuse(self, message: Message[Any]) -> TypeError:
         name = type(message).__qualname__
         if type(message) not in self.handlers:
             return TypeError(f"{self.path} has no handler for {name}")
@@ -182,54 +195,11 @@ class Cell:
             case State.STOPPING if self.comes_back and self.at_once:
                 pass
             case State.STOPPING | State.ENDED if not self.comes_back:
-                raise self.stopped(message)
+                raise stopped(self.path, message)
             case _ if not self.options.keep_mailbox:
-                raise self.restarting(message)
+                raise restarting(self.path, message)
             case _:
                 pass
-
-    # Why a message ends without a reply
-
-    def restarting(self, message: object) -> ActorRestarting:
-        return ActorRestarting(
-            f"{self.path} is restarting; the message was not started",
-            path=self.path,
-            message=message,
-        )
-
-    def stopped(self, message: object, *, started: bool = False) -> ActorStopped:
-        done = "while it handled the message" if started else "; the message was not started"
-        return ActorStopped(
-            f"{self.path} has stopped {done}".replace(" ;", ";"),
-            path=self.path,
-            message=None if started else message,
-            started=started,
-        )
-
-    def crashed(self, turn: Envelope, error: BaseException) -> ActorCrashed:
-        crash = ActorCrashed(
-            f"{self.path} crashed while it handled {type(turn.message).__name__}: "
-            f"{type(error).__name__}",
-            path=self.path,
-        )
-        crash.__cause__ = error
-        return crash
-
-    def cut_short(self, turn: Envelope, failure: BaseException | None) -> RuntimeFault:
-        """Why a started turn ended without a result when its task was cancelled."""
-        if turn.cancelled or turn.deadline <= trio.current_time():
-            name = type(turn.message).__name__
-            return AskTimeout(f"{self.path}: {name} was cancelled", path=self.path)
-        if failure is not None:
-            return self.crashed(turn, failure)
-        return self.stopped(turn.message, started=True)
-
-    def expired(self, turn: Envelope) -> AskTimeout:
-        return AskTimeout(
-            f"the deadline passed before {self.path} started the message",
-            path=self.path,
-            message=turn.message,
-        )
 
     # The system lane
 
@@ -255,6 +225,7 @@ class Cell:
 
     def notify(self, notice: NoticeEnvelope) -> None:
         """Take in a notice, which overtakes all messages; no mailbox is too full for it."""
+        self.check(notice.message, notice.kind)
         self.mailbox.notify(notice)
         self.wake()
 
@@ -279,13 +250,13 @@ class Cell:
         turn.redirect(message, self)
         try:
             self.admit(turn)
-        except RuntimeFault as refusal:
+        except Exception as refusal:  # noqa: BLE001 - as from `admit`, the sender hears of it
             turn.fail(refusal)
 
     def begin(self) -> None:
         """There is a new incarnation."""
         self.stop_requested = self.drain = self.comes_back = False
-        self.overtaken = ()
+        self.overtaken = None
         if self.state is State.RESTARTING:
             self.restarts += 1
             self.move_to(State.STARTING)
@@ -327,7 +298,6 @@ class Cell:
 
     def note_crash(self) -> None:
         """This incarnation has failed: what waits now shares its fate, what comes later may not."""
-        self.unstash()
         self.overtaken = tuple(self.mailbox)
 
     def pause(self, *, at_once: bool) -> None:
@@ -335,28 +305,33 @@ class Cell:
         if self.state is not State.RESTARTING:
             self.move_to(State.RESTARTING)
         self.at_once = at_once
-        self.unstash()
-        if self.options.keep_mailbox:
-            return
-        overtaken = {id(envelope) for envelope in self.overtaken}
-        for envelope in list(self.mailbox.drain()):
-            if at_once and id(envelope) not in overtaken:
-                self.mailbox.offer(envelope)
-            else:
-                envelope.fail(self.restarting(envelope.message))
+        if at_once and self.overtaken is not None and not self.options.keep_mailbox:
+            lost = [each for each in self.overtaken if self.mailbox.withdraw(each)]
+            lost += self.stash or ()
+            self.stash = None
+        else:
+            self.unstash()
+            is_kept = at_once or self.options.keep_mailbox
+            lost = [] if is_kept else list(self.mailbox.drain())
+        self.overtaken = None
+        for envelope in lost:
+            envelope.fail(restarting(self.path, envelope.message))
 
     def end(self, exit: Exit, error: BaseException | None) -> None:
         """There will be no further incarnation."""
         was_up = self.state is not State.STARTING or self.restarts > 0
         self.move_to(State.ENDED)
         self.exit, self.failure = exit, error
-        self.owner = None
+        self.owner = self.overtaken = None
         self.comes_back = False
         self.unstash()
         for envelope in self.mailbox.drain():
-            envelope.fail(self.stopped(envelope.message))
+            envelope.fail(stopped(self.path, envelope.message))
         if was_up:
             self.hub.publish(Stopped(self.path, exit))
+        watchers, self.watchers = self.watchers, None
+        for watcher in watchers or ():
+            watcher.has_ended(self, exit)
         if self.ended is not None:
             self.ended.set()
 

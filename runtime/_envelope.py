@@ -183,6 +183,11 @@ class Envelope(ABC):
     def path(self) -> str:
         return self.receiver.path
 
+    @property
+    def is_handled(self) -> bool:
+        """Whether its handler is at work."""
+        return self.started and not self.settled
+
     @abstractmethod
     def accepted(self) -> None:
         """The mailbox has taken it in, after it had waited for room."""
@@ -329,30 +334,6 @@ class TellEnvelope(Envelope):
         else:
             self.receiver.undelivered(self.message, str(error))
         self._wake()
-
-
-class NoticeEnvelope(TellEnvelope):
-    """A message of the actor to itself: whoever sends it waits until it has been handled."""
-
-    __slots__ = ()
-
-    def settle(self, value: Any) -> None:
-        super().settle(value)
-        self._wake()
-
-    async def wait_handled(self) -> None:
-        """Cancelled while it waits: not handled, unless it is being handled already."""
-
-        def abort(_: RaiseCancelT) -> Abort:
-            self.task = None
-            if not self.started:
-                self.settled = True
-                self.receiver.withdraw(self)
-            return Abort.SUCCEEDED
-
-        while not self.settled:
-            self.task = current_task()
-            await wait_task_rescheduled(abort)
 
 
 class AskEnvelope(Envelope):

@@ -52,6 +52,8 @@ class Above(Protocol):
 
     @property
     def nursery(self) -> trio.Nursery: ...
+    @property
+    def is_ending(self) -> bool: ...
     def member_ended(self, member: Member, exit: Exit, error: BaseException | None) -> None: ...
     def is_due(self, member: Member) -> bool: ...
     def forget(self, member: Member) -> None: ...
@@ -236,6 +238,10 @@ class ActorMember(Member):
             self.cell.end(exit, error)
         else:
             self.cell.pause(at_once=sequel is Sequel.AT_ONCE)
+
+    @property
+    def is_shut_down(self) -> bool:
+        return self.above is None or self.above.is_ending
 
     # The host of its incarnation
 

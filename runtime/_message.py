@@ -228,6 +228,23 @@ def _behaviour(
     return Behaviour(message, method)
 
 
+def check_behaviour(behaviour: object, handlers: dict[type[Message[Any]], Handler]) -> None:
+    """Refuse what is no behaviour of an actor with these handlers.
+
+    Raises:
+        TypeError: If it is none.
+    """
+    if not isinstance(behaviour, Behaviour):
+        raise TypeError(
+            f"{behaviour!r} is no behaviour: write `self.become(Knock.handled_by(self.method))`"
+        )
+    if behaviour.message not in handlers:
+        raise TypeError(
+            f"the actor has no handler for {behaviour.message.__qualname__} that another method "
+            "could replace"
+        )
+
+
 def _check_method(method: Any, arity: int, wanted: str) -> None:
     name = getattr(method, "__qualname__", repr(method))
     if not inspect.iscoroutinefunction(method):

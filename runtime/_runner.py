@@ -24,6 +24,7 @@ from ._actor import Actor, bind
 from ._beside import Beside
 from ._carried import SCOPES
 from ._cycles import waiting_for
+from ._endings import crashed, cut_short, expired
 from ._envelope import outwait
 from ._errors import ActorStopped
 from ._lifecycle import Exit, State, is_crash, unwrapped
@@ -184,7 +185,7 @@ class Incarnation:
             else:
                 turn, cell.current = cell.current, None
                 if turn is not None:
-                    turn.fail(cell.cut_short(turn, self.failure))
+                    turn.fail(cut_short(turn, self.failure))
 
     async def _work(self, scope: trio.CancelScope) -> bool:
         """Handle messages inside `scope`.
@@ -207,7 +208,7 @@ class Incarnation:
             streak += 1
             now = trio.current_time()
             if envelope.deadline <= now:
-                envelope.fail(cell.expired(envelope))  # expired work never starts
+                envelope.fail(expired(envelope))  # expired work never starts
                 continue
             cell.handled += 1
             cell.current = envelope
@@ -261,7 +262,7 @@ class Incarnation:
         error = unwrapped(error)
         if is_crash(error, turn.message.raises):
             self._note(error)
-            turn.fail(self.cell.crashed(turn, error))
+            turn.fail(crashed(turn, error))
             return True
         turn.fail(error)
         if turn.cancelled:  # the party that waited takes its cancel, and no error
@@ -385,13 +386,13 @@ class Incarnation:
         self.is_down = True
         turn, cell.current = cell.current, None
         if turn is not None and turn.started:
-            turn.fail(cell.cut_short(turn, failure))
+            turn.fail(cut_short(turn, failure))
+        bind(self.actor, None)  # before the next life begins: it may be of the same instance
         self._host.incarnation_ended(self._exit(), failure)
         self.let_go()
         if self._down is not None:
             self._down.set()
         # No cycles, so that what has ended is freed at once
-        self.actor._context = None  # noqa: SLF001 - the runtime's side of the same class
         self.children = self._beside = self.behaviours = None
         if self.is_ready:
             self.failure = None  # else whoever started it takes it

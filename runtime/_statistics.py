@@ -26,6 +26,7 @@ class Statistics:
         since: When the serial one started, on trio's clock; None where there is none.
         waiting_for: Paths of those whom the handlers wait for: with an ask, for room in a
             mailbox, for an item or a reader of a stream, for an end.
+        put_aside: Messages that handlers have put aside with `stash`.
     """
 
     state: str
@@ -36,6 +37,7 @@ class Statistics:
     handling: tuple[str, ...]
     since: float | None
     waiting_for: tuple[str, ...] = ()
+    put_aside: int = 0
 
 
 def statistics_of(cell: Cell) -> Statistics:
@@ -51,4 +53,5 @@ def statistics_of(cell: Cell) -> Statistics:
         handling=tuple(type(turn.message).__name__ for turn in turns),
         since=cell.since if cell.current else None,
         waiting_for=tuple(dict.fromkeys(each.path for each in awaited)),
+        put_aside=len(cell.stash or ()),
     )

@@ -93,6 +93,13 @@ class Supervision:
         """Whether there is to be another life, unless whoever is above finds otherwise."""
         return self.branch.taken_down or self.failure is not None
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it stops, or a supervisor above it does."""
+        group = self.branch
+        above = group.above if group.parent is None else group.parent.above
+        return self._stop_requested or self._stopping or (above is not None and above.is_ending)
+
     # The life
 
     async def run(self) -> None:
@@ -269,7 +276,7 @@ class Supervision:
         A restart that concerns nobody else begins in this very step; the loop sees to the others.
         """
         sequel = self._note_end(member, exit, error)
-        is_alone = self._agenda.is_one_for_one and not self._is_ending
+        is_alone = self._agenda.is_one_for_one and self.is_ready and not self._is_ending
         if sequel is Sequel.AT_ONCE and is_alone:
             self._agenda.forget(member)
             self._begin_again(member)

@@ -5,17 +5,39 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import trio
 
-from ._envelope import NoticeEnvelope
 from ._errors import RuntimeFault
+from ._message import Kind, Tell
+from ._notice import NoticeEnvelope
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from ._cell import Cell
-    from ._message import Tell
     from ._surroundings import Context
+
+
+@attrs.define(eq=False)
+class Timer:
+    """One timer: what it tells, and the message that is on its way if one is."""
+
+    seconds: float
+    message: Tell[Any]
+    repeats: bool
+    scope: trio.CancelScope | None = None
+    envelope: NoticeEnvelope | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has told all it will, be it that its own task has not heard of it yet."""
+        told = self.envelope is not None and (self.envelope.started or self.envelope.settled)
+        return told and not self.repeats
+
+    def cancel(self) -> None:
+        assert self.scope is not None
+        self.scope.cancel("the timer is cancelled")
 
 
 class Timers:
@@ -23,7 +45,7 @@ class Timers:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._scopes: dict[Hashable, trio.CancelScope] = {}
+        self._by_key: dict[Hashable, Timer] = {}
 
     def start(
         self, seconds: float, message: Tell[Any], key: Hashable | None, *, repeats: bool
@@ -32,47 +54,42 @@ class Timers:
         if not (is_fine and math.isfinite(seconds)):
             least = "more than 0" if repeats else "0 or more"
             raise ValueError(f"a timer takes {least} seconds, not {seconds}")
-        cell = self._context.cell
-        if type(message) not in cell.handlers:
-            raise cell.misuse(message)
+        self._context.cell.check(message, Kind.TELL)
         if key is not None:
             self.cancel(key)
-        scope = self._context.start_soon(self._run, (seconds, message, key, repeats))
+        timer = Timer(seconds, message, repeats)
+        timer.scope = self._context.start_soon(self._run, (timer, key))
         if key is not None:
-            self._scopes[key] = scope
+            self._by_key[key] = timer
 
     def cancel(self, key: Hashable) -> bool:
-        scope = self._scopes.pop(key, None)
-        if scope is not None:
-            scope.cancel("the timer is cancelled")
-        return scope is not None
+        """End the timer with this key; False if there is none, or it has told already."""
+        timer = self._by_key.pop(key, None)
+        if timer is None:
+            return False
+        is_in_time = not timer.is_over
+        timer.cancel()
+        return is_in_time
 
-    async def _run(
-        self,
-        seconds: float,
-        message: Tell[Any],
-        key: Hashable | None,
-        repeats: bool,  # noqa: FBT001 - a nursery passes it on
-    ) -> None:
+    async def _run(self, timer: Timer, key: Hashable | None) -> None:
         due = trio.current_time()
         while True:
-            due += seconds
+            due += timer.seconds
             await trio.sleep_until(due)
-            await _tell(self._context.cell, message)
-            if not repeats:
+            await self._tell(self._context.cell, timer)
+            if not timer.repeats:
                 break
             late = trio.current_time() - due
-            due += math.floor(late / seconds) * seconds
-        if key is not None:
-            self._scopes.pop(key, None)
+            due += late - math.fmod(late, timer.seconds)  # the beat is kept, not made up for
+        if self._by_key.get(key) is timer:
+            del self._by_key[key]
 
-
-async def _tell(cell: Cell, message: Tell[Any]) -> None:
-    """Send a message and wait until it has been handled; cancelled before: it never will be."""
-    envelope = NoticeEnvelope(message, cell)
-    try:
-        cell.admit(envelope)
-    except RuntimeFault as refusal:
-        cell.undelivered(message, str(refusal))
-    else:
-        await envelope.wait_handled()
+    async def _tell(self, cell: Cell, timer: Timer) -> None:
+        """Send the message and wait until it has been handled; cancelled before: never will be."""
+        timer.envelope = envelope = NoticeEnvelope(timer.message, cell)
+        try:
+            cell.admit(envelope)
+        except RuntimeFault as refusal:
+            cell.undelivered(timer.message, str(refusal))
+        else:
+            await envelope.wait_handled()

@@ -16,6 +16,7 @@ import trio
 from trio.lowlevel import checkpoint
 
 from ._actor import Actor
+from ._endings import stopped
 from ._errors import MailboxFull
 from ._events import MessageFailed
 from ._lifecycle import State
@@ -204,7 +205,7 @@ class Topic(Actor, Inlet[T], Outlet[T]):
         finally:
             del self._subscribers[subscriber]
             subscriber.leave()
-        raise cell.stopped(message, started=True)
+        raise stopped(cell.path, message, started=True)
 
     @Attach[T, Any].handles
     async def attach(self, message: Attach[T, Any]) -> None:

@@ -130,9 +130,27 @@ def returns(value: object) -> Work:
     return work
 
 
+def does(call: Callable[[Puppet], object]) -> Do:
+    """A message whose handler makes one call, and replies with what that returns."""
+
+    async def work(puppet: Puppet) -> Any:
+        return call(puppet)
+
+    return Do(work)
+
+
 def sleeps(seconds: float) -> Work:
     async def work(_: object) -> None:
         await trio.sleep(seconds)
+
+    return work
+
+
+def forwards(ref: Ref[Puppet], message: Do | DoBeside) -> Work:
+    """Work that has another actor do the work."""
+
+    async def work(puppet: Puppet) -> Any:
+        return puppet.forward(ref, message)
 
     return work
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 import pytest
 import trio
+from puppet import Do, Order, Puppet, nothing, returns
 
 from runtime import (
     Actor,
@@ -281,3 +282,27 @@ async def test_an_interrupt_in_a_stream_is_not_lost_to_the_crash_that_its_reader
     for _ in range(10):
         with pytest.raises(KeyboardInterrupt):
             await read_to_the_interrupt()
+
+
+async def test_a_sender_in_line_goes_on_when_a_crash_has_made_room(
+    autojump_clock: MockClock,
+) -> None:
+    del autojump_clock
+
+    async def stopped_slowly(*_: object) -> None:
+        await trio.sleep(1)
+
+    async def crash_late(_: Puppet) -> None:
+        await trio.sleep(1)
+        raise ValueError
+
+    async with open_system() as system:
+        options = ChildOptions(mailbox=MailboxOptions(1))
+        puppet = await system.spawn(Puppet, nothing, stopped_slowly, options=options)
+        await puppet.tell(Order(crash_late))
+        await trio.testing.wait_all_tasks_blocked()
+        await puppet.tell(Order(nothing))  # shares the fate of the crash
+        await trio.sleep(1.5)
+        with trio.fail_after(5):
+            await puppet.tell(Order(nothing))  # comes after it, and finds no room
+        assert await puppet.ask(Do(returns(1))) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import attrs
 import pytest
 from hypothesis import given
@@ -32,15 +34,18 @@ BY_MESSAGE = Conflate(lambda message: message)
 
 
 class Model(RuleBasedStateMachine):
-    """Two lists say what a mailbox does; every policy, any order of operations."""
+    """Four lists say what a mailbox does; every policy, any order of operations."""
 
     @initialize(capacity=st.integers(1, 3), overflow=st.sampled_from([*Overflow, BY_MESSAGE]))
     def open(self, capacity: int, overflow: Overflow | Conflate) -> None:
         self.capacity, self.overflow = capacity, overflow
         self.mailbox = mailbox(overflow, capacity)
+        self.notices = list[Letter]()
+        self.put_back_before = list[Letter]()
         self.queue = list[Letter]()
         self.line = list[Letter]()
         self.letters = list[Letter]()
+        self.taken = list[Letter]()
 
     @rule(key=st.sampled_from(["a", "b", "c", None]))
     def offer(self, key: str | None) -> None:
@@ -82,15 +87,38 @@ class Model(RuleBasedStateMachine):
 
     @rule()
     def take(self) -> None:
-        assert self.mailbox.take() is (self.queue.pop(0) if self.queue else None)
+        place = next((p for p in self.places() if p), None)
+        taken = self.mailbox.take()
+        assert taken is (place.pop(0) if place else None)
+        if taken is not None:
+            self.taken.append(taken)
         self.move_up()
+
+    def places(self) -> tuple[list[Letter], ...]:
+        """In the order in which letters are taken; nobody is in line while there is room."""
+        return self.notices, self.put_back_before, self.queue, self.line
+
+    @rule(key=st.sampled_from(["a", "b", "c", None]))
+    def notify(self, key: str | None) -> None:
+        letter = Letter(key)
+        self.mailbox.notify(letter)
+        self.notices.append(letter)
+        self.letters.append(letter)
+
+    @rule(data=st.data())
+    def put_back(self, data: st.DataObject) -> None:
+        """Some of those that were taken, in any order."""
+        letters = data.draw(st.permutations(self.taken))[: data.draw(st.integers(0, 3))]
+        self.mailbox.put_back(letters)
+        self.put_back_before[:0] = letters
+        self.taken = [letter for letter in self.taken if letter not in letters]
 
     @rule(data=st.data())
     def withdraw(self, data: st.DataObject) -> None:
         if not self.letters:
             return
         letter = data.draw(st.sampled_from(self.letters))
-        place = next((p for p in (self.queue, self.line) if letter in p), None)
+        place = next((p for p in self.places() if letter in p), None)
         assert self.mailbox.withdraw(letter) == (place is not None)
         if place is not None:
             place.remove(letter)
@@ -98,15 +126,17 @@ class Model(RuleBasedStateMachine):
 
     @rule()
     def drain(self) -> None:
-        assert list(self.mailbox.drain()) == self.queue + self.line
-        self.queue, self.line = [], []
+        assert list(self.mailbox.drain()) == list(chain(*self.places()))
+        for place in self.places():
+            place.clear()
 
     @invariant()
     def agrees(self) -> None:
         if not hasattr(self, "mailbox"):
             return
-        assert list(self.mailbox) == self.queue + self.line
-        assert (len(self.mailbox), self.mailbox.in_line) == (len(self.queue), len(self.line))
+        *held, line = self.places()
+        assert list(self.mailbox) == list(chain(*self.places()))
+        assert (len(self.mailbox), self.mailbox.in_line) == (sum(map(len, held)), len(line))
         assert len(self.queue) <= self.capacity
         assert not self.line or len(self.queue) == self.capacity
         for letter in self.queue:
@@ -142,6 +172,38 @@ def test_a_key_that_fails_leaves_no_trace() -> None:
         box.offer(Letter("b"))
 
     assert list(box) == [letter]
+
+
+def test_notices_need_no_room_and_come_before_what_was_put_back_and_that_before_the_queue() -> None:
+    box = mailbox(Overflow.FAIL, capacity=1)
+    queued, first, second, back, further = (Letter(name) for name in "qabcd")
+    box.offer(queued)
+    box.put_back([back, further])
+    box.notify(first)
+    box.notify(second)
+
+    assert [box.take() for _ in range(6)] == [first, second, back, further, queued, None]
+
+
+def test_a_notice_that_is_taken_back_leaves_the_others_in_their_order() -> None:
+    box = mailbox(Overflow.BLOCK)
+    first, second, third, back = (Letter(name) for name in "abcd")
+    box.put_back([back])
+    box.notify(first)
+    box.notify(second)
+    box.withdraw(first)
+    box.notify(third)
+
+    assert list(box) == [second, third, back]
+
+
+def test_what_was_put_back_is_not_conflated_with_what_comes() -> None:
+    box = mailbox(BY_MESSAGE)
+    old, new = Letter("a"), Letter("a")
+    box.put_back([old])
+
+    assert box.offer(new).evicted is None
+    assert list(box) == [old, new]
 
 
 @given(capacity=st.integers(max_value=0))

@@ -57,6 +57,7 @@ async def use(puppet: Ref[Puppet]) -> None:
 
     async def busy(puppet: Puppet) -> None:
         puppet.start_soon(trio.sleep_forever)
+        puppet.every(100, Order(nothing), key="key")
         await puppet.spawn(Puppet)
 
     await puppet.ask(Do(busy))

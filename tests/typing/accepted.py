@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar, assert_type
 
 import attrs
+import trio
 
 from runtime import (
     Actor,
@@ -20,6 +21,7 @@ from runtime import (
     Fact,
     Key,
     MailboxOptions,
+    MessageEnded,
     Partitions,
     Pool,
     PoolOptions,
@@ -127,6 +129,65 @@ class Savings(Actor, Account, Audited):
         return []
 
 
+class Front(Actor, Account):
+    """Hands on, puts aside, changes, and is told of what it waits for."""
+
+    def __init__(self, savings: Ref[Savings]) -> None:
+        self.savings = savings
+
+    @Deposit.handles
+    async def deposit(self, message: Deposit) -> int:
+        if message.amount:
+            return self.forward(self.savings, message)
+        return self.stash(message)
+
+    async def deposit_twice(self, message: Deposit) -> int:
+        return self.forward(self.savings, Deposit(2 * message.amount))
+
+    @Note.handles
+    async def note(self, message: Note) -> None:
+        self.unstash()
+        self.become(
+            Deposit.handled_by(self.deposit_twice),
+            Note.handled_by(self.note_again),
+            History.handled_by(self.no_history),
+        )
+        self.become()
+        self.after(1, Note("later"))
+        self.every(0.5, Note("again"), key=("note", 1))
+        assert_type(self.cancel_timer(("note", 1)), bool)
+        self.pipe_to_self(self.balance_of, "me", 1, to=self.note_of)
+        self.pipe_to_self(trio.sleep, 1, to=lambda _: Note("slept"), on_error=note_of_error)
+        self.watch(self.savings, lambda exit: Note(exit.value))  # noqa: A006
+        self.link(self.savings)
+
+    async def note_again(self, message: Note) -> None:
+        return self.stash(message)
+
+    async def balance_of(self, owner: str, number: int) -> float:
+        return 0.0
+
+    def note_of(self, balance: float) -> Note:
+        return Note(str(balance))
+
+    @History.handles
+    async def history(self, message: History, out: Sink[str]) -> None:
+        await self.savings.stream_into(message, out)
+        return self.forward(self.savings, message, out)
+
+    async def no_history(self, message: History, out: Sink[str]) -> None:
+        self.stash()
+        return self.stash(message)
+
+    @Withdraw.handles
+    async def withdraw(self, message: Withdraw) -> None:
+        return self.forward(self.savings, message)
+
+
+def note_of_error(error: Exception) -> Note:
+    return Note(str(error))
+
+
 class Texts(Actor, Store[str]):
     @Get[str].handles
     async def get(self, message: Get[str]) -> str:
@@ -149,6 +210,7 @@ async def use_an_account(account: Ref[Account]) -> None:
     async with account.watch() as watch:
         assert_type(await watch.wait(), Exit)
     await account.stop(drain=True)
+    await account.kill()
 
 
 async def use_a_supervisor(supervisor: Supervisor) -> None:
@@ -230,6 +292,10 @@ async def use_a_system(system: System) -> None:
     async with system.events() as facts:
         async for fact in facts:
             assert_type(fact, Fact)
+    async with system.events(messages=True) as facts:
+        async for fact in facts:
+            if isinstance(fact, MessageEnded):
+                assert_type(fact.error, BaseException | None)
 
 
 async def count(number: int) -> int:

@@ -33,9 +33,16 @@ from runtime import (
     Sink,
     Subscribe,
     Supervisor,
+    Tell,
     Topic,
 )
 from runtime.testing import Probe, open_test_system, simulate
+
+
+class Stranger: ...
+
+
+class Order(Tell[Stranger]): ...
 
 
 async def a_wrong_target(audited: Ref[Audited], texts: Ref[Texts]) -> None:
@@ -119,6 +126,58 @@ class WrongHandlers(Actor, Account):
     @History.handles
     async def a_wrong_item(self, message: History, out: Sink[str]) -> None:
         await out.send(1)  # type: ignore[arg-type]
+
+
+class WrongContext(Actor, Account):
+    """Each call would be a mistake."""
+
+    def __init__(self, savings: Ref[Savings], texts: Ref[Texts], audited: Ref[Audited]) -> None:
+        self.savings = savings
+        self.texts = texts
+        self.audited = audited
+
+    @Deposit.handles
+    async def deposit(self, message: Deposit) -> int:
+        self.forward(self.audited, message)  # type: ignore[misc]
+        self.forward(self.savings, Note("a tell"))  # type: ignore[call-overload]
+        self.forward(self.savings, History(1))  # type: ignore[call-overload]
+        text: str = self.stash(message)  # type: ignore[assignment]
+        return self.forward(self.savings, Audit())  # type: ignore[return-value]
+
+    @Note.handles
+    async def note(self, message: Note) -> None:
+        self.after(1, Deposit(5))  # type: ignore[arg-type]
+        self.after("1", Note("a"))  # type: ignore[arg-type]
+        self.every(1, Order())  # type: ignore[arg-type]
+        self.every(1, Note("a"), key=["no key"])  # type: ignore[arg-type]
+        self.watch(self.savings, lambda _: Deposit(5))  # type: ignore[arg-type, return-value]
+        self.watch(self.savings, Note("a"))  # type: ignore[arg-type]
+        self.link(self)  # type: ignore[arg-type]
+        self.become(Deposit.handled_by(self.note))  # type: ignore[arg-type]
+        self.become(History.handled_by(self.numbers))  # type: ignore[arg-type]
+        self.become(self.note)  # type: ignore[arg-type]
+        self.pipe_to_self(self.balance_of, 3, to=self.note_of)  # type: ignore[arg-type]
+        self.pipe_to_self(self.balance_of, "me", to=note_of_text)  # type: ignore[misc]
+        self.pipe_to_self(self.balance_of, "me", to=lambda _: Deposit(5))  # type: ignore[arg-type, return-value]
+
+    async def balance_of(self, owner: str) -> float:
+        return 0.0
+
+    def note_of(self, balance: float) -> Note:
+        return Note(str(balance))
+
+    @History.handles
+    async def history(self, message: History, out: Sink[str]) -> None:
+        await self.savings.stream_into(Deposit(5), out)  # type: ignore[arg-type]
+        await self.audited.stream_into(message, out)  # type: ignore[arg-type]
+
+    async def numbers(self, message: History, out: Sink[int]) -> None:
+        await self.savings.stream_into(message, out)  # type: ignore[misc]
+        return self.forward(self.savings, message, out)  # type: ignore[misc]
+
+
+def note_of_text(text: str) -> Note:
+    return Note(text)
 
 
 def wrong_options() -> None:
