@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
-from puppet import, returns(
+from puppet import (
     Do,
     DoBeside,
     Feed,
@@ -19,6 +19,7 @@ from puppet import, returns(
     does,
     nothing,
     outcome_of,
+    returns,
     sleeps,
 )
 
