@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 Handling: TypeAlias = "Callable[..., Awaitable[Any]]"
 
-CHECKPOINT_EVERY = 32  # messages: keeps one busy actor from starving the loop
+CHECKPOINT_EVERY = 8  # messages: how long one busy actor keeps the others waiting
 
 
 class Incarnation:
