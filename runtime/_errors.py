@@ -78,7 +78,8 @@ class AskCycle(RuntimeFault):
         super().__init__(
             "this call would wait for itself: "
             + " -> ".join(chain)
-            + ". Send a tell, or let the actor in the middle pass the caller on",
+            + ". Break the loop up: tell instead of asking, forward the message, handle it beside "
+            "(concurrent=True), or wait in a task of its own",
             path=chain[-1] if chain else "",
             message=message,
         )

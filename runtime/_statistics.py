@@ -39,6 +39,28 @@ class Statistics:
     waiting_for: tuple[str, ...] = ()
     put_aside: int = 0
 
+    def in_words(self, now: float) -> list[str]:
+        """What there is to say; what is none or never goes unsaid.
+
+        Args:
+            now: Seconds on trio's clock, for how long a message has been handled.
+        """
+        words = [self.state]
+        if self.handling:
+            words.append(f"handling {' + '.join(self.handling)}")
+            if self.since is not None:
+                words[-1] += f" for {now - self.since:.1f} s"
+        counts = (
+            (self.queued, "{} queued"),
+            (self.in_line, "{} in line"),
+            (self.put_aside, "{} put aside"),
+            (self.restarts, "restarted {} x"),
+        )
+        words += [form.format(count) for count, form in counts if count]
+        if self.waiting_for:
+            words.append(f"waits for {', '.join(self.waiting_for)}")
+        return words
+
 
 def statistics_of(cell: Cell) -> Statistics:
     turns = ((cell.current,) if cell.current else ()) + (cell.beside or ())

@@ -71,24 +71,7 @@ def format_tree(node: Node) -> str:
 
 
 def _lines(node: Node, indent: str) -> Iterator[str]:
-    facts = _in_words(node.statistics, node.at) if node.statistics is not None else ""
-    yield f"{indent}{node.path} {node.kind}{facts and ': '}{facts}"
+    facts = f": {', '.join(node.statistics.in_words(node.at))}" if node.statistics else ""
+    yield f"{indent}{node.path} {node.kind}{facts}"
     for child in node.children:
         yield from _lines(child, f"{indent}  ")
-
-
-def _in_words(statistics: Statistics, now: float) -> str:
-    facts = [statistics.state]
-    if statistics.handling:
-        facts.append(f"handling {' + '.join(statistics.handling)}")
-        if statistics.since is not None:
-            facts[-1] += f" for {now - statistics.since:.1f} s"
-    counts = (
-        (statistics.queued, "{} queued"),
-        (statistics.in_line, "{} in line"),
-        (statistics.restarts, "restarted {} x"),
-    )
-    facts += [words.format(count) for count, words in counts if count]
-    if statistics.waiting_for:
-        facts.append(f"waits for {', '.join(statistics.waiting_for)}")
-    return ", ".join(facts)

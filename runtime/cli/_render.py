@@ -11,7 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 if TYPE_CHECKING:
-    from runtime import Node, Statistics
+    from runtime import Node
 
 
 def draw_tree(node: Node, now: float) -> Tree:
@@ -31,22 +31,5 @@ def _line(node: Node, now: float) -> Text:
     name = node.path.rpartition("/")[2] or "/"
     facts = f" {node.kind}"
     if node.statistics is not None:
-        facts += f": {', '.join(statistics_in_words(node.statistics, now))}"
+        facts += f": {', '.join(node.statistics.in_words(now))}"
     return Text.assemble((name, "bold"), (facts, "dim"))
-
-
-def statistics_in_words(statistics: Statistics, now: float) -> list[str]:
-    """What there is to say of an actor; what is none or never goes unsaid."""
-    words = [statistics.state]
-    if statistics.handling:
-        words.append(f"handling {' + '.join(statistics.handling)}")
-        if statistics.since is not None:
-            words[-1] += f" for {now - statistics.since:.1f} s"
-    words.append(f"{statistics.handled} handled")
-    if statistics.queued:
-        words.append(f"{statistics.queued} queued")
-    if statistics.in_line:
-        words.append(f"{statistics.in_line} waiting for room")
-    if statistics.restarts:
-        words.append(f"restarted {statistics.restarts} x")
-    return words

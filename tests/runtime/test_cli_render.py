@@ -9,7 +9,7 @@ import attrs
 from rich.console import Console
 
 from runtime import Node, Statistics
-from runtime.cli._render import draw_tree, statistics_in_words
+from runtime.cli._render import draw_tree
 
 
 def statistics(state: str = "running", **facts: int) -> Statistics:
@@ -46,8 +46,8 @@ def test_children_stand_below_their_supervisor_in_start_order() -> None:
     assert drawn(TREE).splitlines() == [
         "/ one_for_one",
         "├── group rest_for_one",
-        "│   └── provider Provider: running, 2 handled",
-        "└── agent Agent: restarting, 0 handled, restarted 1 x",
+        "│   └── provider Provider: running",
+        "└── agent Agent: restarting, restarted 1 x",
     ]
 
 
@@ -57,18 +57,18 @@ def test_without_a_terminal_there_are_no_control_codes() -> None:
 
 
 def test_what_is_queued_and_who_waits_for_room_is_said() -> None:
-    words = statistics_in_words(statistics(queued=64, in_line=3), now=0.0)
+    words = statistics(queued=64, in_line=3, put_aside=2).in_words(now=0.0)
 
-    assert words == ["running", "0 handled", "64 queued", "3 waiting for room"]
+    assert words == ["running", "64 queued", "3 in line", "2 put aside"]
 
 
 def test_a_message_in_hand_is_said_with_its_age() -> None:
     busy = Statistics("running", 1, 0, 0, 0, handling=("Deposit", "History"), since=10.0)
 
-    assert "handling Deposit + History for 2.5 s" in statistics_in_words(busy, now=12.5)
+    assert "handling Deposit + History for 2.5 s" in busy.in_words(now=12.5)
 
 
 def test_a_message_that_only_runs_beside_has_no_age() -> None:
     beside = Statistics("running", 1, 0, 0, 0, handling=("History",), since=None)
 
-    assert "handling History" in statistics_in_words(beside, now=12.5)
+    assert "handling History" in beside.in_words(now=12.5)
