@@ -131,7 +131,8 @@ class FactMeter(Actor):
 
     def _labels_of(self, fact: Fact) -> dict[str, str]:
         labels: dict[str, str] = {}
-        if kind := self._kinds.get(fact.path):
+        kind = self._kinds.get(fact.path)
+        if kind is not None and not isinstance(fact, DeadLetter):  # most of those have ended
             labels[called.ACTOR_KIND] = kind
         if isinstance(fact, Stopped):
             labels[called.ACTOR_EXIT] = fact.exit.value
