@@ -137,6 +137,9 @@ class Incarnation:
                     await self._finish()
         except BaseException as error:  # noqa: BLE001 - the supervisor hears of it
             self._note(error)
+        turn, self.cell.current = self.cell.current, None
+        if turn is not None and turn.started:  # now, since those beside may wait for its end
+            turn.fail(cut_short(turn, self.failure))
         try:
             await self._clean_up()
         except BaseException as error:  # noqa: BLE001 - likewise
@@ -382,13 +385,9 @@ class Incarnation:
 
     def _end(self) -> None:
         """Settle everything that still waits. No checkpoint: nothing can come between."""
-        cell, failure = self.cell, self.failure
         self.is_down = True
-        turn, cell.current = cell.current, None
-        if turn is not None and turn.started:
-            turn.fail(cut_short(turn, failure))
         bind(self.actor, None)  # before the next life begins: it may be of the same instance
-        self._host.incarnation_ended(self._exit(), failure)
+        self._host.incarnation_ended(self._exit(), self.failure)
         self.let_go()
         if self._down is not None:
             self._down.set()
