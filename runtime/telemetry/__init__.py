@@ -1,4 +1,4 @@
-"""Traces, metrics and logs of a system, as guests of it: the runtime itself imports no library."""
+"""Traces, metrics and logs of a system, as guests of it: the core imports no library for them."""
 
 from ._logging import FactLogger
 from ._metrics import FactMeter
