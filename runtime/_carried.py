@@ -28,8 +28,25 @@ def carried() -> tuple[object, ...]:
 
 
 class Propagator(Protocol):
-    """Takes a trace context from the sender's task into the handler's."""
+    """Takes a trace context from the sender's task into the handler's.
 
-    def capture(self) -> object | None: ...
-    def attach(self, trace: object) -> object: ...
-    def detach(self, token: object) -> None: ...
+    Those of one type understand what any of them has captured: a message that is forwarded
+    into another system keeps its trace if both propagators are of one type.
+    """
+
+    def capture(self) -> object | None:
+        """What is to travel; called where the message is sent. None: nothing is attached."""
+        ...
+
+    def attach(self, trace: object, path: str, message: object) -> object:
+        """A handler of the actor at `path` begins; called in its task. Returns a token."""
+        ...
+
+    def detach(self, token: object, error: BaseException | None) -> None:
+        """That handler has ended; `error` is what left it."""
+        ...
+
+
+def captured(propagator: Propagator | None) -> object | None:
+    """What travels with a message that is sent here and now."""
+    return None if propagator is None else propagator.capture()

@@ -24,7 +24,7 @@ from trio.lowlevel import (
     wait_task_rescheduled,
 )
 
-from ._carried import SCOPES
+from ._carried import SCOPES, captured
 from ._cycles import refuse_chain
 from ._errors import AskCycle, AskTimeout
 from ._events import MessageEnded, MessageStarted
@@ -101,8 +101,7 @@ class Envelope(ABC):
         self.deadline = math.inf
         self.scopes = SCOPES.get()
         self.caller = PARTY.get()
-        propagator = receiver.hub.propagator
-        self.trace = None if propagator is None else propagator.capture()
+        self.trace = captured(receiver.hub.propagator)
         self.waits: dict[Hashable, Awaited] | None = None
         self.detour: Callable[[Envelope], None] | None = None  # instead of a reply
         self.was_forwarded = False
@@ -128,11 +127,16 @@ class Envelope(ABC):
         propagator = self.receiver.hub.propagator
         if self.trace is None or propagator is None:
             return await self.invoke(method)
-        token = propagator.attach(self.trace)
+        token = propagator.attach(self.trace, self.path, self.message)
+        error: BaseException | None = None
         try:
             return await self.invoke(method)
+        except BaseException as failure:
+            error = failure
+            raise
         finally:
-            propagator.detach(token)
+            propagator.detach(token, error)
+            del error  # no cycle through the traceback
 
     async def _handle_observed(self, method: Callable[..., Awaitable[Any]]) -> Any:
         path, message, since = self.path, self.message, trio.current_time()
@@ -168,6 +172,9 @@ class Envelope(ABC):
 
     def redirect(self, message: Message[Any], receiver: Receiver) -> None:
         """Make this a new message to another receiver, from the same sender."""
+        propagator = receiver.hub.propagator
+        if type(propagator) is not type(self.receiver.hub.propagator):
+            self.trace = captured(propagator)  # the sender's means nothing to this one
         self.message = message
         self.receiver = receiver
         self.was_forwarded = self.awaits_end = True

@@ -12,7 +12,10 @@ from ._lifecycle import Exit
 
 @attrs.frozen
 class Spawned:
+    """An actor or a supervisor runs for the first time; `kind` is that of its `Node`."""
+
     path: str
+    kind: str = attrs.field(default="", eq=False)
 
 
 @attrs.frozen

@@ -97,6 +97,11 @@ class Member(ABC):
     def restarts(self) -> int:
         """Lives after the first."""
 
+    @property
+    @abstractmethod
+    def kind_name(self) -> str:
+        """The actor's class, or the supervisor's strategy."""
+
     @abstractmethod
     def begin(self) -> Life:
         """Make its next life; an error is a failed start."""
@@ -111,7 +116,8 @@ class Member(ABC):
 
     def came_up(self) -> None:
         """Its life is ready."""
-        self.hub.publish(Spawned(self.path) if self.is_new else Restarted(self.path, self.restarts))
+        new = Spawned(self.path, self.kind_name) if self.is_new else None
+        self.hub.publish(new or Restarted(self.path, self.restarts))
         self.is_new = False
         self.up_since = trio.current_time()
 
@@ -190,6 +196,10 @@ class ActorMember(Member):
     @property
     def restarts(self) -> int:
         return self.cell.restarts if self.cell is not None else 0
+
+    @property
+    def kind_name(self) -> str:
+        return self.kind.__name__
 
     @property
     def branch_below(self) -> object:

@@ -74,6 +74,12 @@ class Subscription:
             await self._wait()
         return self._facts.popleft()
 
+    def take_nowait(self) -> list[Fact]:
+        """All facts that wait to be read, the oldest first; [] if none does."""
+        facts = list(self._facts)
+        self._facts.clear()
+        return facts
+
     async def _wait(self) -> None:
         if self._reader is not None:
             raise RuntimeError("one subscription has one reader: call `system.events()` for each")

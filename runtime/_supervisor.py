@@ -50,6 +50,10 @@ class Branch(Member):
         return self._lives - 1
 
     @property
+    def kind_name(self) -> str:
+        return self.plan.strategy.value
+
+    @property
     def running(self) -> Supervision:
         assert isinstance(self.life, Supervision)
         return self.life

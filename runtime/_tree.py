@@ -52,13 +52,13 @@ def node_of(branch: Branch) -> Node:
             children.append(
                 Node(
                     member.path,
-                    member.kind.__name__,
+                    member.kind_name,
                     statistics_of(member.cell),
                     node_of(below).children if isinstance(below, Branch) else (),
                     now,
                 )
             )
-    return Node(branch.path, branch.plan.strategy.value, None, tuple(children), now)
+    return Node(branch.path, branch.kind_name, None, tuple(children), now)
 
 
 def format_tree(node: Node) -> str:

@@ -51,7 +51,10 @@ READING_ORDER = [
     "runtime._signals",
     "runtime._system",
     "runtime",
+    "runtime.telemetry._conventions",
+    "runtime.telemetry._following",
     "runtime.telemetry._logging",
+    "runtime.telemetry._metrics",
     "runtime.telemetry._propagation",
     "runtime.telemetry",
     "runtime.testing._schedule",
@@ -193,6 +196,8 @@ DOORS = {
     "click": ("runtime.bench", "runtime.cli"),
     "rich": ("runtime.bench", "runtime.cli"),
     "asyncio": ("runtime.bridge",),
+    "opentelemetry": ("runtime.telemetry",),
+    "structlog": ("runtime.telemetry",),
 }
 
 ERRORS = {"runtime._errors", "actors.errors"}

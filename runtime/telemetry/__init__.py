@@ -1,6 +1,7 @@
-"""Traces and logs of a system, as guests of it: the runtime itself imports neither library."""
+"""Traces, metrics and logs of a system, as guests of it: the core imports no library for them."""
 
 from ._logging import FactLogger
+from ._metrics import FactMeter
 from ._propagation import OpenTelemetryPropagator
 
-__all__ = ["FactLogger", "OpenTelemetryPropagator"]
+__all__ = ["FactLogger", "FactMeter", "OpenTelemetryPropagator"]

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import structlog
+import trio
 
-from runtime import Actor, Crashed, DeadLetter, GaveUp, MessageFailed, Overdue
+from runtime import (
+    Actor,
+    Crashed,
+    DeadLetter,
+    Exit,
+    GaveUp,
+    MessageEnded,
+    MessageFailed,
+    MessageStarted,
+    Overdue,
+)
+
+from ._following import follow
 
 if TYPE_CHECKING:
-    from runtime import Fact, System
+    from runtime import Fact, Subscription, System
 
-SERIOUS: Final[dict[type, str]] = {
+LEVELS: Final[dict[type, str]] = {
     Crashed: "error",
     GaveUp: "error",
     Overdue: "warning",
     DeadLetter: "warning",
     MessageFailed: "warning",
-}
+    MessageStarted: "debug",
+    MessageEnded: "debug",
+}  # the rest is "info"
+PLAIN: Final = (str, int, float, type(None))  # and of a type derived from them, the name only
 
 
 class FactLogger(Actor):
@@ -26,29 +43,38 @@ class FactLogger(Actor):
 
     The event is the fact's name in lower case, its fields are the line's keys. Messages and
     errors are named by their types only, so that no payload, and no secret, gets into a log.
+    Spawn it first, and it is there until all others have stopped.
 
     Args:
         system: Whose facts to write.
         buffer: How many may wait; beyond, the oldest are dropped and their number is logged.
+        messages: Whether to write each handler's begin and end, too, at the level "debug".
     """
 
-    def __init__(self, system: System, buffer: int = 1024) -> None:
+    def __init__(self, system: System, buffer: int = 1024, *, messages: bool = False) -> None:
         self._system = system
         self._buffer = buffer
+        self._messages = messages
+        self._dropped = 0  # facts, so far
         self._log: Any = structlog.get_logger("runtime")
 
     async def started(self) -> None:
-        self.start_soon(self._write_facts)
+        """Returns when nothing is missed any longer."""
+        is_listening = trio.Event()
+        self.start_soon(self._write_facts, is_listening)
+        await is_listening.wait()
 
-    async def _write_facts(self) -> None:
-        dropped = 0
-        async with self._system.events(buffer=self._buffer) as facts:
-            async for fact in facts:
-                level = SERIOUS.get(type(fact), "info")
-                getattr(self._log, level)(type(fact).__name__.lower(), **fields_of(fact))
-                if facts.dropped > dropped:
-                    self._log.warning("facts_dropped", count=facts.dropped - dropped)
-                    dropped = facts.dropped
+    async def _write_facts(self, is_listening: trio.Event) -> None:
+        facts = self._system.events(buffer=self._buffer, messages=self._messages)
+        await follow(facts, partial(self._write, facts), is_listening)
+
+    def _write(self, source: Subscription, facts: list[Fact]) -> None:
+        for fact in facts:
+            level = LEVELS.get(type(fact), "info")
+            getattr(self._log, level)(type(fact).__name__.lower(), **fields_of(fact))
+        if source.dropped > self._dropped:
+            self._log.warning("facts_dropped", count=source.dropped - self._dropped)
+            self._dropped = source.dropped
 
 
 def fields_of(fact: Fact) -> dict[str, object]:
@@ -57,6 +83,7 @@ def fields_of(fact: Fact) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, str | int | float | None):
-        return value
-    return getattr(value, "value", None) or type(value).__name__
+    """A value that tells nothing of what was sent: whatever is not the runtime's own is a name."""
+    if isinstance(value, Exit):
+        return value.value
+    return value if type(value) in PLAIN else type(value).__name__

@@ -1,6 +1,6 @@
 """What crosses with a message: registered scopes and the trace context, and nothing else (R6)."""
 
-# ruff: noqa: ARG001 - handlers need not use their arguments
+# ruff: noqa: ARG001, ARG002 - handlers and propagators need not use their arguments
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
@@ -22,10 +22,10 @@ class Tracing:
     def capture(self) -> object | None:
         return TRACE.get()
 
-    def attach(self, trace: object) -> object:
+    def attach(self, trace: object, path: str, message: object) -> object:
         return TRACE.set(str(trace))
 
-    def detach(self, token: object) -> None:
+    def detach(self, token: object, error: BaseException | None) -> None:
         TRACE.reset(cast("Token[str | None]", token))
 
 

@@ -264,7 +264,7 @@ def test_the_trace_tells_time_path_and_fact() -> None:
     trace = trace_of(scenario)
 
     assert (*trace[:-1], re.sub(r"reason=.*", "reason=gone)", trace[-1])) == (
-        "0.000000 /puppet Spawned()",
+        "0.000000 /puppet Spawned(kind=Puppet)",
         "0.500000 /puppet handles Do",
         "0.500000 /puppet Crashed(error=ValueError)",
         "0.500000 /puppet Restarted(restarts=1)",

@@ -267,7 +267,9 @@ async def test_a_fact_that_does_not_happen_is_not_waited_for_for_ever(
         with pytest.raises(AssertionError, match=r"no Crashed number 1 within 3 s.*: nothing"):
             await facts.wait_for(Crashed, within=3)
         await system.spawn(Puppet, name="puppet")
-        with pytest.raises(AssertionError, match=r"no Spawned number 2.*Spawned\(path='/puppet'\)"):
+        with pytest.raises(
+            AssertionError, match=r"no Spawned number 2.*Spawned\(path='/puppet', kind='Puppet'\)"
+        ):
             await facts.wait_for(Spawned, times=2)
 
 

@@ -3,7 +3,8 @@
 # ruff: noqa: ARG002 - only types matter here
 from __future__ import annotations
 
-from typing import Generic, TypeVar, assert_type
+from functools import partial
+from typing import TYPE_CHECKING, Generic, TypeVar, assert_type
 
 import attrs
 import trio
@@ -38,6 +39,7 @@ from runtime import (
     Topic,
     open_system,
 )
+from runtime.telemetry import FactLogger, FactMeter, OpenTelemetryPropagator
 from runtime.testing import (
     Faults,
     Probe,
@@ -46,6 +48,10 @@ from runtime.testing import (
     simulate,
     simulate_many,
 )
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import Meter
+    from opentelemetry.trace import Tracer
 
 T = TypeVar("T")
 
@@ -296,6 +302,31 @@ async def use_a_system(system: System) -> None:
         async for fact in facts:
             if isinstance(fact, MessageEnded):
                 assert_type(fact.error, BaseException | None)
+
+
+class Naming:
+    """A propagator."""
+
+    def capture(self) -> object | None:
+        return "name"
+
+    def attach(self, trace: object, path: str, message: object) -> object:
+        return (trace, path, message)
+
+    def detach(self, token: object, error: BaseException | None) -> None: ...
+
+
+async def use_telemetry(tracer: Tracer, meter: Meter) -> None:
+    propagator = OpenTelemetryPropagator(spans=True, tracer=tracer)
+    for each in (propagator, OpenTelemetryPropagator(), Naming(), None):
+        async with open_system(propagator=each) as system:
+            assert_type(await system.spawn(FactMeter, system), Ref[FactMeter])
+            assert_type(await system.spawn(FactMeter, system, meter), Ref[FactMeter])
+            timing = partial(FactMeter, system, durations=True, seconds=5.0)
+            assert_type(await system.spawn(timing), Ref[FactMeter])
+            await system.spawn(FactLogger, system, 16)
+            await system.spawn(partial(FactLogger, messages=True), system)
+            assert_type(system.events().take_nowait(), list[Fact])
 
 
 async def count(number: int) -> int:

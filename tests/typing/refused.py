@@ -33,9 +33,12 @@ from runtime import (
     Sink,
     Subscribe,
     Supervisor,
+    System,
     Tell,
     Topic,
+    open_system,
 )
+from runtime.telemetry import FactMeter, OpenTelemetryPropagator
 from runtime.testing import Probe, open_test_system, simulate
 
 
@@ -198,3 +201,19 @@ def a_wrong_simulation() -> None:
     text: str = simulate(7).run(count, 3)  # type: ignore[assignment]
     simulate(7).run(count, "3")  # type: ignore[arg-type]
     open_test_system(allow=(ValueError(),))  # type: ignore[arg-type]
+
+
+class Untold:
+    """No propagator: it is not told how a handler ended."""
+
+    def capture(self) -> object | None: ...
+    def attach(self, trace: object, path: str, message: object) -> object: ...
+    def detach(self, token: object) -> None: ...
+
+
+async def a_wrong_use_of_telemetry(system: System) -> None:
+    open_system(propagator=Untold())  # type: ignore[arg-type]
+    open_system(propagator=OpenTelemetryPropagator)  # type: ignore[arg-type]
+    OpenTelemetryPropagator(tracer="tracer")  # type: ignore[arg-type]
+    await system.spawn(FactMeter, "system")  # type: ignore[arg-type]
+    await system.spawn(FactMeter, system, "meter")  # type: ignore[arg-type]
