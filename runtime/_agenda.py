@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from ._restart import (
+    RESTARTS,
     Backoff,
     Child,
     Decision,
@@ -46,6 +48,51 @@ class Plan:
                 )
 
 
+class Starts:
+    """Whom to start at what time: the earliest first, and of equals who was put in first.
+
+    A heap, so that thousands who wait for the end of a backoff are no trouble. Who is dropped
+    leaves the key there until its time has come, or until most keys are such.
+    """
+
+    def __init__(self) -> None:
+        self._keys: dict[Member, tuple[float, int]] = {}
+        self._members: dict[tuple[float, int], Member] = {}
+        self._heap: list[tuple[float, int]] = []
+        self._serial = 0
+
+    def put(self, member: Member, due: float) -> None:
+        """Start it then, and not when was said before."""
+        self.drop(member)
+        self._serial += 1
+        key = (due, self._serial)
+        self._keys[member] = key
+        self._members[key] = member
+        heappush(self._heap, key)
+
+    def drop(self, member: Member) -> None:
+        key = self._keys.pop(member, None)
+        if key is not None:
+            del self._members[key]
+            if len(self._heap) > 2 * len(self._keys) + 16:
+                self._heap = sorted(self._members)
+
+    def due(self, member: Member) -> float:
+        """When it is to be started; infinite if it is not."""
+        return self._keys.get(member, (math.inf,))[0]
+
+    def first(self) -> tuple[float, Member | None]:
+        while self._heap and self._heap[0] not in self._members:
+            heappop(self._heap)
+        if not self._heap:
+            return math.inf, None
+        return self._heap[0][0], self._members[self._heap[0]]
+
+    def last(self) -> float:
+        """When the last of all is to be started; minus infinity if nobody is."""
+        return max((due for due, _ in self._members), default=-math.inf)
+
+
 class Agenda:
     """Follows from the ends of `members`, which are in start order; the supervisor acts on it."""
 
@@ -56,14 +103,17 @@ class Agenda:
         self._dice = dice
         self._rules = RestartRules(plan.strategy, plan.limit)
         self._to_stop: deque[Member] = deque()
-        self._due: dict[Member, float] = {}
+        self._starts = Starts()
 
     def start_all(self) -> None:
-        self._due = dict.fromkeys(self._members.values(), -math.inf)
+        for member in self._members.values():
+            self._starts.put(member, -math.inf)
 
     def child_ended(self, member: Member, exit: Exit, now: float) -> Decision:
         """Decide what follows, and note it down."""
-        siblings = [member] if self.is_one_for_one else list(self._members.values())
+        # A group is looked at only for a restart, for it may be large.
+        is_alone = self.is_one_for_one or exit not in RESTARTS[member.options.restart]
+        siblings = [member] if is_alone else list(self._members.values())
         decision = self._rules.child_ended(
             [Child(sibling.name, sibling.options.restart) for sibling in siblings],
             siblings.index(member),
@@ -71,12 +121,19 @@ class Agenda:
             now,
         )
         if isinstance(decision, Restart):
-            due = now + self._delay(member, now)
-            for starting in map(self._members.__getitem__, decision.start):
-                self._due[starting] = due
-                starting.taken_down = starting is not member
-            self._to_stop += map(self._members.__getitem__, decision.stop)
+            self._note(decision, member, now + self._delay(member, now))
         return decision
+
+    def _note(self, decision: Restart, member: Member, due: float) -> None:
+        starting = [self._members[name] for name in decision.start]
+        if not self.is_one_for_one:
+            for each in starting:
+                self._starts.drop(each)
+            due = max(due, self._starts.last())  # those in front come first, whatever they wait for
+        for each in starting:
+            self._starts.put(each, due)
+            each.taken_down = each is not member
+        self._to_stop += map(self._members.__getitem__, decision.stop)
 
     def _delay(self, member: Member, now: float) -> float:
         backoff = self._plan.backoff
@@ -89,10 +146,10 @@ class Agenda:
 
     def is_due(self, member: Member, now: float) -> bool:
         """Whether it is to be started as soon as those before it allow."""
-        return self._due.get(member, math.inf) <= now
+        return self._starts.due(member) <= now
 
     def forget(self, member: Member) -> None:
-        self._due.pop(member, None)
+        self._starts.drop(member)
 
     # What is to be done: first all stops, in order, then the starts that are due
 
@@ -102,15 +159,12 @@ class Agenda:
     @property
     def next_start(self) -> float:
         """When somebody is to be started; infinite if nobody is."""
-        return min(self._due.values(), default=math.inf)
+        return self._starts.first()[0]
 
     def next_to_start(self, now: float) -> Member | None:
         """The first in start order who is due, if nobody is to be stopped before."""
-        if self._to_stop:
+        due, member = self._starts.first()
+        if self._to_stop or member is None or due > now:
             return None
-        candidates = self._due if self.is_one_for_one else self._members.values()
-        for member in candidates:
-            if self.is_due(member, now):
-                del self._due[member]
-                return member
-        return None
+        self._starts.drop(member)
+        return member

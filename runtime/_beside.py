@@ -41,13 +41,14 @@ class Life(Protocol):
 class Beside:
     """The tasks that run beside one serial task."""
 
-    __slots__ = ("_cell", "_changed", "_life", "_nursery", "_tasks")
+    __slots__ = ("_cell", "_changed", "_life", "_nursery", "_tasks", "_turns")
 
     def __init__(self, cell: Cell, life: Life, nursery: trio.Nursery) -> None:
         self._cell = cell
         self._life = life
         self._nursery = nursery
-        self._tasks: dict[trio.CancelScope, Envelope | None] = {}
+        self._tasks: dict[trio.CancelScope, None] = {}
+        self._turns: dict[Envelope, None] = {}
         self._changed: trio.Event | None = None
 
     def __len__(self) -> int:
@@ -57,19 +58,20 @@ class Beside:
         scope = trio.CancelScope(shield=True, deadline=turn.deadline)
         turn.scope = scope
         turn.started = True
-        self._begin(scope, turn, type(turn.message).__name__, self._turn, turn, method)
+        self._turns[turn] = None
+        self._cell.beside = self._turns
+        self._begin(scope, type(turn.message).__name__, self._turn, turn, method)
 
     def begin_task(
         self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
     ) -> trio.CancelScope:
         name = getattr(function, "__qualname__", repr(function))
         scope = trio.CancelScope(shield=True)
-        self._begin(scope, None, name, self._background, name, function, args)
+        self._begin(scope, name, self._background, name, function, args)
         return scope
 
-    def _begin(self, scope: trio.CancelScope, turn: Envelope | None, name: str, *task: Any) -> None:
-        self._tasks[scope] = turn
-        self._show_turns()
+    def _begin(self, scope: trio.CancelScope, name: str, *task: Any) -> None:
+        self._tasks[scope] = None
         function, *args = task
         name = f"{self._cell.path} {name}"
         self._cell.hub.start(self._nursery, function, scope, *args, name=name)
@@ -90,6 +92,9 @@ class Beside:
             if self._life.judge(turn, error):
                 self._life.cut_off()
         finally:
+            del self._turns[turn]
+            if not self._turns:
+                self._cell.beside = None
             self._end(scope)
 
     async def _background(
@@ -110,18 +115,14 @@ class Beside:
 
     def _end(self, scope: trio.CancelScope) -> None:
         del self._tasks[scope]
-        self._show_turns()
         if self._changed is not None:
             self._changed.set()
-
-    def _show_turns(self) -> None:
-        self._cell.beside = tuple(t for t in self._tasks.values() if t is not None) or None
 
     # Seen from the serial task
 
     async def wait_turns(self) -> None:
         """Wait until no concurrent turn is left."""
-        while self._cell.beside:
+        while self._turns:
             await self._wait_change()
 
     async def wait_empty(self) -> None:

@@ -103,7 +103,7 @@ class Cell:
         self.state = State.STARTING
         self.parked: trio.lowlevel.Task | None = None  # the serial task, when it is idle
         self.current: Envelope | None = None  # the serial turn
-        self.beside: tuple[Envelope, ...] | None = None  # concurrent turns, when there are any
+        self.beside: dict[Envelope, None] | None = None  # concurrent turns, when there are any
         self.hook: Party | None = None  # while `started` or `stopped` runs
         self.stash: list[Envelope] | None = None  # put aside by handlers
         self.since = 0.0

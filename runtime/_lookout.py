@@ -37,6 +37,7 @@ class Lookout:
         self._watched: dict[Cell, list[Notice]] = {}
         self._ended: deque[tuple[Exit, Notice]] = deque()
         self._told: list[NoticeEnvelope] = []
+        self._waiting = 0  # of those, when they were last looked at
         self._changed = trio.Event()
         context.start_soon(self._run, ())
 
@@ -62,7 +63,7 @@ class Lookout:
             while True:
                 await self._changed.wait()
                 self._changed = trio.Event()
-                self._told = [each for each in self._told if not each.settled]
+                self._drop_handled()
                 while self._ended:
                     exit, notice = self._ended.popleft()
                     self._tell(NoticeEnvelope(notice(exit), self._cell))
@@ -73,6 +74,11 @@ class Lookout:
                     cell.watchers.pop(self, None)
             for envelope in self._told:
                 envelope.take_back()
+
+    def _drop_handled(self) -> None:
+        if len(self._told) > 2 * self._waiting:  # not each time, for there may be thousands
+            self._told = [each for each in self._told if not each.settled]
+            self._waiting = len(self._told)
 
     def _tell(self, envelope: NoticeEnvelope) -> None:
         self._cell.notify(envelope)

@@ -63,7 +63,7 @@ class Statistics:
 
 
 def statistics_of(cell: Cell) -> Statistics:
-    turns = ((cell.current,) if cell.current else ()) + (cell.beside or ())
+    turns = [turn for turn in (cell.current, *(cell.beside or ())) if turn]
     parties = (*turns, *((cell.hook,) if cell.hook else ()))
     awaited = [each for party in parties for each in waited_for(party)]
     return Statistics(
