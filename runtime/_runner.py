@@ -16,6 +16,7 @@ from trio.lowlevel import (
     Task,
     checkpoint,
     current_task,
+    enable_ki_protection,
     reschedule,
     wait_task_rescheduled,
 )
@@ -27,6 +28,7 @@ from ._cycles import waiting_for
 from ._endings import crashed, cut_short, expired
 from ._envelope import outwait
 from ._errors import ActorStopped
+from ._interrupts import await_call, call
 from ._lifecycle import Exit, State, is_crash, unwrapped
 from ._waits import PARTY, Bystander
 
@@ -126,11 +128,12 @@ class Incarnation:
 
     # The life
 
+    @enable_ki_protection
     async def run(self) -> None:
         try:
             with self._scope:
                 if type(self.actor).started is not Actor.started:
-                    await self._call_hook("started", self.actor.started())
+                    await self._call_hook("started", self.actor.started)
                 self._become_ready()
                 await self._serve()
                 if self.failure is None:
@@ -144,11 +147,11 @@ class Incarnation:
         finally:
             self._end()
 
-    async def _call_hook(self, name: str, hook: Awaitable[None]) -> None:
+    async def _call_hook(self, name: str, hook: Handling, *args: Any) -> None:
         self.cell.hook = party = Bystander(f"{self.cell.path} ({name})")
         PARTY.set(party)
         try:
-            await hook
+            await await_call(hook, *args)
         finally:
             self.cell.hook = None
             PARTY.set(None)
@@ -246,14 +249,8 @@ class Incarnation:
         return envelope.cancelled
 
     async def _idle(self) -> None:
-        cell = self.cell
-
-        def abort(_: RaiseCancelT) -> Abort:
-            cell.parked = None
-            return Abort.SUCCEEDED
-
-        cell.parked = current_task()
-        await wait_task_rescheduled(abort)
+        self.cell.parked = current_task()
+        await wait_task_rescheduled(self.cell.unpark)
 
     # What becomes of errors
 
@@ -294,12 +291,14 @@ class Incarnation:
 
     # Beside and below
 
+    @enable_ki_protection
     def start_soon(
         self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
     ) -> trio.CancelScope:
         self._require_going("task")
         return self._opened_beside().begin_task(function, args)
 
+    @enable_ki_protection
     async def spawn_below(
         self,
         factory: Callable[..., Actor],
@@ -330,7 +329,7 @@ class Incarnation:
 
     async def _finish(self) -> None:
         """Stop with grace: what has begun is finished, children stop in their order."""
-        self.actor.stopping()
+        call(self.actor.stopping)
         if self._beside is not None:
             await self._beside.wait_turns()
             self._ending = True
@@ -360,7 +359,7 @@ class Incarnation:
     async def _call_stopped(self) -> None:
         SCOPES.set(())
         with trio.move_on_after(self.cell.options.cleanup) as scope:
-            await self._call_hook("stopped", self.actor.stopped(self._exit()))
+            await self._call_hook("stopped", self.actor.stopped, self._exit())
         if scope.cancelled_caught:
             self.report_overdue()
 

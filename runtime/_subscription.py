@@ -10,6 +10,7 @@ from trio.lowlevel import (
     checkpoint,
     checkpoint_if_cancelled,
     current_task,
+    enable_ki_protection,
     reschedule,
     wait_task_rescheduled,
 )
@@ -74,6 +75,7 @@ class Subscription:
             await self._wait()
         return self._facts.popleft()
 
+    @enable_ki_protection
     async def _wait(self) -> None:
         if self._reader is not None:
             raise RuntimeError("one subscription has one reader: call `system.events()` for each")

@@ -11,7 +11,14 @@ import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
-from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import (
+    Abort,
+    checkpoint,
+    current_task,
+    enable_ki_protection,
+    reschedule,
+    wait_task_rescheduled,
+)
 
 from ._agenda import Agenda
 from ._envelope import outwait
@@ -102,6 +109,7 @@ class Supervision:
 
     # The life
 
+    @enable_ki_protection
     async def run(self) -> None:
         try:
             with self._scope:
@@ -198,6 +206,7 @@ class Supervision:
 
     # Children begin
 
+    @enable_ki_protection
     async def add(self, member: Member) -> None:
         """Start a new child, after all that were started before it.
 
