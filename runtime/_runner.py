@@ -25,11 +25,11 @@ from ._actor import Actor, bind
 from ._beside import Beside
 from ._carried import SCOPES
 from ._cycles import waiting_for
-from ._endings import crashed, cut_short, expired
+from ._endings import crashed, cut_short, ending, expired
 from ._envelope import outwait
 from ._errors import ActorStopped
 from ._interrupts import await_call, call
-from ._lifecycle import Exit, State, is_crash, unwrapped
+from ._lifecycle import Exit, State, is_crash
 from ._waits import PARTY, Bystander
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class Incarnation:
 
     def judge(self, turn: Envelope, error: BaseException) -> bool:
         """An error left a handler: it fails the message, and if True the actor too."""
-        error = unwrapped(error)
+        error = ending(error)
         if is_crash(error, turn.message.raises):
             self._note(error)
             turn.fail(crashed(turn, error))
@@ -278,7 +278,7 @@ class Incarnation:
 
     def _note(self, error: BaseException) -> None:
         """Remember the first failure; whoever is above hears of the kind that is not ours."""
-        error = unwrapped(error)
+        error = ending(error)
         if not (is_ours := isinstance(error, Exception)):
             self.cell.hub.abort(error)  # which tells of it
         is_first = self.failure is None

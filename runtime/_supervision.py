@@ -21,6 +21,7 @@ from trio.lowlevel import (
 )
 
 from ._agenda import Agenda
+from ._endings import ending
 from ._envelope import outwait
 from ._errors import ActorRestarting, ActorStopped, RuntimeFault, SupervisorGaveUp
 from ._events import GaveUp, Overdue
@@ -267,11 +268,14 @@ class Supervision:
         member.taken_down = False
         try:
             life = member.hub.call(member.begin)
-        except BaseException as error:  # noqa: BLE001 - decided on as any other end
-            member.hub.report_crash(member.path, error)
-            if not isinstance(error, Exception):
+        except BaseException as failure:  # noqa: BLE001 - decided on as any other end
+            error = ending(failure)
+            if isinstance(error, Exception):
+                member.hub.report_crash(member.path, error)
+            else:
                 member.hub.abort(error)
             self._note_end(member, Exit.FAILED, error)
+            del error  # no cycle through the traceback
             self._wake()
             return None
         member.hub.start(self.nursery, life.run, name=member.path)
