@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import trio
 
 from ._endings import cut_short
+from ._interrupts import await_call
 from ._waits import PARTY, Bystander
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Beside:
         name = f"{self._cell.path} {name}"
         self._cell.hub.start(self._nursery, function, scope, *args, name=name)
 
+    @trio.lowlevel.enable_ki_protection
     async def _turn(
         self, scope: trio.CancelScope, turn: Envelope, method: Callable[..., Awaitable[Any]]
     ) -> None:
@@ -97,6 +99,7 @@ class Beside:
                 self._cell.beside = None
             self._end(scope)
 
+    @trio.lowlevel.enable_ki_protection
     async def _background(
         self,
         scope: trio.CancelScope,
@@ -107,7 +110,7 @@ class Beside:
         PARTY.set(Bystander(f"{self._cell.path} ({name})"))
         try:
             with scope:
-                await function(*args)
+                await await_call(function, *args)
         except BaseException as error:  # noqa: BLE001 - crashes the actor
             self._life.crash(error)
         finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
-from trio.lowlevel import reschedule
+from trio.lowlevel import Abort, RaiseCancelT, enable_ki_protection, reschedule
 
 from ._endings import restarting, stopped
 from ._envelope import outwait
@@ -127,6 +127,7 @@ class Cell:
 
     # Taking messages in
 
+    @enable_ki_protection
     def admit(self, envelope: Envelope) -> bool:
         """Queue an envelope.
 
@@ -209,6 +210,11 @@ class Cell:
             task, self.parked = self.parked, None
             reschedule(task)
 
+    def unpark(self, _: RaiseCancelT) -> Abort:
+        """The serial task is cancelled while it is idle."""
+        self.parked = None
+        return Abort.SUCCEEDED
+
     def request_stop(self, *, drain: bool = False) -> None:
         """Ask the actor to stop after what it has begun, or with `drain` after all it has."""
         self.stop_requested = True
@@ -238,6 +244,7 @@ class Cell:
             self.stash = []
         self.stash.append(turn)
 
+    @enable_ki_protection
     def unstash(self) -> None:
         """Put what was put aside back before the queue."""
         stash, self.stash = self.stash, None

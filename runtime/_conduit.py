@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import (
+    Abort,
+    checkpoint,
+    current_task,
+    enable_ki_protection,
+    reschedule,
+    wait_task_rescheduled,
+)
 
 from ._cycles import refuse_cycle
 from ._errors import AskTimeout
@@ -99,6 +106,7 @@ class Conduit(Generic[C]):
 
     # The handler's side
 
+    @enable_ki_protection
     async def send(self, item: C) -> None:
         await self._breathe()
         self._require_open()
@@ -108,6 +116,7 @@ class Conduit(Generic[C]):
         else:
             await self._wait_in_line(deque((item,)))
 
+    @enable_ki_protection
     async def send_many(self, items: Sequence[C]) -> None:
         await self._breathe()
         self._require_open()
@@ -124,6 +133,7 @@ class Conduit(Generic[C]):
         idle = 1 if self._reader is not None else 0
         return max(0, self._capacity + idle - len(self._buffer))
 
+    @enable_ki_protection
     async def _wait_in_line(self, items: deque[C]) -> None:
         task = current_task()
         readers, sender = self.readers, PARTY.get()
@@ -169,6 +179,7 @@ class Conduit(Generic[C]):
 
     # The reader's side
 
+    @enable_ki_protection
     async def take(self) -> C:
         """The next item.
 
@@ -195,6 +206,7 @@ class Conduit(Generic[C]):
         if self.readers is not None:
             self.readers.are(task)
 
+    @enable_ki_protection
     async def take_many(self) -> list[C]:
         """All items that are there, those of waiting senders included; [] after the last.
 
@@ -219,6 +231,7 @@ class Conduit(Generic[C]):
             await checkpoint()  # where it was the reader's own deadline, so is the cancel
         raise self.error
 
+    @enable_ki_protection
     async def _wait_for_item(self) -> None:
         if self._reader is not None:
             raise RuntimeError("one stream has one reader: another task waits for an item already")

@@ -1,4 +1,4 @@
-"""Why a message ends without a reply: the errors, and what each says of it."""
+"""Why a message or an incarnation ends: the errors, and what each says of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from ._errors import ActorCrashed, ActorRestarting, ActorStopped, AskTimeout, RuntimeFault
+from ._lifecycle import unwrapped
 
 if TYPE_CHECKING:
     from ._envelope import Envelope
@@ -35,6 +36,23 @@ def crashed(turn: Envelope, error: BaseException) -> ActorCrashed:
     )
     crash.__cause__ = error
     return crash
+
+
+def ending(error: BaseException) -> BaseException:
+    """What an error that left code of users counts as.
+
+    Each of our cancels ends at a scope of ours. A `trio.Cancelled` that comes as far as this was
+    kept from another one, and is a bug of whoever raises it again.
+    """
+    error = unwrapped(error)
+    if not isinstance(error, trio.Cancelled):
+        return error
+    stray = RuntimeError(
+        "a trio.Cancelled was raised where nothing is cancelled: it belongs to another task or to "
+        "a scope that was left. Never keep one: let it end its own scope"
+    )
+    stray.__cause__ = error
+    return stray
 
 
 def cut_short(turn: Envelope, failure: BaseException | None) -> RuntimeFault:

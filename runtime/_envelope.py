@@ -20,6 +20,8 @@ from trio.lowlevel import (
     Task,
     checkpoint,
     current_task,
+    disable_ki_protection,
+    enable_ki_protection,
     reschedule,
     wait_task_rescheduled,
 )
@@ -114,6 +116,7 @@ class Envelope(ABC):
 
     # Seen from the receiver
 
+    @disable_ki_protection
     async def handle(self, method: Callable[..., Awaitable[Any]]) -> Any:
         """Run the handler in what the message carries."""
         SCOPES.set(self.scopes)
@@ -229,6 +232,7 @@ class Envelope(ABC):
         for task in parked or ([] if self.was_forwarded else [current_task()]):
             refuse_chain(self, self.caller, task, self.message)
 
+    @enable_ki_protection
     async def wait(self) -> None:
         """Wait until something is known; whoever calls knows what that is.
 
@@ -249,6 +253,7 @@ class Envelope(ABC):
             if caller is not None:
                 forget_wait(caller, task)
 
+    @enable_ki_protection
     async def wait_accepted(self) -> None:
         """Stand in line for room in the mailbox, unless that would be for ever.
 
@@ -279,6 +284,7 @@ class Envelope(ABC):
             self.receiver.withdraw(self)
         return Abort.SUCCEEDED
 
+    @enable_ki_protection
     async def wait_quiet(self) -> None:
         """Wait until the handler has ended."""
 
@@ -298,6 +304,7 @@ class Envelope(ABC):
             reschedule(task)
 
 
+@enable_ki_protection
 async def outwait(
     wait: Callable[[], Awaitable[None]], seconds: float, report: Callable[[], None]
 ) -> None:

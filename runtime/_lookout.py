@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from ._interrupts import call
 from ._notice import NoticeEnvelope
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Lookout:
         self._changed = trio.Event()
         context.start_soon(self._run, ())
 
+    @trio.lowlevel.enable_ki_protection
     def watch(self, cell: Cell, notice: Notice) -> None:
         if cell.exit is None:
             self._watched.setdefault(cell, []).append(notice)
@@ -58,6 +60,7 @@ class Lookout:
         self._ended += ((exit, notice) for notice in notices)
         self._changed.set()
 
+    @trio.lowlevel.enable_ki_protection
     async def _run(self) -> None:
         try:
             while True:
@@ -66,7 +69,7 @@ class Lookout:
                 self._drop_handled()
                 while self._ended:
                     exit, notice = self._ended.popleft()
-                    self._tell(NoticeEnvelope(notice(exit), self._cell))
+                    self._tell(NoticeEnvelope(call(notice, exit), self._cell))
         finally:
             self.is_over = True
             for cell in self._watched:

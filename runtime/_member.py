@@ -13,6 +13,7 @@ from ._cell import Cell
 from ._envelope import outwait
 from ._errors import ActorStopped
 from ._events import Restarted, Spawned
+from ._interrupts import call
 from ._lifecycle import Sequel
 from ._options import DEFAULT_OPTIONS
 from ._runner import Incarnation
@@ -138,6 +139,7 @@ class Member(ABC):
             name = f"{self.path} is stopped"
             self.hub.start(self.above.nursery, self._take_down, not now, name=name)
 
+    @trio.lowlevel.enable_ki_protection
     async def _take_down(self, gently: bool) -> None:  # noqa: FBT001 - a nursery passes it on
         await self.take_down(gently=gently)
 
@@ -212,7 +214,7 @@ class ActorMember(Member):
         return life.children.cells() if isinstance(life, Incarnation) and life.children else ()
 
     def begin(self) -> Incarnation:
-        actor = self._factory(*self._args)
+        actor = call(self._factory, *self._args)
         handlers = handlers_for(self._factory, actor)
         self.kind = type(actor)
         if self.cell is None:

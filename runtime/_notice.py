@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from trio.lowlevel import Abort, RaiseCancelT, current_task, wait_task_rescheduled
+from trio.lowlevel import (
+    Abort,
+    RaiseCancelT,
+    current_task,
+    enable_ki_protection,
+    wait_task_rescheduled,
+)
 
 from ._envelope import TellEnvelope
 
@@ -18,6 +24,7 @@ class NoticeEnvelope(TellEnvelope):
         super().settle(value)
         self._wake()
 
+    @enable_ki_protection
     async def wait_handled(self) -> None:
         """Cancelled while it waits: not handled, unless it is being handled already."""
 

@@ -18,6 +18,7 @@ class Outcome:
 
     def __init__(self) -> None:
         self.body = trio.CancelScope()
+        self.stop = trio.CancelScope()  # with grace, after the body
         self.body_error: BaseException | None = None
         self.is_terminated = False
         self._abort: BaseException | None = None
@@ -33,7 +34,18 @@ class Outcome:
 
     def abort(self, error: BaseException) -> None:
         self._abort = self._abort or error
-        self.body.cancel(f"{type(error).__name__} in an actor")
+        for scope in (self.body, self.stop):
+            scope.cancel(f"{type(error).__name__} in an actor")
+
+    async def outlast(self, life: Supervision) -> None:
+        """Cancel what still runs, and wait until it has ended, whatever comes."""
+        life.kill("the system's block was left")
+        while not life.is_down:
+            try:
+                with trio.CancelScope(shield=True):
+                    await life.wait_down()
+            except KeyboardInterrupt as interrupt:  # trio raises it here, in its main task
+                self.abort(interrupt)
 
     def terminate(self, life: Supervision, drain_seconds: float) -> None:
         """A SIGTERM has come."""

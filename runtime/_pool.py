@@ -200,6 +200,7 @@ class Pool(Generic[A_co]):
         finally:
             del full  # no cycle through the traceback
 
+    @trio.lowlevel.enable_ki_protection
     async def stop(self, drain: bool = False) -> None:  # noqa: FBT001, FBT002 - as on a ref
         """Stop all workers and the pool, and wait until they have.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import trio
-from trio.lowlevel import checkpoint
+from trio.lowlevel import checkpoint, enable_ki_protection
 
 from ._cell import End
 from ._cycles import refuse_cycle, waiting_for
@@ -69,6 +69,7 @@ class Ref(Generic[A_co]):
         """Names from the root, like "/group/savings"."""
         return self._cell.path
 
+    @enable_ki_protection
     async def tell(self, message: Tell[A_co]) -> None:
         """Send a message and go on; waits only for room in the mailbox.
 
@@ -95,6 +96,7 @@ class Ref(Generic[A_co]):
             await checkpoint()  # whoever tries again and again lets the actor catch up
             raise
 
+    @enable_ki_protection
     def tell_nowait(self, message: Tell[A_co]) -> None:
         """Send a message without waiting.
 
@@ -112,6 +114,7 @@ class Ref(Generic[A_co]):
         except (ActorStopped, ActorRestarting) as refusal:
             cell.undelivered(message, str(refusal))
 
+    @enable_ki_protection
     async def ask(self, message: Ask[A_co, R], *, timeout: float | None = None) -> R:  # noqa: ASYNC109
         """Send a message and wait for its reply.
 
@@ -166,6 +169,7 @@ class Ref(Generic[A_co]):
         """
         return StreamBlock(self._cell, message, buffer)
 
+    @enable_ki_protection
     async def stream_into(self, message: Stream[A_co, C], out: Sink[C]) -> None:
         """Let this actor answer a stream of ours: its items go straight to our reader.
 
@@ -210,6 +214,7 @@ class Ref(Generic[A_co]):
         self._cell.hub.check_run(self._cell.path)
         await self._dismiss(End(self._cell.path, (self._cell,)), now=True)
 
+    @enable_ki_protection
     async def _dismiss(self, end: End, *, drain: bool = False, now: bool = False) -> None:
         self._cell.dismiss(drain=drain, now=now)
         with waiting_for(end):

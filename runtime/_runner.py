@@ -16,6 +16,7 @@ from trio.lowlevel import (
     Task,
     checkpoint,
     current_task,
+    enable_ki_protection,
     reschedule,
     wait_task_rescheduled,
 )
@@ -24,10 +25,11 @@ from ._actor import Actor, bind
 from ._beside import Beside
 from ._carried import SCOPES
 from ._cycles import waiting_for
-from ._endings import crashed, cut_short, expired
+from ._endings import crashed, cut_short, ending, expired
 from ._envelope import outwait
 from ._errors import ActorStopped
-from ._lifecycle import Exit, State, is_crash, unwrapped
+from ._interrupts import await_call, call
+from ._lifecycle import Exit, State, is_crash
 from ._waits import PARTY, Bystander
 
 if TYPE_CHECKING:
@@ -126,11 +128,12 @@ class Incarnation:
 
     # The life
 
+    @enable_ki_protection
     async def run(self) -> None:
         try:
             with self._scope:
                 if type(self.actor).started is not Actor.started:
-                    await self._call_hook("started", self.actor.started())
+                    await self._call_hook("started", self.actor.started)
                 self._become_ready()
                 await self._serve()
                 if self.failure is None:
@@ -147,11 +150,11 @@ class Incarnation:
         finally:
             self._end()
 
-    async def _call_hook(self, name: str, hook: Awaitable[None]) -> None:
+    async def _call_hook(self, name: str, hook: Handling, *args: Any) -> None:
         self.cell.hook = party = Bystander(f"{self.cell.path} ({name})")
         PARTY.set(party)
         try:
-            await hook
+            await await_call(hook, *args)
         finally:
             self.cell.hook = None
             PARTY.set(None)
@@ -249,20 +252,14 @@ class Incarnation:
         return envelope.cancelled
 
     async def _idle(self) -> None:
-        cell = self.cell
-
-        def abort(_: RaiseCancelT) -> Abort:
-            cell.parked = None
-            return Abort.SUCCEEDED
-
-        cell.parked = current_task()
-        await wait_task_rescheduled(abort)
+        self.cell.parked = current_task()
+        await wait_task_rescheduled(self.cell.unpark)
 
     # What becomes of errors
 
     def judge(self, turn: Envelope, error: BaseException) -> bool:
         """An error left a handler: it fails the message, and if True the actor too."""
-        error = unwrapped(error)
+        error = ending(error)
         if is_crash(error, turn.message.raises):
             self._note(error)
             turn.fail(crashed(turn, error))
@@ -284,7 +281,7 @@ class Incarnation:
 
     def _note(self, error: BaseException) -> None:
         """Remember the first failure; whoever is above hears of the kind that is not ours."""
-        error = unwrapped(error)
+        error = ending(error)
         if not (is_ours := isinstance(error, Exception)):
             self.cell.hub.abort(error)  # which tells of it
         is_first = self.failure is None
@@ -297,12 +294,14 @@ class Incarnation:
 
     # Beside and below
 
+    @enable_ki_protection
     def start_soon(
         self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
     ) -> trio.CancelScope:
         self._require_going("task")
         return self._opened_beside().begin_task(function, args)
 
+    @enable_ki_protection
     async def spawn_below(
         self,
         factory: Callable[..., Actor],
@@ -333,7 +332,7 @@ class Incarnation:
 
     async def _finish(self) -> None:
         """Stop with grace: what has begun is finished, children stop in their order."""
-        self.actor.stopping()
+        call(self.actor.stopping)
         if self._beside is not None:
             await self._beside.wait_turns()
             self._ending = True
@@ -363,7 +362,7 @@ class Incarnation:
     async def _call_stopped(self) -> None:
         SCOPES.set(())
         with trio.move_on_after(self.cell.options.cleanup) as scope:
-            await self._call_hook("stopped", self.actor.stopped(self._exit()))
+            await self._call_hook("stopped", self.actor.stopped, self._exit())
         if scope.cancelled_caught:
             self.report_overdue()
 

@@ -102,6 +102,7 @@ class StreamBlock(Generic[C]):
         self._envelope: StreamEnvelope | None = None
         self._is_open = False
 
+    @trio.lowlevel.enable_ki_protection
     async def __aenter__(self) -> Self:
         if self._envelope is not None:
             raise RuntimeError("this stream was used already: call `ref.stream(...)` again")
@@ -121,6 +122,7 @@ class StreamBlock(Generic[C]):
         self._is_open = True
         return self
 
+    @trio.lowlevel.enable_ki_protection
     async def __aexit__(
         self,
         kind: type[BaseException] | None,

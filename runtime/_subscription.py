@@ -10,6 +10,7 @@ from trio.lowlevel import (
     checkpoint,
     checkpoint_if_cancelled,
     current_task,
+    enable_ki_protection,
     reschedule,
     wait_task_rescheduled,
 )
@@ -80,6 +81,7 @@ class Subscription:
         self._facts.clear()
         return facts
 
+    @enable_ki_protection
     async def _wait(self) -> None:
         if self._reader is not None:
             raise RuntimeError("one subscription has one reader: call `system.events()` for each")

@@ -11,9 +11,17 @@ import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
-from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import (
+    Abort,
+    checkpoint,
+    current_task,
+    enable_ki_protection,
+    reschedule,
+    wait_task_rescheduled,
+)
 
 from ._agenda import Agenda
+from ._endings import ending
 from ._envelope import outwait
 from ._errors import ActorRestarting, ActorStopped, RuntimeFault, SupervisorGaveUp
 from ._events import GaveUp, Overdue
@@ -102,6 +110,7 @@ class Supervision:
 
     # The life
 
+    @enable_ki_protection
     async def run(self) -> None:
         try:
             with self._scope:
@@ -198,6 +207,7 @@ class Supervision:
 
     # Children begin
 
+    @enable_ki_protection
     async def add(self, member: Member) -> None:
         """Start a new child, after all that were started before it.
 
@@ -258,11 +268,14 @@ class Supervision:
         member.taken_down = False
         try:
             life = member.hub.call(member.begin)
-        except BaseException as error:  # noqa: BLE001 - decided on as any other end
-            member.hub.report_crash(member.path, error)
-            if not isinstance(error, Exception):
+        except BaseException as failure:  # noqa: BLE001 - decided on as any other end
+            error = ending(failure)
+            if isinstance(error, Exception):
+                member.hub.report_crash(member.path, error)
+            else:
                 member.hub.abort(error)
             self._note_end(member, Exit.FAILED, error)
+            del error  # no cycle through the traceback
             self._wake()
             return None
         member.hub.start(self.nursery, life.run, name=member.path)

@@ -8,12 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 import trio
+from trio.lowlevel import enable_ki_protection
 
 from ._actor import Actor
 from ._agenda import DEFAULT_LIMIT, Plan
 from ._cell import End
 from ._cycles import refuse_cycle, waiting_for
 from ._hub import Hub
+from ._lifecycle import unwrapped
 from ._member import ActorMember, Member, check_name
 from ._outcome import Outcome
 from ._pool import DEFAULT_POOL, Pool, PoolOptions, check_options
@@ -103,6 +105,7 @@ class Supervisor:
         await self._branch.running.add(branch)
         return Supervisor(branch)
 
+    @enable_ki_protection
     async def pool(
         self,
         name: str,
@@ -145,6 +148,7 @@ class Supervisor:
             raise
         return Pool(group._branch, router, refs)  # noqa: SLF001 - of the same class
 
+    @enable_ki_protection
     async def partition(
         self,
         name: str,
@@ -187,6 +191,7 @@ class Supervisor:
             await parent.stop(now=True)
             raise
 
+    @enable_ki_protection
     async def stop(self, *, drain: bool = False, now: bool = False) -> None:
         """Stop all children in reverse order, and wait until all is quiet.
 
@@ -300,6 +305,7 @@ class System(Supervisor):
 
 
 @asynccontextmanager
+@enable_ki_protection
 async def open_system(
     *,
     limit: RestartLimit = DEFAULT_LIMIT,
@@ -340,19 +346,21 @@ async def open_system(
     terminate = partial(outcome.terminate, life, drain_seconds)
     heard = Signals(root, terminate) if signals else nullcontext()
     with heard:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(life.run, name="root supervisor")
-            try:
-                await life.wait_ready()
-                with outcome.body:
-                    yield System(root)
-                if not outcome.has_failed:
-                    life.request_stop(drain=outcome.is_terminated)
-                    await life.wait_down()
-            except BaseException as error:  # noqa: BLE001 - raised again once all is quiet
-                outcome.body_error = error
-            finally:
-                life.kill("the system's block was left")
-                with trio.CancelScope(shield=True):
-                    await life.wait_down()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(life.run, name="root supervisor")
+                try:
+                    await life.wait_ready()
+                    with outcome.body:
+                        yield System(root)
+                    if not outcome.has_failed:
+                        life.request_stop(drain=outcome.is_terminated)
+                        with outcome.stop:
+                            await life.wait_down()
+                except BaseException as error:  # noqa: BLE001 - raised again once all is quiet
+                    outcome.body_error = error
+                finally:
+                    await outcome.outlast(life)
+        except BaseExceptionGroup as group:  # a Ctrl-C while the nursery closes
+            outcome.abort(unwrapped(group))
     outcome.raise_error()

@@ -47,6 +47,7 @@ class Timers:
         self._context = context
         self._by_key: dict[Hashable, Timer] = {}
 
+    @trio.lowlevel.enable_ki_protection
     def start(
         self, seconds: float, message: Tell[Any], key: Hashable | None, *, repeats: bool
     ) -> None:
@@ -71,6 +72,7 @@ class Timers:
         timer.cancel()
         return is_in_time
 
+    @trio.lowlevel.enable_ki_protection
     async def _run(self, timer: Timer, key: Hashable | None) -> None:
         due = trio.current_time()
         while True:

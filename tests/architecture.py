@@ -21,6 +21,7 @@ READING_ORDER = [
     "runtime._options",
     "runtime._waits",
     "runtime._carried",
+    "runtime._interrupts",
     "runtime._cycles",
     "runtime._conditions",
     "runtime._envelope",
