@@ -7,7 +7,9 @@ are checked as it goes, and again at the end.
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -31,12 +33,16 @@ from runtime import (
     Ref,
     Restarted,
     RestartLimit,
+    RestartPolicy,
     RuntimeFault,
     Sink,
+    Spawned,
     Stopped,
     Supervisor,
     System,
     SystemFailed,
+    carried,
+    carry,
     open_system,
 )
 from runtime.testing import assert_no_leaks
@@ -49,6 +55,8 @@ if TYPE_CHECKING:
 QUIET_SECONDS: Final = 250.0  # more than any handler takes
 LONGEST_SECONDS: Final = 2_000.0  # virtual; grace, backoff and sleeps add up to far less
 
+OUTSIDE: Final[ContextVar[bool]] = ContextVar("outside", default=False)
+
 
 @attrs.frozen(eq=False)
 class Sent:
@@ -59,6 +67,7 @@ class Sent:
     deadline: float
     sender: object
     number: int
+    scopes: tuple[object, ...]
     facts: Counter[str] = attrs.field(factory=Counter[str])
 
 
@@ -71,12 +80,14 @@ class Books:
         serial: Serial handlers at work, by path.
         latest: The number of the last tell that was started, by sender and path.
         sent: How many messages were sent.
+        errors: What left handlers, each with the path of the actor.
     """
 
     waits: Counter[tuple[str, str]] = attrs.field(factory=Counter[tuple[str, str]])
     serial: Counter[str] = attrs.field(factory=Counter[str])
     latest: Counter[tuple[object, str]] = attrs.field(factory=Counter[tuple[object, str]])
     sent: int = 0
+    errors: list[tuple[str, BaseException]] = attrs.field(factory=list[tuple[str, BaseException]])
 
 
 class World:
@@ -90,7 +101,10 @@ class World:
         self._tells = dict[int, Sent]()  # by the id of the message
         self._kept = list[object]()  # so that ids stay unique
         self._facts = list[Fact]()
-        self._ends = Counter[str]()  # reports of watches
+        self._options = dict[str, ChildOptions]()
+        self._watched = set[str]()
+        self._ends = list[tuple[str, Exit]]()  # reports of watches
+        self._quiet_from = math.inf  # the facts from here on are those of a system that stops
         self.done = Counter[str]()  # what has happened, for those who want to know what is covered
 
     async def run(self) -> None:
@@ -107,10 +121,12 @@ class World:
         self._check_books()
 
     async def _use(self, system: System, beside: trio.Nursery) -> None:
+        OUTSIDE.set(True)
         for child in self._plan.children:
             await self._start(system, child)
         if self._refs:
             for ref in self._refs:
+                self._watched.add(ref.path)
                 beside.start_soon(self._watch, ref)
             async with trio.open_nursery() as callers:
                 for job in self._plan.callers:
@@ -129,7 +145,7 @@ class World:
             exit = await watch.wait()
         assert isinstance(exit, Exit)
         assert ref.statistics().state == "ended"
-        self._ends[ref.path] += 1
+        self._ends.append((ref.path, exit))
 
     async def _start(self, above: Supervisor, child: Child) -> None:
         try:
@@ -147,12 +163,15 @@ class World:
         self, spawn: Callable[..., Awaitable[Any]], job: tuple[Step, ...], options: ChildOptions
     ) -> None:
         async def on_start(puppet: Puppet) -> None:
+            assert not OUTSIDE.get()
+            assert carried() == ()
             await self._carry_out(job, puppet, None)
 
         on_start_or_not = on_start if job else nothing
         ref = await spawn(Puppet, on_start_or_not, name=f"p{len(self._kept)}", options=options)
         self._kept.append(ref)
         self._refs.append(ref)
+        self._options[ref.path] = options
 
     async def _carry_out(
         self, job: tuple[Step, ...], me: Puppet | None, out: Sink[Any] | None
@@ -221,7 +240,7 @@ class World:
             case "pipe":
                 me.pipe_to_self(trio.sleep, 0.5, to=lambda _: self._order(step))
             case "watch":
-                me.watch(ref, lambda _: self._order(step))
+                me.watch(ref, self._notice(step, ref))
             case "both":
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._carry_out, step.job, me, None)
@@ -248,15 +267,25 @@ class World:
         """What an actor tells itself to do."""
         return Order(self._working(step, None))
 
+    def _notice(self, step: Step, ref: Ref[Puppet]) -> Callable[[Exit], Order]:
+        notices = itertools.count()
+
+        def notice(_: Exit) -> Order:
+            assert ref.statistics().state == "ended", "a restart is not an end"
+            assert not next(notices), "an end is told once"
+            return self._order(step)
+
+        return notice
+
     # Sending, and what is promised to whoever sends
 
     async def _ask(self, step: Step, ref: Ref[Puppet], me: Puppet | None) -> None:
-        sent = self._new(step, ref)
+        timeout = 0.5 if step.number == 3 else None
+        sent = self._new(step, ref, min(step.seconds, timeout or math.inf))
         kind = Do if step.what == "ask" else DoBeside
         message = kind(self._working(step, sent))
-        timeout = 0.5 if step.number == 3 else None
         try:
-            with self._waiting(me, ref), trio.move_on_after(step.seconds):
+            with self._waiting(me, ref), carry(sent.number), trio.move_on_after(step.seconds):
                 assert await ref.ask(message, timeout=timeout) == "done"
         except RuntimeFault as fault:
             self._check_fault(fault, sent, message)
@@ -265,12 +294,12 @@ class World:
             self._check_ended(sent)
 
     async def _read(self, step: Step, ref: Ref[Puppet], me: Puppet | None) -> None:
-        sent = self._new(step, ref)
+        sent = self._new(step, ref, step.seconds)
         kind = Feed if step.what == "feed" else FeedBeside
         message = kind(self._feeding(step, sent))
         taken = 0
         try:
-            with self._waiting(me, ref), trio.move_on_after(step.seconds):
+            with self._waiting(me, ref), carry(sent.number), trio.move_on_after(step.seconds):
                 async with ref.stream(message, buffer=step.number) as items:
                     async for item in items:
                         assert item >= 0
@@ -285,16 +314,16 @@ class World:
             self._check_ended(sent)
 
     async def _tell(self, step: Step, ref: Ref[Puppet], me: Puppet | None) -> None:
-        sent = self._new(step, ref)
+        sent = self._new(step, ref, math.inf)
         message = Order(self._working(step, sent))
         self._kept.append(message)
         self._tells[id(message)] = sent
         sent.facts["told"] = 1
         try:
-            if step.what == "tell now":
-                ref.tell_nowait(message)
-            else:
-                with self._waiting(me, ref):
+            with self._waiting(me, ref), carry(sent.number):
+                if step.what == "tell now":
+                    ref.tell_nowait(message)
+                else:
                     await ref.tell(message)
         except trio.WouldBlock:
             sent.facts["refused"] = 1
@@ -304,11 +333,17 @@ class World:
                 raise AssertionError(f"{error!r} does not give the message back") from error
             raise
 
-    def _new(self, step: Step, ref: Ref[Puppet]) -> Sent:
+    def _new(self, step: Step, ref: Ref[Puppet], seconds: float | None = None) -> Sent:
+        """Note what is to be sent within so many seconds; without, it goes on from a message."""
+        self._check_bound(ref)
         self._books.sent += 1
+        number = self._books.sent
         sender = trio.lowlevel.current_task()
         deadline = trio.current_effective_deadline()
-        return Sent(step.what, ref.path, deadline, sender, self._books.sent)
+        if seconds is None:
+            return Sent(step.what, ref.path, deadline, sender, number, carried())
+        deadline = min(deadline, trio.current_time() + seconds)
+        return Sent(step.what, ref.path, deadline, sender, number, (*carried(), number))
 
     def _waiting(self, me: Puppet | None, ref: Ref[Puppet]) -> _Noted:
         who = f"the task {trio.lowlevel.current_task().name}" if me is None else me.ref.path
@@ -342,6 +377,10 @@ class World:
         return _Handling(self._books, me.ref.path, sent, is_serial=is_serial)
 
     # Checks
+
+    def _check_bound(self, ref: Ref[Puppet]) -> None:
+        notices = self.done["watch"]  # for which there is always room
+        assert ref.statistics().queued <= self._options[ref.path].mailbox.capacity + notices
 
     def _check_ended(self, sent: Sent) -> None:
         """Whoever sent it has control again: its handler does not run, and never will."""
@@ -382,6 +421,8 @@ class World:
         told = len(self._facts)
         await trio.sleep(QUIET_SECONDS)
         is_calm = not any(isinstance(fact, Crashed | Restarted) for fact in self._facts[told:])
+        if is_calm:
+            self._quiet_from = len(self._facts)
         for ref, earlier in zip(self._refs, before, strict=False):
             seen = ref.statistics()
             if (seen.handled, seen.restarts) == (earlier.handled, earlier.restarts):
@@ -395,15 +436,55 @@ class World:
             if isinstance(fact, Crashed) and isinstance(fact.error, AssertionError):
                 raise fact.error  # one of these checks has failed in a handler
         assert not any(self._books.serial.values())
-        stopped = Counter(fact.path for fact in self._facts if isinstance(fact, Stopped))
-        assert not [path for path, count in stopped.items() if count > 1]
+        self._check_ends()
         gone = set[str]()
         for fact in self._facts:
             assert not (isinstance(fact, Restarted) and fact.path in gone)
             if isinstance(fact, Stopped):
                 gone.add(fact.path)
-        assert set(self._ends.values()) <= {1}, "an end is reported once"
+        self._check_crashes()
+        self._check_order()
         self._check_tells()
+
+    def _check_ends(self) -> None:
+        """Each end is told once, to those who watch, too; temporary actors have one life."""
+        stopped = [(fact.path, fact.exit) for fact in self._facts if isinstance(fact, Stopped)]
+        assert len(dict(stopped)) == len(stopped)
+        ends = [end for end in stopped if end[0] in self._watched]
+        assert Counter(self._ends) == Counter(ends), "an end is reported once"
+        assert set(dict(ends)) == self._watched, "every end is reported"
+        restarted = {fact.path for fact in self._facts if isinstance(fact, Restarted)}
+        for path in restarted & self._options.keys():
+            assert self._options[path].restart is not RestartPolicy.TEMPORARY
+
+    def _check_crashes(self) -> None:
+        """What left a handler is a crash, unless it is a fault or declared."""
+        crashes = {
+            (fact.path, id(leaf))
+            for fact in self._facts
+            if isinstance(fact, Crashed)
+            for leaf in _leaves(fact.error)
+        }
+        for path, error in self._books.errors:
+            leaves = [leaf for leaf in _leaves(error) if isinstance(leaf, Exception)]
+            told = [(path, id(leaf)) in crashes for leaf in leaves]
+            if any(not isinstance(leaf, RuntimeFault | Refused) for leaf in leaves):
+                assert any(told), f"{error!r} of {path} is not told"
+            elif len(leaves) == 1:
+                assert not any(told), f"{error!r} is no crash of {path}"
+
+    def _check_order(self) -> None:
+        """When the system stops them, siblings end in reverse order of their first start."""
+        if self._quiet_from == math.inf:
+            return
+        started = [fact.path for fact in self._facts if isinstance(fact, Spawned)]
+        ended = self._facts[int(self._quiet_from) :]
+        latest = dict[str, int]()
+        stopped = [fact for fact in ended if isinstance(fact, Stopped)]
+        for path in [fact.path for fact in stopped if fact.exit is Exit.STOPPED]:
+            above, number = path.rpartition("/")[0], started.index(path)
+            assert number < latest.get(above, len(started)), f"{path} stops before a later sibling"
+            latest[above] = number
 
     def _check_tells(self) -> None:
         """Each has ended in one way: refused, a dead letter, or handled."""
@@ -414,6 +495,13 @@ class World:
             started = sent.facts["started"] or int(key in failed)
             fates = sent.facts["refused"] + started + lost[key]
             assert fates == 1, f"{sent} has ended {fates} times"
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    group: BaseExceptionGroup[BaseException] = error
+    return [leaf for each in group.exceptions for leaf in _leaves(each)]
 
 
 class _Counted:
@@ -452,6 +540,10 @@ class _Handling:
         self._is_serial = is_serial
 
     def __enter__(self) -> None:
+        assert not OUTSIDE.get(), "context of the caller has come along"
+        assert carried() == (() if self._sent is None else self._sent.scopes)
+        if self._sent is None or self._sent.facts["told"]:
+            assert abs(trio.current_effective_deadline()) == math.inf, "a tell has no deadline"
         if self._is_serial:
             assert not self._books.serial[self._path], f"{self._path} handles two at a time"
             self._books.serial[self._path] += 1
@@ -471,7 +563,9 @@ class _Handling:
             assert trio.current_effective_deadline() <= sent.deadline
             assert trio.current_time() <= sent.deadline
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, *_: object) -> None:
+        if error is not None:
+            self._books.errors.append((self._path, error))
         if self._is_serial:
             self._books.serial[self._path] -= 1
         if self._sent is not None:

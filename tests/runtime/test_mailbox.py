@@ -164,6 +164,18 @@ def test_a_conflated_letter_takes_the_place_of_the_waiting_one() -> None:
     assert list(box) == [new, other]
 
 
+def test_a_conflated_letter_takes_the_place_of_one_in_line() -> None:
+    box = mailbox(BY_MESSAGE, capacity=1)
+    queued, waiting, newer = Letter("a"), Letter("b"), Letter("b")
+    box.offer(queued)
+    box.offer(waiting)
+
+    offer = box.offer(newer)
+
+    assert (offer.queued, offer.evicted) == (False, waiting)
+    assert list(box) == [queued, newer]
+
+
 def test_a_key_that_fails_leaves_no_trace() -> None:
     letter = Letter("a")
     box = mailbox(Conflate({"a": 1}.__getitem__))

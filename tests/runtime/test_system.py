@@ -172,6 +172,31 @@ async def test_a_cancel_around_the_system_ends_it_and_nothing_is_left(
     assert stopped == ["stopped"]
 
 
+def tasks_of_the_run() -> set[trio.lowlevel.Task]:
+    """Those that trio itself keeps, and whoever belongs to no block."""
+    root = trio.lowlevel.current_root_task()
+    assert root is not None
+    return {task for nursery in root.child_nurseries for task in nursery.child_tasks}
+
+
+async def test_no_task_of_a_system_is_a_system_task(autojump_clock: MockClock) -> None:
+    async def have_all_sorts(puppet: Puppet) -> None:
+        puppet.start_soon(trio.sleep_forever)
+        puppet.after(1, Order(nothing))
+        await puppet.spawn(Puppet)
+
+    before = tasks_of_the_run()
+    async with open_system() as system, trio.open_nursery() as nursery:
+        group = await system.supervise("group")
+        ref = await group.spawn(Puppet)
+        await ref.ask(Do(have_all_sorts))
+        nursery.start_soon(ref.ask, DoBeside(sleeps(1)))
+        await crash_now(await group.spawn(Puppet))
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert tasks_of_the_run() == before
+
+
 async def test_leaving_the_block_lets_handlers_finish_within_their_grace(
     autojump_clock: MockClock,
 ) -> None:
