@@ -252,6 +252,7 @@ class Incarnation:
         return envelope.cancelled
 
     async def _idle(self) -> None:
+        PARTY.set(None)  # else the last message would be kept until the next
         self.cell.parked = current_task()
         await wait_task_rescheduled(self.cell.unpark)
 

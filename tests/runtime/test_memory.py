@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+import trio.testing
 from puppet import Do, DoBeside, Feed, FeedBeside, Order, Puppet, crash, nothing, returns, sleeps
 
 from runtime import (
@@ -211,3 +212,21 @@ async def test_stopped_children_leave_no_trace_in_their_supervisor() -> None:
 
         before = await cycles(20)
         assert await cycles(100) < before + 50  # half an object for each
+
+
+@pytest.mark.parametrize("kind", [Do, DoBeside])
+async def test_an_idle_actor_does_not_keep_the_last_message(kind: type[Any]) -> None:
+    class Weighty:
+        """What a message carries."""
+
+        async def __call__(self, _: Puppet) -> None: ...
+
+    async with open_system() as system:
+        puppet = await system.spawn(Puppet)
+        with no_collector():
+            weight = Weighty()
+            seen = weakref.ref(weight)
+            await puppet.ask(kind(weight))
+            del weight
+            await trio.testing.wait_all_tasks_blocked()
+            assert seen() is None
