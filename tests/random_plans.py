@@ -106,7 +106,18 @@ def _draw_step(dice: random.Random, depth: int, *, outside: bool) -> Step:
         return Step(dice.choice(["stop", "drain", "kill"]), target=target)
     kinds = ["ask", "ask", "ask beside", "feed", "feed beside", "tell", "tell now"]
     if not outside:
-        kinds += ["emit", "emit", "forward", "into", "spawn", "later", "pipe", "both", "watch"]
+        kinds += [
+            "emit",
+            "emit",
+            "forward",
+            "into",
+            "spawn",
+            "later",
+            "pipe",
+            "both",
+            "watch",
+            "beside",
+        ]
     return Step(
         dice.choice(kinds),
         dice.choice([0, 0.5, 1, 100, 100, 100]),

@@ -78,6 +78,8 @@ class Books:
     Attributes:
         waits: Who waits for whom, by path.
         serial: Serial handlers at work, by path.
+        beside: Background tasks at work, by path.
+        stopping: Paths of those that were asked to stop, and not to finish what is queued.
         latest: The number of the last tell that was started, by sender and path.
         sent: How many messages were sent.
         errors: What left handlers, each with the path of the actor.
@@ -85,6 +87,8 @@ class Books:
 
     waits: Counter[tuple[str, str]] = attrs.field(factory=Counter[tuple[str, str]])
     serial: Counter[str] = attrs.field(factory=Counter[str])
+    beside: Counter[str] = attrs.field(factory=Counter[str])
+    stopping: set[str] = attrs.field(factory=set[str])
     latest: Counter[tuple[object, str]] = attrs.field(factory=Counter[tuple[object, str]])
     sent: int = 0
     errors: list[tuple[str, BaseException]] = attrs.field(factory=list[tuple[str, BaseException]])
@@ -103,6 +107,7 @@ class World:
         self._facts = list[Fact]()
         self._options = dict[str, ChildOptions]()
         self._watched = set[str]()
+        self._drained = set[str]()  # or about to begin with a message when they were stopped
         self._ends = list[tuple[str, Exit]]()  # reports of watches
         self._quiet_from = math.inf  # the facts from here on are those of a system that stops
         self.done = Counter[str]()  # what has happened, for those who want to know what is covered
@@ -145,6 +150,10 @@ class World:
             exit = await watch.wait()
         assert isinstance(exit, Exit)
         assert ref.statistics().state == "ended"
+        assert not self._books.beside[ref.path], f"a task of {ref} is left"
+        for other in self._refs:
+            is_below = other.path.startswith(f"{ref.path}/")
+            assert not is_below or other.statistics().state == "ended", f"{other} is left"
         self._ends.append((ref.path, exit))
 
     async def _start(self, above: Supervisor, child: Child) -> None:
@@ -219,11 +228,37 @@ class World:
                 await self._tell(step, ref, me)
             case "stop" | "drain" | "kill":
                 with self._waiting(me, ref):
-                    await (ref.kill() if step.what == "kill" else ref.stop(step.what == "drain"))
+                    await self._stop(step.what, ref)
             case _ if me is not None:
                 await self._do_inside(step, ref, me, out)
             case _:
                 pass
+
+    async def _stop(self, what: str, ref: Ref[Puppet]) -> None:
+        seen = ref.statistics()
+        begins = seen.since is not None and not self._books.serial[ref.path]
+        if what == "kill":
+            await ref.kill()
+        elif what == "drain" or begins or ref.path in self._drained:
+            self._drained.add(ref.path)
+            self._books.stopping.discard(ref.path)
+            await ref.stop(drain=what == "drain")
+        else:
+            self._books.stopping.add(ref.path)
+            try:
+                await ref.stop()
+            except AskCycle:
+                self._books.stopping.remove(ref.path)
+                raise
+
+    async def _run_beside(self, path: str) -> None:
+        self._books.beside[path] += 1
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(0.5)
+            self._books.beside[path] -= 1
 
     async def _do_inside(
         self, step: Step, ref: Ref[Puppet], me: Puppet, out: Sink[Any] | None
@@ -235,18 +270,27 @@ class World:
                 child = f"{me.ref.path}/p{len(self._kept)}"
                 with _Noted(self._books.waits, (me.ref.path, child)):
                     await self._spawn(me.spawn, step.job[:1], ChildOptions(grace=1, cleanup=1))
-            case "later":
-                me.after(step.seconds % 7, self._order(step), key=step.number)
-            case "pipe":
-                me.pipe_to_self(trio.sleep, 0.5, to=lambda _: self._order(step))
-            case "watch":
-                me.watch(ref, self._notice(step, ref))
+            case "later" | "pipe" | "watch" | "beside":
+                self._begin(step, ref, me)
             case "both":
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._carry_out, step.job, me, None)
                     nursery.start_soon(self._carry_out, step.job[::-1], me, None)
             case _ if out is not None:
                 await self._do_in_stream(step, ref, me, out)
+            case _:
+                pass
+
+    def _begin(self, step: Step, ref: Ref[Puppet], me: Puppet) -> None:
+        match step.what:
+            case "later":
+                me.after(step.seconds % 7, self._order(step), key=step.number)
+            case "pipe":
+                me.pipe_to_self(trio.sleep, 0.5, to=lambda _: self._order(step))
+            case "beside":
+                me.start_soon(self._run_beside, me.ref.path)
+            case "watch":
+                me.watch(ref, self._notice(step, ref))
             case _:
                 pass
 
@@ -545,6 +589,7 @@ class _Handling:
         if self._sent is None or self._sent.facts["told"]:
             assert abs(trio.current_effective_deadline()) == math.inf, "a tell has no deadline"
         if self._is_serial:
+            assert self._path not in self._books.stopping, "a stop overtakes what is queued"
             assert not self._books.serial[self._path], f"{self._path} handles two at a time"
             self._books.serial[self._path] += 1
         if self._sent is not None:

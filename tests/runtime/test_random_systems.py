@@ -54,7 +54,19 @@ def test_the_systems_do_all_there_is_to_do() -> None:
 
     assert done.keys() >= {
         *("ask", "ask beside", "tell", "tell now", "feed", "feed beside", "forward", "into"),
-        *("crash", "refuse", "finish", "stop", "drain", "kill", "spawn", "watch", "later", "pipe"),
+        *(
+            "crash",
+            "refuse",
+            "finish",
+            "stop",
+            "drain",
+            "kill",
+            "spawn",
+            "watch",
+            "later",
+            "pipe",
+            "beside",
+        ),
         *("ActorCrashed", "ActorRestarting", "ActorStopped", "AskCycle", "AskTimeout"),
         *("MailboxFull", "MessageDropped"),
     }
