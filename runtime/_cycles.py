@@ -10,10 +10,12 @@ from trio import current_effective_deadline
 from trio.lowlevel import current_task
 
 from ._errors import AskCycle
-from ._waits import PARTY, chain_back, forget_wait, note_wait
+from ._waits import PARTY, chain_back, forget_wait, note_wait, waiting_on
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable
+
+    import trio
 
     from ._waits import Awaited, Party
 
@@ -35,6 +37,28 @@ def refuse_chain(awaited: Awaited, caller: Party, task: Hashable, message: objec
     # Whoever is cancelled already does not wait: its next checkpoint says so.
     if chain is not None and current_effective_deadline() > -math.inf:
         raise AskCycle(chain, message=message)
+
+
+def is_needed_below(nursery: trio.Nursery) -> bool:
+    """Whether what runs in a nursery cannot end before the task that runs now has ended.
+
+    It is one of that nursery's, at any depth, or has been asked by one that waits for it.
+    """
+    to_visit: list[tuple[trio.lowlevel.Task, Party | None]] = [(current_task(), PARTY.get())]
+    for task, party in to_visit:  # which grows
+        if _is_below(nursery, task):
+            return True
+        if party is not None and party.caller is not None:
+            asking = [(each, party.caller) for each in waiting_on(party.caller, party)]
+            to_visit += [step for step in asking if step not in to_visit]
+    return False
+
+
+def _is_below(nursery: trio.Nursery, task: trio.lowlevel.Task) -> bool:
+    above = task.parent_nursery
+    while above is not None and above is not nursery:
+        above = above.parent_task.parent_nursery
+    return above is not None
 
 
 @contextmanager

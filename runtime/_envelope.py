@@ -31,7 +31,7 @@ from ._cycles import refuse_chain
 from ._errors import AskCycle, AskTimeout
 from ._events import MessageEnded, MessageStarted
 from ._message import Kind
-from ._waits import PARTY, forget_wait, note_wait
+from ._waits import PARTY, forget_wait, note_wait, waiting_on
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable
@@ -228,7 +228,7 @@ class Envelope(ABC):
         """
         if self.caller is None:
             return
-        parked = [task for task, awaited in (self.caller.waits or {}).items() if awaited is self]
+        parked = waiting_on(self.caller, self)
         for task in parked or ([] if self.was_forwarded else [current_task()]):
             refuse_chain(self, self.caller, task, self.message)
 

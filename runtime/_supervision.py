@@ -21,6 +21,7 @@ from trio.lowlevel import (
 )
 
 from ._agenda import Agenda
+from ._cycles import is_needed_below
 from ._endings import ending
 from ._envelope import outwait
 from ._errors import ActorRestarting, ActorStopped, RuntimeFault, SupervisorGaveUp
@@ -107,6 +108,11 @@ class Supervision:
         group = self.branch
         above = group.above if group.parent is None else group.parent.above
         return self._stop_requested or self._stopping or (above is not None and above.is_ending)
+
+    @property
+    def awaits_caller(self) -> bool:
+        """Whether it cannot end before whoever calls has ended."""
+        return self._nursery is not None and is_needed_below(self._nursery)
 
     # The life
 

@@ -198,7 +198,7 @@ class Supervisor:
         Each finishes what it has begun, within its grace. With `drain` each also handles what
         is queued, however long that takes: bound it with `trio.move_on_after`. With `now` each
         is cancelled at once. Cancelled while it waits: what is left is cancelled, and has ended
-        when this returns control.
+        when this returns control; but not where that is itself part of what has to end.
 
         Raises:
             AskCycle: If one of them waits for whoever calls; nothing has been stopped.
@@ -215,15 +215,18 @@ class Supervisor:
         if running.is_down and self._branch.above is not None:  # it is to be started again
             self._branch.above.forget(self._branch)
         try:
-            if not now:
+            if now:
+                running.kill("its supervisor was stopped")
+            else:
                 running.request_stop(drain=drain)
-                with waiting_for(end):
-                    await running.wait_down()
+            with waiting_for(end):
+                await running.wait_down()
         finally:
             if not running.is_down:
                 running.kill("its supervisor was stopped")
-                with trio.CancelScope(shield=True):
-                    await running.wait_down()
+                if not running.awaits_caller:
+                    with trio.CancelScope(shield=True):
+                        await running.wait_down()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path} with {len(self._branch.members)} children>"

@@ -10,7 +10,7 @@ when a call may close a loop, from what the call would wait for back to the call
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -24,12 +24,16 @@ class Party(Protocol):
     Attributes:
         path: What to call it in a chain.
         waits: For each task of it that waits, what it waits for; None where none ever did.
+        caller: Where it is a turn: the party that sent the message.
     """
 
     @property
     def path(self) -> str: ...
 
     waits: dict[Hashable, Awaited] | None
+
+    @property
+    def caller(self) -> Party | None: ...
 
 
 class Awaited(Protocol):
@@ -53,6 +57,7 @@ class Bystander:
     """A party that is no turn: a hook, a background task, a caller from outside."""
 
     __slots__ = ("path", "waits")
+    caller = None
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -83,6 +88,11 @@ def waited_for(party: Party, task: Hashable | None = None) -> Iterable[Awaited]:
         return tuple(party.waits.values())
     awaited = party.waits.get(task)
     return () if awaited is None else (awaited,)
+
+
+def waiting_on(party: Party, awaited: object) -> Iterable[Any]:
+    """The tasks of a party that wait for this."""
+    return [task for task, each in (party.waits or {}).items() if each is awaited]
 
 
 def chain_back(awaited: Awaited, caller: Party, task: Hashable) -> tuple[str, ...] | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -182,3 +184,19 @@ async def outcome_of(ref: Ref[Puppet], message: Do | DoBeside, into: list[Any]) 
         into.append(await ref.ask(message))
     except RuntimeFault as fault:
         into.append(fault)
+
+
+@contextmanager
+def alarm(seconds: int = 10) -> Generator[None]:
+    """Around what would hang if it failed: so many real seconds, then it fails."""
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

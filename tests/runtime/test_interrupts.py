@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
-from puppet import Do, DoBeside, FeedBeside, Order, Puppet, crash, forwards, nothing, sleeps
+from puppet import (
+    Do,
+    DoBeside,
+    FeedBeside,
+    Order,
+    Puppet,
+    alarm,
+    crash,
+    forwards,
+    nothing,
+    sleeps,
+)
 from trio.testing import MockClock
 
 import runtime
@@ -28,7 +39,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
 OURS = runtime.__path__[0]
-SECONDS = 10  # real ones, after which a run hangs
 STRIDE = 23  # lines: not each one, for there are thousands
 
 
@@ -90,20 +100,6 @@ def interrupted_at(line: int, reached: list[str]) -> Generator[None]:
         yield
     finally:
         sys.settrace(before)
-
-
-@contextmanager
-def alarm() -> Generator[None]:
-    def give_up(*_: object) -> None:
-        raise TimeoutError
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(SECONDS)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def test_an_interrupt_at_any_line_of_the_runtime_ends_the_system() -> None:

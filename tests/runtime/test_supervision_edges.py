@@ -5,25 +5,43 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
-from puppet import Do, DoBeside, Heard, Puppet, Work, crash, nothing, returns
+from puppet import (
+    Do,
+    DoBeside,
+    Feed,
+    Heard,
+    Order,
+    Puppet,
+    Work,
+    alarm,
+    crash,
+    nothing,
+    returns,
+)
 
 from runtime import (
     ActorCrashed,
+    AskCycle,
     Backoff,
     Crashed,
     Ref,
     Restarted,
     RestartLimit,
     RestartStrategy,
+    RuntimeFault,
+    Supervisor,
     System,
     open_system,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from trio.testing import MockClock
 
 NEVER = RestartLimit(10**9)
@@ -122,3 +140,92 @@ async def raise_kept_cancel(where: str, system: System) -> None:
         await puppet.ask(messages.get(where, Do(crash)))
     await trio.testing.wait_all_tasks_blocked()
     assert await puppet.ask(Do(returns("back"))) == "back"
+
+
+class Insider:
+    """Ways in which an actor of a group, or somebody that it waits for, stops the group."""
+
+    def __init__(self, group: Supervisor, other: Ref[Puppet], *, now: bool) -> None:
+        self._group = group
+        self._other = other
+        self._now = now
+        self.reached = list[str]()
+
+    async def stop(self, _: object, __: object = None) -> None:
+        self.reached.append("before")
+        with suppress(AskCycle):
+            await self._group.stop(now=self._now)
+            self.reached.append("after")
+
+    async def in_the_background(self, puppet: Puppet) -> None:
+        puppet.start_soon(self.stop, puppet)
+        await trio.sleep(1)
+
+    async def through_another(self, _: Puppet) -> None:
+        await self._other.ask(Do(self.stop))
+
+    async def through_another_in_the_background(self, puppet: Puppet) -> None:
+        puppet.start_soon(self.through_another, puppet)
+        await trio.sleep(1)
+
+    async def through_a_stream(self, _: Puppet) -> None:
+        async with self._other.stream(Feed(self.stop)) as items:
+            await items.take_many()
+
+    async def through_a_child(self, puppet: Puppet) -> None:
+        child = await puppet.spawn(Puppet)
+        await child.ask(Do(self.stop))
+
+    async def through_a_system(self, _: Puppet) -> None:
+        async with open_system() as system:
+            puppet = await system.spawn(Puppet)
+            await puppet.tell(Order(self.stop))
+            await trio.sleep(1)
+
+
+@pytest.mark.parametrize("now", [False, True])
+@pytest.mark.parametrize(
+    "way",
+    [
+        Insider.stop,
+        Insider.in_the_background,
+        Insider.through_another,
+        Insider.through_another_in_the_background,
+        Insider.through_a_stream,
+        Insider.through_a_child,
+        Insider.through_a_system,
+    ],
+)
+@pytest.mark.parametrize("kind", [Do, DoBeside])
+async def test_whoever_stops_the_group_that_waits_for_it_is_cancelled_or_refused(
+    kind: type[Do | DoBeside],
+    way: Callable[[Insider, Puppet], Awaitable[None]],
+    now: bool,  # noqa: FBT001 - a parameter of the test
+    autojump_clock: MockClock,
+) -> None:
+    with alarm():
+        async with open_system() as system:
+            group = await system.supervise("group")
+            puppet, sibling = await group.spawn(Puppet), await group.spawn(Puppet)
+            insider = Insider(group, await system.spawn(Puppet), now=now)
+            with suppress(RuntimeFault):
+                await puppet.ask(kind(partial(way, insider)))
+            await trio.sleep(10)
+            states = {each.statistics().state for each in (puppet, sibling)}
+            assert states == {"ended"} if now else {"running", "ended"} >= states
+        assert insider.reached == ["before"]
+
+
+async def test_whoever_stops_a_group_is_cancelled_in_the_end_not_before_all_is_quiet(
+    autojump_clock: MockClock,
+) -> None:
+    async def last_words(_: object, __: object) -> None:
+        await trio.sleep(3)
+
+    async with open_system() as system:
+        group = await system.supervise("group")
+        puppet = await group.spawn(Puppet, nothing, last_words)
+        stopper = await system.spawn(Puppet)
+        with trio.move_on_after(1):
+            await stopper.ask(Do(lambda _: group.stop()))
+        assert (puppet.statistics().state, trio.current_time()) == ("ended", 3)
