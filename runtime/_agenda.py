@@ -55,7 +55,7 @@ class Agenda:
         self._members = members
         self._dice = dice
         self._rules = RestartRules(plan.strategy, plan.limit)
-        self._to_stop: deque[Member] = deque()
+        self.to_stop: deque[Member] = deque()
         self._due: dict[Member, float] = {}
 
     def start_all(self) -> None:
@@ -75,7 +75,7 @@ class Agenda:
             for starting in map(self._members.__getitem__, decision.start):
                 self._due[starting] = due
                 starting.taken_down = starting is not member
-            self._to_stop += map(self._members.__getitem__, decision.stop)
+            self.to_stop += map(self._members.__getitem__, decision.stop)
         return decision
 
     def _delay(self, member: Member, now: float) -> float:
@@ -97,7 +97,7 @@ class Agenda:
     # What is to be done: first all stops, in order, then the starts that are due
 
     def next_to_stop(self) -> Member | None:
-        return self._to_stop.popleft() if self._to_stop else None
+        return self.to_stop.popleft() if self.to_stop else None
 
     @property
     def next_start(self) -> float:
@@ -106,7 +106,7 @@ class Agenda:
 
     def next_to_start(self, now: float) -> Member | None:
         """The first in start order who is due, if nobody is to be stopped before."""
-        if self._to_stop:
+        if self.to_stop:
             return None
         candidates = self._due if self.is_one_for_one else self._members.values()
         for member in candidates:

@@ -9,21 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
-from trio.lowlevel import reschedule
+from trio.lowlevel import Abort, RaiseCancelT, current_task, reschedule, wait_task_rescheduled
 
+from ._cancelled import outwait
 from ._endings import restarting, stopped
-from ._envelope import outwait
-from ._errors import (
-    MailboxFull,
-    MessageDropped,
-)
+from ._errors import MailboxFull, MessageDropped
 from ._events import DeadLetter, MessageFailed, Overdue, Stopped
 from ._lifecycle import TRANSITIONS, Exit, State
 from ._mailbox import Mailbox
 from ._message import Kind
+from ._occupants import occupants_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from ._conditions import Interference
     from ._envelope import Envelope
@@ -50,6 +48,10 @@ class Owner(Protocol):
         """The actors that this one has spawned."""
         ...
 
+    def holders_before(self) -> Iterable[Step]:
+        """Who must go on before there is another incarnation."""
+        ...
+
 
 class Watcher(Protocol):
     """Who is told of the end of an actor."""
@@ -62,6 +64,7 @@ class Cell:
 
     __slots__ = (
         "at_once",
+        "background",
         "beside",
         "comes_back",
         "current",
@@ -73,6 +76,7 @@ class Cell:
         "handlers",
         "hook",
         "hub",
+        "is_ending",
         "mailbox",
         "options",
         "overtaken",
@@ -103,7 +107,9 @@ class Cell:
         self.state = State.STARTING
         self.parked: trio.lowlevel.Task | None = None  # the serial task, when it is idle
         self.current: Envelope | None = None  # the serial turn
-        self.beside: tuple[Envelope, ...] | None = None  # concurrent turns, when there are any
+        self.beside: Mapping[Any, Envelope] | None = None  # concurrent turns
+        self.background: Mapping[Any, Party] | None = None  # other tasks beside
+        self.is_ending = False  # nothing more is begun, and all that is beside is cancelled
         self.hook: Party | None = None  # while `started` or `stopped` runs
         self.stash: list[Envelope] | None = None  # put aside by handlers
         self.since = 0.0
@@ -144,7 +150,7 @@ class Cell:
             self._refuse(message)
         if self.hub.interference is not None and self._loses(message, self.hub.interference):
             return True
-        if envelope.awaits_end and (self.current is not None or self.hook is not None):
+        if envelope.awaits_end and self.parked is None:  # else nobody is at work
             envelope.refuse_cycle()
         try:
             offer = self.mailbox.offer(envelope)
@@ -203,6 +209,16 @@ class Cell:
 
     # The system lane
 
+    async def idle(self) -> None:
+        """Park the serial task until there is something for it to look at."""
+
+        def abort(_: RaiseCancelT) -> Abort:
+            self.parked = None
+            return Abort.SUCCEEDED
+
+        self.parked = current_task()
+        await wait_task_rescheduled(abort)
+
     def wake(self) -> None:
         """Let the serial task look at its mailbox and at what is asked of it."""
         if self.parked is not None:
@@ -255,7 +271,7 @@ class Cell:
 
     def begin(self) -> None:
         """There is a new incarnation."""
-        self.stop_requested = self.drain = self.comes_back = False
+        self.stop_requested = self.drain = self.comes_back = self.is_ending = False
         self.overtaken = None
         if self.state is State.RESTARTING:
             self.restarts += 1
@@ -264,9 +280,7 @@ class Cell:
     # What envelopes report
 
     def occupants(self) -> Iterable[Step]:
-        if self.current is not None:
-            return ((self.current, None),)
-        return () if self.hook is None else ((self.hook, None),)
+        return occupants_of(self)
 
     def withdraw(self, envelope: Envelope) -> None:
         if not self.mailbox.withdraw(envelope) and self.stash and envelope in self.stash:
@@ -296,6 +310,15 @@ class Cell:
 
     # The end
 
+    def refuse_cycles(self) -> None:
+        """Others occupy the actor than before: end what now waits, through them, for itself."""
+        is_leaving = self.state is State.STOPPING and not self.comes_back
+        for envelope in (*self.mailbox, *(self.stash or ())):
+            cycle = envelope.cycle_of_wait()
+            if cycle is not None:
+                self.withdraw(envelope)
+                envelope.refuse(stopped(self.path, envelope.message) if is_leaving else cycle)
+
     def note_crash(self) -> None:
         """This incarnation has failed: what waits now shares its fate, what comes later may not."""
         self.overtaken = tuple(self.mailbox)
@@ -316,6 +339,7 @@ class Cell:
         self.overtaken = None
         for envelope in lost:
             envelope.fail(restarting(self.path, envelope.message))
+        self.refuse_cycles()
 
     def end(self, exit: Exit, error: BaseException | None) -> None:
         """There will be no further incarnation."""
@@ -345,22 +369,3 @@ class Cell:
             await trio.lowlevel.checkpoint()
         assert self.exit is not None
         return self.exit
-
-
-class End:
-    """The end of some actors, as what somebody waits for.
-
-    Attributes:
-        path: Who was asked to stop.
-    """
-
-    def __init__(self, path: str, cells: Iterable[Cell]) -> None:
-        self.path = path
-        self._cells = tuple(cells)
-
-    def holders(self) -> Iterable[Step]:
-        for cell in self._cells:
-            yield from cell.occupants()
-            yield from ((turn, None) for turn in cell.beside or ())
-            if cell.owner is not None:
-                yield from End(self.path, cell.owner.cells_below()).holders()

@@ -13,9 +13,18 @@ from ._errors import AskCycle
 from ._waits import PARTY, chain_back, forget_wait, note_wait
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Hashable
+    from collections.abc import Generator
 
     from ._waits import Awaited, Party
+
+
+def calling_party() -> Party | None:
+    """The party that runs now; None for a task that nobody waits for.
+
+    A task that a handler starts in a nursery of others has the handler's context, too.
+    """
+    party = PARTY.get()
+    return party if party is not None and party.includes(current_task()) else None
 
 
 def refuse_cycle(awaited: Awaited, message: object = None) -> None:
@@ -24,23 +33,21 @@ def refuse_cycle(awaited: Awaited, message: object = None) -> None:
     Raises:
         AskCycle: If it would.
     """
-    caller = PARTY.get()
-    if caller is not None:
-        refuse_chain(awaited, caller, current_task(), message)
-
-
-def refuse_chain(awaited: Awaited, caller: Party, task: Hashable, message: object = None) -> None:
-    """Refuse a wait of this party, or of this task of it, likewise."""
-    chain = chain_back(awaited, caller, task)
     # Whoever is cancelled already does not wait: its next checkpoint says so.
-    if chain is not None and current_effective_deadline() > -math.inf:
+    if (chain := chain_to_caller(awaited)) and current_effective_deadline() > -math.inf:
         raise AskCycle(chain, message=message)
+
+
+def chain_to_caller(awaited: Awaited) -> tuple[str, ...] | None:
+    """The paths round to the party that runs now, if it would wait for itself."""
+    caller = calling_party()
+    return None if caller is None else chain_back(awaited, caller, current_task())
 
 
 @contextmanager
 def waiting_for(awaited: Awaited) -> Generator[None]:
     """Let others see what the party that runs now waits for in the block."""
-    caller = PARTY.get()
+    caller = calling_party()
     if caller is None:
         yield
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import trio
 
@@ -10,6 +10,7 @@ from ._errors import ActorCrashed, ActorRestarting, ActorStopped, AskTimeout, Ru
 
 if TYPE_CHECKING:
     from ._envelope import Envelope
+    from ._lifecycle import Group
 
 
 def restarting(path: str, message: object) -> ActorRestarting:
@@ -53,3 +54,10 @@ def expired(turn: Envelope) -> AskTimeout:
         path=turn.path,
         message=turn.message,
     )
+
+
+def without_cancels(error: BaseException) -> BaseException | None:
+    """What else there is in it; None if it is nothing but cancels."""
+    if isinstance(error, BaseExceptionGroup):
+        return cast("Group", error).split(trio.Cancelled)[1]
+    return None if isinstance(error, trio.Cancelled) else error

@@ -24,12 +24,13 @@ from trio.lowlevel import (
     wait_task_rescheduled,
 )
 
+from ._cancelled import reason_of
 from ._carried import SCOPES
-from ._cycles import refuse_chain
+from ._cycles import calling_party, refuse_cycle
 from ._errors import AskCycle, AskTimeout
 from ._events import MessageEnded, MessageStarted
 from ._message import Kind
-from ._waits import PARTY, forget_wait, note_wait
+from ._waits import PARTY, chain_of_wait, forget_wait, note_wait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable
@@ -83,6 +84,7 @@ class Envelope(ABC):
         "cancelled",
         "deadline",
         "detour",
+        "error",
         "message",
         "receiver",
         "scope",
@@ -93,6 +95,7 @@ class Envelope(ABC):
         "trace",
         "waits",
         "was_forwarded",
+        "worker",
     )
 
     def __init__(self, message: Message[Any], receiver: Receiver) -> None:
@@ -100,7 +103,7 @@ class Envelope(ABC):
         self.receiver = receiver
         self.deadline = math.inf
         self.scopes = SCOPES.get()
-        self.caller = PARTY.get()
+        self.caller = calling_party()
         propagator = receiver.hub.propagator
         self.trace = None if propagator is None else propagator.capture()
         self.waits: dict[Hashable, Awaited] | None = None
@@ -108,7 +111,9 @@ class Envelope(ABC):
         self.was_forwarded = False
         self.awaits_end = False  # whether its sender waits until it has been handled
         self.scope: trio.CancelScope | None = None  # around its handler, once started
+        self.worker: Task | None = None  # runs its handler
         self.task: Task | None = None  # parked until something is known
+        self.error: BaseException | None = None  # for whoever waits
         self.started = False
         self.settled = False
         self.cancelled = False
@@ -119,10 +124,14 @@ class Envelope(ABC):
         """Run the handler in what the message carries."""
         SCOPES.set(self.scopes)
         PARTY.set(self)
-        hub = self.receiver.hub
-        if hub.observers or hub.interference is not None:
-            return await self._handle_observed(method)
-        return await self._handle_traced(method)
+        self.worker = current_task()
+        try:
+            hub = self.receiver.hub
+            if hub.observers or hub.interference is not None:
+                return await self._handle_observed(method)
+            return await self._handle_traced(method)
+        finally:
+            self.worker = None
 
     async def _handle_traced(self, method: Callable[..., Awaitable[Any]]) -> Any:
         propagator = self.receiver.hub.propagator
@@ -210,17 +219,33 @@ class Envelope(ABC):
             return ()
         return ((self, None),) if self.started else self.receiver.occupants()
 
+    def includes(self, task: Task) -> bool:
+        """Whether a task that has the handler's context runs it, or belongs to one that does."""
+        while task is not self.worker:
+            if task.parent_nursery is None:
+                return False
+            task = task.parent_nursery.parent_task
+        return True
+
     def refuse_cycle(self) -> None:
-        """Refuse the wait for this message if it would be, through others, for itself.
+        """Refuse a message that is sent now if its sender would wait, through others, for itself.
 
         Raises:
             AskCycle: If it would.
         """
-        if self.caller is None:
-            return
-        parked = [task for task, awaited in (self.caller.waits or {}).items() if awaited is self]
-        for task in parked or ([] if self.was_forwarded else [current_task()]):
-            refuse_chain(self, self.caller, task, self.message)
+        if not self.was_forwarded:
+            refuse_cycle(self, self.message)
+        elif (cycle := self.cycle_of_wait()) is not None:
+            raise cycle
+
+    def cycle_of_wait(self) -> AskCycle | None:
+        """What is wrong with the wait for it, if its sender waits, through others, for itself."""
+        chain = None if self.caller is None else chain_of_wait(self, self.caller)
+        return None if chain is None else AskCycle(chain, message=self.message)
+
+    def refuse(self, error: BaseException) -> None:
+        """End what has not been started because its sender would wait for itself."""
+        self.fail(error)
 
     async def wait(self) -> None:
         """Wait until something is known; whoever calls knows what that is.
@@ -256,6 +281,7 @@ class Envelope(ABC):
             await checkpoint()
             raise
         await self.wait()
+        self._raise_error()
 
     def _abort(self, raise_cancel: RaiseCancelT) -> Abort:
         task, self.task = self.task, None
@@ -283,35 +309,20 @@ class Envelope(ABC):
             self.task = current_task()
             await wait_task_rescheduled(abort)
 
+    def _raise_error(self) -> None:
+        error, self.error = self.error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # no cycle through the traceback
+
     def _wake(self) -> None:
         if self.task is not None:
             task, self.task = self.task, None
             if self.caller is not None:
                 forget_wait(self.caller, task)
             reschedule(task)
-
-
-async def outwait(
-    wait: Callable[[], Awaitable[None]], seconds: float, report: Callable[[], None]
-) -> None:
-    """Wait, shielded, for the end of something that was cancelled; report it if it takes long.
-
-    Args:
-        wait: Returns when it has ended; may be cancelled and called again.
-        seconds: How long it may take.
-        report: Called once if it takes longer.
-    """
-    with trio.CancelScope(shield=True):
-        with trio.move_on_after(seconds):
-            await wait()
-            return
-        report()
-        await wait()
-
-
-def reason_of(error: BaseException) -> str | None:
-    """Why a task does not wait any longer, so that the reason travels with the cancel."""
-    return error.reason if isinstance(error, trio.Cancelled) else type(error).__name__
 
 
 class TellEnvelope(Envelope):
@@ -335,11 +346,16 @@ class TellEnvelope(Envelope):
             self.receiver.undelivered(self.message, str(error))
         self._wake()
 
+    def refuse(self, error: BaseException) -> None:
+        self.settled = True
+        self.error = error
+        self._wake()
+
 
 class AskEnvelope(Envelope):
     """The asker's task is parked until the reply, the error or its own cancel."""
 
-    __slots__ = ("error", "value")
+    __slots__ = ("value",)
     kind = Kind.ASK
 
     def __init__(self, message: Message[Any], receiver: Receiver) -> None:
@@ -347,20 +363,15 @@ class AskEnvelope(Envelope):
         self.awaits_end = True
         self.deadline = trio.current_effective_deadline()
         self.value: Any = None
-        self.error: BaseException | None = None
 
     async def wait_settled(self) -> Any:
         if not self.settled:  # it may have been evicted at once
             await self.wait()
-        if self.error is None:
-            return self.value
-        if isinstance(self.error, AskTimeout):
-            await checkpoint()  # where it was the caller's own deadline, so is the cancel
-        error, self.error = self.error, None
-        try:
-            raise error
-        finally:
-            del error  # no cycle through the traceback
+        if self.error is not None:
+            if isinstance(self.error, AskTimeout):
+                await checkpoint()  # where it was the caller's own deadline, so is the cancel
+            self._raise_error()
+        return self.value
 
     def accepted(self) -> None:
         """The asker waits for more than that."""

@@ -22,10 +22,10 @@ from trio.lowlevel import (
 
 from ._actor import Actor, bind
 from ._beside import Beside
+from ._cancelled import outwait
 from ._carried import SCOPES
 from ._cycles import waiting_for
-from ._endings import crashed, cut_short, expired
-from ._envelope import outwait
+from ._endings import crashed, cut_short, expired, without_cancels
 from ._errors import ActorStopped
 from ._lifecycle import Exit, State, is_crash, unwrapped
 from ._waits import PARTY, Bystander
@@ -50,7 +50,6 @@ class Incarnation:
     __slots__ = (
         "_beside",
         "_down",
-        "_ending",
         "_finished",
         "_host",
         "_overdue",
@@ -79,7 +78,6 @@ class Incarnation:
         self._starter: Task | None = None
         self._down: trio.Event | None = None
         self._finished = False  # by its own decision
-        self._ending = False  # nothing more is begun
         self._overdue = False
         bind(actor, self)
 
@@ -104,8 +102,8 @@ class Incarnation:
         return self.cell.path
 
     def holders(self) -> Iterable[Step]:
-        """Who must go on before it has started."""
-        return () if self.cell.hook is None else ((self.cell.hook, None),)
+        """Who must go on before it has started, or has ended before that."""
+        return self.cell.occupants()
 
     async def wait_down(self) -> None:
         if not self.is_down:
@@ -171,17 +169,15 @@ class Incarnation:
         cell = self.cell
         while self.failure is None:
             if not cell.stop_requested and not cell.mailbox:
-                await self._idle()  # most actors mostly idle: they need no scope for that
+                await cell.idle()  # most actors mostly idle: they need no scope for that
                 continue
             try:
                 with trio.CancelScope() as scope:
                     if await self._work(scope):
                         return
-            except Exception as error:
-                turn, cell.current = cell.current, None
-                if turn is None:
+            except BaseException as error:
+                if not self._judged(error):
                     raise
-                self.judge(turn, error)
             else:
                 turn, cell.current = cell.current, None
                 if turn is not None:
@@ -203,7 +199,7 @@ class Incarnation:
             envelope = mailbox.take()
             if envelope is None:
                 streak = 0
-                await self._idle()
+                await cell.idle()
                 continue
             streak += 1
             now = trio.current_time()
@@ -245,17 +241,19 @@ class Incarnation:
             scope.deadline = math.inf
         return envelope.cancelled
 
-    async def _idle(self) -> None:
-        cell = self.cell
-
-        def abort(_: RaiseCancelT) -> Abort:
-            cell.parked = None
-            return Abort.SUCCEEDED
-
-        cell.parked = current_task()
-        await wait_task_rescheduled(abort)
-
     # What becomes of errors
+
+    def _judged(self, error: BaseException) -> bool:
+        """Whether the handler has left an error, and not only been cancelled.
+
+        A cancel beside its error, in a group, is dropped: it is ours, and comes again.
+        """
+        turn, left = self.cell.current, without_cancels(error)
+        if turn is None or not isinstance(left, Exception):
+            return False
+        self.cell.current = None
+        self.judge(turn, left)
+        return True
 
     def judge(self, turn: Envelope, error: BaseException) -> bool:
         """An error left a handler: it fails the message, and if True the actor too."""
@@ -318,7 +316,7 @@ class Incarnation:
         return self._beside
 
     def _require_going(self, what: str) -> None:
-        if self._ending or self._scope.cancel_called:
+        if self.cell.is_ending or self._scope.cancel_called:
             path = self.cell.path
             raise ActorStopped(f"{path} is ending; it starts no further {what}", path=path)
 
@@ -331,19 +329,21 @@ class Incarnation:
     async def _finish(self) -> None:
         """Stop with grace: what has begun is finished, children stop in their order."""
         self.actor.stopping()
+        self.cell.refuse_cycles()
         if self._beside is not None:
             await self._beside.wait_turns()
-            self._ending = True
+            self.cell.is_ending = True
             self._beside.cancel()
         if self.children is not None:
             self.children.request_stop()
             await self.children.wait_down()
 
     async def _clean_up(self) -> None:
-        self._ending = True
+        self.cell.is_ending = True
         has_hook = self.is_ready and type(self.actor).stopped is not Actor.stopped
         if self._beside or self.children is not None or has_hook:
             self._watch_end()
+            self.cell.refuse_cycles()
             with trio.CancelScope(shield=True):
                 await self._end_others()
                 if has_hook:

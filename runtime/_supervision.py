@@ -14,11 +14,13 @@ import trio
 from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
 
 from ._agenda import Agenda
-from ._envelope import outwait
+from ._cancelled import outwait
+from ._cycles import waiting_for
 from ._errors import ActorRestarting, ActorStopped, RuntimeFault, SupervisorGaveUp
 from ._events import GaveUp, Overdue
 from ._lifecycle import Exit, Sequel
 from ._member import ActorMember, check_name
+from ._occupants import End
 from ._restart import RESTARTS, Forget, GiveUp, RestartPolicy
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from ._member import Above, Life, Member
     from ._options import ChildOptions
     from ._surroundings import Children
+    from ._waits import Step
 
 
 class Group(Protocol):
@@ -77,6 +80,7 @@ class Supervision:
         self._drain = False
         self._stopping = False
         self._starting: Life | None = None  # whom it waits for
+        self._stopped_now: Member | None = None  # likewise
         self._parked: trio.lowlevel.Task | None = None
 
     @property
@@ -168,9 +172,9 @@ class Supervision:
             await self._step()
 
     async def _step(self) -> None:
-        member = self._agenda.next_to_stop()
-        if member is not None:
-            await member.take_down(gently=True)
+        self._stopped_now = self._agenda.next_to_stop()
+        if self._stopped_now is not None:
+            await self._stopped_now.take_down(gently=True)
         elif (due := self._agenda.next_start) <= trio.current_time():
             await self._start_due()
         else:
@@ -195,6 +199,20 @@ class Supervision:
             reschedule(task)
         if self._starting is not None and self._is_ending:
             self._starting.let_go()
+
+    # Whom it waits for
+
+    @property
+    def path(self) -> str:
+        return self.branch.path
+
+    def holders(self) -> Iterable[Step]:
+        """Who must go on before it starts those that are due."""
+        if self._starting is not None:
+            return self._starting.holders()
+        first = (self._stopped_now, *self._agenda.to_stop)
+        cells = (cell for member in first if member is not None for cell in member.cells())
+        return End(self.path, cells).holders()
 
     # Children begin
 
@@ -223,7 +241,8 @@ class Supervision:
         except BaseException:
             member.unwanted = True
             life.kill("whoever started it was cancelled")
-            await outwait(life.wait_down, member.options.cleanup, life.report_overdue)
+            with waiting_for(life):
+                await outwait(life.wait_down, member.options.cleanup, life.report_overdue)
             raise
         if not life.is_ready:
             raise member.failed_start(life)

@@ -11,10 +11,10 @@ import trio
 
 from ._actor import Actor
 from ._agenda import DEFAULT_LIMIT, Plan
-from ._cell import End
-from ._cycles import refuse_cycle, waiting_for
+from ._cycles import chain_to_caller, refuse_cycle, waiting_for
 from ._hub import Hub
 from ._member import ActorMember, Member, check_name
+from ._occupants import End
 from ._outcome import Outcome
 from ._pool import DEFAULT_POOL, Pool, PoolOptions, check_options
 from ._ref import Ref
@@ -193,7 +193,8 @@ class Supervisor:
         Each finishes what it has begun, within its grace. With `drain` each also handles what
         is queued, however long that takes: bound it with `trio.move_on_after`. With `now` each
         is cancelled at once. Cancelled while it waits: what is left is cancelled, and has ended
-        when this returns control.
+        when this returns control. But whoever belongs to what is stopped, a task of one of the
+        actors, or with `now` a handler, is cancelled here with it, and the stop goes on.
 
         Raises:
             AskCycle: If one of them waits for whoever calls; nothing has been stopped.
@@ -210,14 +211,17 @@ class Supervisor:
         if running.is_down and self._branch.above is not None:  # it is to be started again
             self._branch.above.forget(self._branch)
         try:
-            if not now:
-                running.request_stop(drain=drain)
-                with waiting_for(end):
-                    await running.wait_down()
-        finally:
-            if not running.is_down:
+            if now:
                 running.kill("its supervisor was stopped")
-                with trio.CancelScope(shield=True):
+            else:
+                running.request_stop(drain=drain)
+            with waiting_for(end):
+                await running.wait_down()
+        finally:
+            end = End(self.path, self._branch.cells(), everything=True)
+            if not running.is_down and chain_to_caller(end) is None:
+                running.kill("whoever stopped its supervisor was cancelled")
+                with trio.CancelScope(shield=True), waiting_for(end):
                     await running.wait_down()
 
     def __repr__(self) -> str:
