@@ -102,7 +102,7 @@ class Agenda:
         self._members = members
         self._dice = dice
         self._rules = RestartRules(plan.strategy, plan.limit)
-        self._to_stop: deque[Member] = deque()
+        self.to_stop: deque[Member] = deque()
         self._starts = Starts()
 
     def start_all(self) -> None:
@@ -133,7 +133,7 @@ class Agenda:
         for each in starting:
             self._starts.put(each, due)
             each.taken_down = each is not member
-        self._to_stop += map(self._members.__getitem__, decision.stop)
+        self.to_stop += map(self._members.__getitem__, decision.stop)
 
     def _delay(self, member: Member, now: float) -> float:
         backoff = self._plan.backoff
@@ -154,7 +154,7 @@ class Agenda:
     # What is to be done: first all stops, in order, then the starts that are due
 
     def next_to_stop(self) -> Member | None:
-        return self._to_stop.popleft() if self._to_stop else None
+        return self.to_stop.popleft() if self.to_stop else None
 
     @property
     def next_start(self) -> float:
@@ -164,7 +164,7 @@ class Agenda:
     def next_to_start(self, now: float) -> Member | None:
         """The first in start order who is due, if nobody is to be stopped before."""
         due, member = self._starts.first()
-        if self._to_stop or member is None or due > now:
+        if self.to_stop or member is None or due > now:
             return None
         self._starts.drop(member)
         return member

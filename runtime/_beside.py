@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ._cell import Cell
     from ._envelope import Envelope
+    from ._waits import Party
 
 
 class Life(Protocol):
@@ -42,40 +43,39 @@ class Life(Protocol):
 class Beside:
     """The tasks that run beside one serial task."""
 
-    __slots__ = ("_cell", "_changed", "_life", "_nursery", "_tasks", "_turns")
+    __slots__ = ("_background", "_cell", "_changed", "_life", "_nursery", "_turns")
 
     def __init__(self, cell: Cell, life: Life, nursery: trio.Nursery) -> None:
         self._cell = cell
         self._life = life
         self._nursery = nursery
-        self._tasks: dict[trio.CancelScope, None] = {}
-        self._turns: dict[Envelope, None] = {}
+        self._turns: dict[trio.CancelScope, Envelope] = {}
+        self._background: dict[trio.CancelScope, Party] = {}
         self._changed: trio.Event | None = None
+        cell.beside, cell.background = self._turns, self._background
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self._turns) + len(self._background)
 
     def begin_turn(self, turn: Envelope, method: Callable[..., Awaitable[Any]]) -> None:
         scope = trio.CancelScope(shield=True, deadline=turn.deadline)
         turn.scope = scope
         turn.started = True
-        self._turns[turn] = None
-        self._cell.beside = self._turns
-        self._begin(scope, type(turn.message).__name__, self._turn, turn, method)
+        self._turns[scope] = turn
+        self._begin(type(turn.message).__name__, self._turn, scope, turn, method)
 
     def begin_task(
         self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
     ) -> trio.CancelScope:
         name = getattr(function, "__qualname__", repr(function))
         scope = trio.CancelScope(shield=True)
-        self._begin(scope, name, self._background, name, function, args)
+        self._background[scope] = party = Bystander(f"{self._cell.path} ({name})")
+        self._begin(name, self._task, scope, party, function, args)
         return scope
 
-    def _begin(self, scope: trio.CancelScope, name: str, *task: Any) -> None:
-        self._tasks[scope] = None
-        function, *args = task
+    def _begin(self, name: str, function: Callable[..., Awaitable[None]], *args: Any) -> None:
         name = f"{self._cell.path} {name}"
-        self._cell.hub.start(self._nursery, function, scope, *args, name=name)
+        self._cell.hub.start(self._nursery, function, *args, name=name)
 
     @trio.lowlevel.enable_ki_protection
     async def _turn(
@@ -94,30 +94,28 @@ class Beside:
             if self._life.judge(turn, error):
                 self._life.cut_off()
         finally:
-            del self._turns[turn]
-            if not self._turns:
-                self._cell.beside = None
-            self._end(scope)
+            del self._turns[scope]
+            self._note_change()
 
     @trio.lowlevel.enable_ki_protection
-    async def _background(
+    async def _task(
         self,
         scope: trio.CancelScope,
-        name: str,
+        party: Party,
         function: Callable[..., Awaitable[Any]],
         args: tuple[Any, ...],
     ) -> None:
-        PARTY.set(Bystander(f"{self._cell.path} ({name})"))
+        PARTY.set(party)
         try:
             with scope:
                 await await_call(function, *args)
         except BaseException as error:  # noqa: BLE001 - crashes the actor
             self._life.crash(error)
         finally:
-            self._end(scope)
+            del self._background[scope]
+            self._note_change()
 
-    def _end(self, scope: trio.CancelScope) -> None:
-        del self._tasks[scope]
+    def _note_change(self) -> None:
         if self._changed is not None:
             self._changed.set()
 
@@ -129,7 +127,7 @@ class Beside:
             await self._wait_change()
 
     async def wait_empty(self) -> None:
-        while self._tasks:
+        while len(self):
             await self._wait_change()
 
     async def _wait_change(self) -> None:
@@ -137,5 +135,5 @@ class Beside:
         await self._changed.wait()
 
     def cancel(self) -> None:
-        for scope in self._tasks:
+        for scope in (*self._turns, *self._background):
             scope.cancel("the actor ends")

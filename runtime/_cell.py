@@ -9,21 +9,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
-from trio.lowlevel import Abort, RaiseCancelT, enable_ki_protection, reschedule
-
-from ._endings import restarting, stopped
-from ._envelope import outwait
-from ._errors import (
-    MailboxFull,
-    MessageDropped,
+from trio.lowlevel import (
+    Abort,
+    RaiseCancelT,
+    current_task,
+    enable_ki_protection,
+    reschedule,
+    wait_task_rescheduled,
 )
+
+from ._cancelled import outwait
+from ._endings import restarting, stopped
+from ._errors import MailboxFull, MessageDropped
 from ._events import DeadLetter, MessageFailed, Overdue, Stopped
 from ._lifecycle import TRANSITIONS, Exit, State
 from ._mailbox import Mailbox
 from ._message import Kind
+from ._occupants import occupants_of
+from ._waits import PARTY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from ._conditions import Interference
     from ._envelope import Envelope
@@ -50,6 +56,10 @@ class Owner(Protocol):
         """The actors that this one has spawned."""
         ...
 
+    def holders_before(self) -> Iterable[Step]:
+        """Who must go on before there is another incarnation."""
+        ...
+
 
 class Watcher(Protocol):
     """Who is told of the end of an actor."""
@@ -62,6 +72,7 @@ class Cell:
 
     __slots__ = (
         "at_once",
+        "background",
         "beside",
         "comes_back",
         "current",
@@ -73,6 +84,7 @@ class Cell:
         "handlers",
         "hook",
         "hub",
+        "is_ending",
         "mailbox",
         "options",
         "overtaken",
@@ -103,7 +115,9 @@ class Cell:
         self.state = State.STARTING
         self.parked: trio.lowlevel.Task | None = None  # the serial task, when it is idle
         self.current: Envelope | None = None  # the serial turn
-        self.beside: dict[Envelope, None] | None = None  # concurrent turns, when there are any
+        self.beside: Mapping[Any, Envelope] | None = None  # concurrent turns
+        self.background: Mapping[Any, Party] | None = None  # other tasks beside
+        self.is_ending = False  # nothing more is begun, and all that is beside is cancelled
         self.hook: Party | None = None  # while `started` or `stopped` runs
         self.stash: list[Envelope] | None = None  # put aside by handlers
         self.since = 0.0
@@ -145,7 +159,7 @@ class Cell:
             self._refuse(message)
         if self.hub.interference is not None and self._loses(message, self.hub.interference):
             return True
-        if envelope.awaits_end and (self.current is not None or self.hook is not None):
+        if envelope.awaits_end and self.parked is None:  # else nobody is at work
             envelope.refuse_cycle()
         try:
             offer = self.mailbox.offer(envelope)
@@ -203,6 +217,12 @@ class Cell:
                 pass
 
     # The system lane
+
+    async def idle(self) -> None:
+        """Park the serial task until there is something for it to look at."""
+        PARTY.set(None)  # else the last message would be kept until the next
+        self.parked = current_task()
+        await wait_task_rescheduled(self.unpark)
 
     def wake(self) -> None:
         """Let the serial task look at its mailbox and at what is asked of it."""
@@ -262,7 +282,7 @@ class Cell:
 
     def begin(self) -> None:
         """There is a new incarnation."""
-        self.stop_requested = self.drain = self.comes_back = False
+        self.stop_requested = self.drain = self.comes_back = self.is_ending = False
         self.overtaken = None
         if self.state is State.RESTARTING:
             self.restarts += 1
@@ -271,9 +291,7 @@ class Cell:
     # What envelopes report
 
     def occupants(self) -> Iterable[Step]:
-        if self.current is not None:
-            return ((self.current, None),)
-        return () if self.hook is None else ((self.hook, None),)
+        return occupants_of(self)
 
     def withdraw(self, envelope: Envelope) -> None:
         if not self.mailbox.withdraw(envelope) and self.stash and envelope in self.stash:
@@ -303,6 +321,15 @@ class Cell:
 
     # The end
 
+    def refuse_cycles(self) -> None:
+        """Others occupy the actor than before: end what now waits, through them, for itself."""
+        is_leaving = self.state is State.STOPPING and not self.comes_back
+        for envelope in (*self.mailbox, *(self.stash or ())):
+            cycle = envelope.cycle_of_wait()
+            if cycle is not None:
+                self.withdraw(envelope)
+                envelope.refuse(stopped(self.path, envelope.message) if is_leaving else cycle)
+
     def note_crash(self) -> None:
         """This incarnation has failed: what waits now shares its fate, what comes later may not."""
         self.overtaken = tuple(self.mailbox)
@@ -323,6 +350,7 @@ class Cell:
         self.overtaken = None
         for envelope in lost:
             envelope.fail(restarting(self.path, envelope.message))
+        self.refuse_cycles()
 
     def end(self, exit: Exit, error: BaseException | None) -> None:
         """There will be no further incarnation."""
@@ -352,22 +380,3 @@ class Cell:
             await trio.lowlevel.checkpoint()
         assert self.exit is not None
         return self.exit
-
-
-class End:
-    """The end of some actors, as what somebody waits for.
-
-    Attributes:
-        path: Who was asked to stop.
-    """
-
-    def __init__(self, path: str, cells: Iterable[Cell]) -> None:
-        self.path = path
-        self._cells = tuple(cells)
-
-    def holders(self) -> Iterable[Step]:
-        for cell in self._cells:
-            yield from cell.occupants()
-            yield from ((turn, None) for turn in cell.beside or ())
-            if cell.owner is not None:
-                yield from End(self.path, cell.owner.cells_below()).holders()

@@ -19,7 +19,7 @@ from trio.lowlevel import (
     wait_task_rescheduled,
 )
 
-from ._cycles import refuse_cycle
+from ._cycles import calling_party, refuse_cycle
 from ._errors import AskTimeout
 from ._waits import PARTY, forget_wait, note_wait
 
@@ -39,12 +39,12 @@ CHECKPOINT_EVERY = 32  # items: keeps one busy stream from starving the loop
 class Readers:
     """Whoever reads a stream, as what its handler waits for."""
 
-    __slots__ = ("_is_known", "_task", "party")
+    __slots__ = ("_nurseries", "_task", "party")
 
     def __init__(self, party: Party) -> None:
         self.party = party
         self._task = current_task()
-        self._is_known = False
+        self._nurseries = 0  # how many it had open when it last read
 
     @property
     def path(self) -> str:
@@ -53,18 +53,21 @@ class Readers:
     def are(self, task: trio.lowlevel.Task) -> None:
         """This task takes the items."""
         self._task = task
-        self._is_known = True
+        self._nurseries = len(task.child_nurseries)
 
     def holders(self) -> Iterable[Step]:
-        if not self._is_known and self._has_helpers():
+        if self._has_helpers():
             return ()  # any of those may be about to read
         return ((self.party, self._task),)
 
     def _has_helpers(self) -> bool:
-        """Whether the task that opened the stream has started tasks that belong to it."""
+        """Whether the task that read last, or opened the stream, has others to read in its place.
+
+        Those that it had when it last read let it read itself.
+        """
         return any(
             child.context.get(PARTY) is self.party
-            for nursery in self._task.child_nurseries
+            for nursery in self._task.child_nurseries[self._nurseries :]
             for child in nursery.child_tasks
         )
 
@@ -136,7 +139,7 @@ class Conduit(Generic[C]):
     @enable_ki_protection
     async def _wait_in_line(self, items: deque[C]) -> None:
         task = current_task()
-        readers, sender = self.readers, PARTY.get()
+        readers, sender = self.readers, calling_party()
         assert readers is not None
         if readers.party.waits:
             refuse_cycle(readers)

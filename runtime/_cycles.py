@@ -10,14 +10,23 @@ from trio import current_effective_deadline
 from trio.lowlevel import current_task
 
 from ._errors import AskCycle
-from ._waits import PARTY, chain_back, forget_wait, note_wait, waiting_on
+from ._waits import PARTY, chain_back, forget_wait, note_wait
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Hashable
+    from collections.abc import Generator
 
     import trio
 
     from ._waits import Awaited, Party
+
+
+def calling_party() -> Party | None:
+    """The party that runs now; None for a task that nobody waits for.
+
+    A task that a handler starts in a nursery of others has the handler's context, too.
+    """
+    party = PARTY.get()
+    return party if party is not None and party.includes(current_task()) else None
 
 
 def refuse_cycle(awaited: Awaited, message: object = None) -> None:
@@ -26,36 +35,20 @@ def refuse_cycle(awaited: Awaited, message: object = None) -> None:
     Raises:
         AskCycle: If it would.
     """
-    caller = PARTY.get()
-    if caller is not None:
-        refuse_chain(awaited, caller, current_task(), message)
-
-
-def refuse_chain(awaited: Awaited, caller: Party, task: Hashable, message: object = None) -> None:
-    """Refuse a wait of this party, or of this task of it, likewise."""
-    chain = chain_back(awaited, caller, task)
     # Whoever is cancelled already does not wait: its next checkpoint says so.
-    if chain is not None and current_effective_deadline() > -math.inf:
+    if (chain := chain_to_caller(awaited)) and current_effective_deadline() > -math.inf:
         raise AskCycle(chain, message=message)
 
 
-def is_needed_below(nursery: trio.Nursery) -> bool:
-    """Whether what runs in a nursery cannot end before the task that runs now has ended.
-
-    It is one of that nursery's, at any depth, or has been asked by one that waits for it.
-    """
-    to_visit: list[tuple[trio.lowlevel.Task, Party | None]] = [(current_task(), PARTY.get())]
-    for task, party in to_visit:  # which grows
-        if _is_below(nursery, task):
-            return True
-        if party is not None and party.caller is not None:
-            asking = [(each, party.caller) for each in waiting_on(party.caller, party)]
-            to_visit += [step for step in asking if step not in to_visit]
-    return False
+def chain_to_caller(awaited: Awaited) -> tuple[str, ...] | None:
+    """The paths round to the party that runs now, if it would wait for itself."""
+    caller = calling_party()
+    return None if caller is None else chain_back(awaited, caller, current_task())
 
 
-def _is_below(nursery: trio.Nursery, task: trio.lowlevel.Task) -> bool:
-    above = task.parent_nursery
+def is_below(nursery: trio.Nursery) -> bool:
+    """Whether the task that runs now is one of that nursery's, at any depth."""
+    above = current_task().parent_nursery
     while above is not None and above is not nursery:
         above = above.parent_task.parent_nursery
     return above is not None
@@ -64,7 +57,7 @@ def _is_below(nursery: trio.Nursery, task: trio.lowlevel.Task) -> bool:
 @contextmanager
 def waiting_for(awaited: Awaited) -> Generator[None]:
     """Let others see what the party that runs now waits for in the block."""
-    caller = PARTY.get()
+    caller = calling_party()
     if caller is None:
         yield
         return

@@ -1,16 +1,24 @@
-"""Why a message or an incarnation ends: the errors, and what each says of it."""
+"""Why a message, an incarnation or a supervisor ends: the errors, and what each says of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import trio
 
-from ._errors import ActorCrashed, ActorRestarting, ActorStopped, AskTimeout, RuntimeFault
+from ._errors import (
+    ActorCrashed,
+    ActorRestarting,
+    ActorStopped,
+    AskTimeout,
+    RuntimeFault,
+    SupervisorGaveUp,
+)
 from ._lifecycle import unwrapped
 
 if TYPE_CHECKING:
     from ._envelope import Envelope
+    from ._lifecycle import Group
 
 
 def restarting(path: str, message: object) -> ActorRestarting:
@@ -71,3 +79,19 @@ def expired(turn: Envelope) -> AskTimeout:
         path=turn.path,
         message=turn.message,
     )
+
+
+def without_cancels(error: BaseException) -> BaseException | None:
+    """What else there is in it; None if it is nothing but cancels."""
+    if isinstance(error, BaseExceptionGroup):
+        return cast("Group", error).split(trio.Cancelled)[1]
+    return None if isinstance(error, trio.Cancelled) else error
+
+
+def gave_up(path: str, child: str, restarts: int, error: BaseException | None) -> SupervisorGaveUp:
+    why = type(error).__name__ if error else "it keeps ending"
+    failure = SupervisorGaveUp(
+        f"{path} gave up on {child} after {restarts} restarts: {why}", path=path
+    )
+    failure.__cause__ = error
+    return failure

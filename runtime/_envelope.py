@@ -26,12 +26,13 @@ from trio.lowlevel import (
     wait_task_rescheduled,
 )
 
+from ._cancelled import reason_of
 from ._carried import SCOPES, captured
-from ._cycles import refuse_chain
+from ._cycles import calling_party, refuse_cycle
 from ._errors import AskCycle, AskTimeout
 from ._events import MessageEnded, MessageStarted
 from ._message import Kind
-from ._waits import PARTY, forget_wait, note_wait, waiting_on
+from ._waits import PARTY, chain_of_wait, forget_wait, note_wait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable
@@ -49,6 +50,8 @@ class Office(Protocol):
     propagator: Propagator | None
     interference: Interference | None
     observers: list[Callable[[Fact], None]]
+
+    def show(self, fact: Fact) -> None: ...
 
 
 class Receiver(Protocol):
@@ -85,6 +88,7 @@ class Envelope(ABC):
         "cancelled",
         "deadline",
         "detour",
+        "error",
         "message",
         "receiver",
         "scope",
@@ -95,6 +99,7 @@ class Envelope(ABC):
         "trace",
         "waits",
         "was_forwarded",
+        "worker",
     )
 
     def __init__(self, message: Message[Any], receiver: Receiver) -> None:
@@ -102,14 +107,16 @@ class Envelope(ABC):
         self.receiver = receiver
         self.deadline = math.inf
         self.scopes = SCOPES.get()
-        self.caller = PARTY.get()
+        self.caller = calling_party()
         self.trace = captured(receiver.hub.propagator)
         self.waits: dict[Hashable, Awaited] | None = None
         self.detour: Callable[[Envelope], None] | None = None  # instead of a reply
         self.was_forwarded = False
         self.awaits_end = False  # whether its sender waits until it has been handled
         self.scope: trio.CancelScope | None = None  # around its handler, once started
+        self.worker: Task | None = None  # runs its handler
         self.task: Task | None = None  # parked until something is known
+        self.error: BaseException | None = None  # for whoever waits
         self.started = False
         self.settled = False
         self.cancelled = False
@@ -121,10 +128,14 @@ class Envelope(ABC):
         """Run the handler in what the message carries."""
         SCOPES.set(self.scopes)
         PARTY.set(self)
-        hub = self.receiver.hub
-        if hub.observers or hub.interference is not None:
-            return await self._handle_observed(method)
-        return await self._handle_traced(method)
+        self.worker = current_task()
+        try:
+            hub = self.receiver.hub
+            if hub.observers or hub.interference is not None:
+                return await self._handle_observed(method)
+            return await self._handle_traced(method)
+        finally:
+            self.worker = None
 
     async def _handle_traced(self, method: Callable[..., Awaitable[Any]]) -> Any:
         propagator = self.receiver.hub.propagator
@@ -145,7 +156,7 @@ class Envelope(ABC):
         path, message, since = self.path, self.message, trio.current_time()
         error: BaseException | None = None
         interference = self.receiver.hub.interference
-        self._publish(MessageStarted(path, message))
+        self.receiver.hub.show(MessageStarted(path, message))
         try:
             if interference is not None:
                 await interference.before_turn(path, message)
@@ -155,12 +166,8 @@ class Envelope(ABC):
             raise
         finally:
             seconds = trio.current_time() - since
-            self._publish(MessageEnded(path, message, seconds, error))
+            self.receiver.hub.show(MessageEnded(path, message, seconds, error))
             del error  # no cycle through the traceback
-
-    def _publish(self, fact: Fact) -> None:
-        for observer in self.receiver.hub.observers:
-            observer(fact)
 
     def invoke(self, method: Callable[..., Awaitable[Any]]) -> Awaitable[Any]:
         return method(self.message)
@@ -220,17 +227,33 @@ class Envelope(ABC):
             return ()
         return ((self, None),) if self.started else self.receiver.occupants()
 
+    def includes(self, task: Task) -> bool:
+        """Whether a task that has the handler's context runs it, or belongs to one that does."""
+        while task is not self.worker:
+            if task.parent_nursery is None:
+                return False
+            task = task.parent_nursery.parent_task
+        return True
+
     def refuse_cycle(self) -> None:
-        """Refuse the wait for this message if it would be, through others, for itself.
+        """Refuse a message that is sent now if its sender would wait, through others, for itself.
 
         Raises:
             AskCycle: If it would.
         """
-        if self.caller is None:
-            return
-        parked = waiting_on(self.caller, self)
-        for task in parked or ([] if self.was_forwarded else [current_task()]):
-            refuse_chain(self, self.caller, task, self.message)
+        if not self.was_forwarded:
+            refuse_cycle(self, self.message)
+        elif (cycle := self.cycle_of_wait()) is not None:
+            raise cycle
+
+    def cycle_of_wait(self) -> AskCycle | None:
+        """What is wrong with the wait for it, if its sender waits, through others, for itself."""
+        chain = None if self.caller is None else chain_of_wait(self, self.caller)
+        return None if chain is None else AskCycle(chain, message=self.message)
+
+    def refuse(self, error: BaseException) -> None:
+        """End what has not been started because its sender would wait for itself."""
+        self.fail(error)
 
     @enable_ki_protection
     async def wait(self) -> None:
@@ -268,6 +291,7 @@ class Envelope(ABC):
             await checkpoint()
             raise
         await self.wait()
+        self._raise_error()
 
     def _abort(self, raise_cancel: RaiseCancelT) -> Abort:
         task, self.task = self.task, None
@@ -296,36 +320,20 @@ class Envelope(ABC):
             self.task = current_task()
             await wait_task_rescheduled(abort)
 
+    def _raise_error(self) -> None:
+        error, self.error = self.error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # no cycle through the traceback
+
     def _wake(self) -> None:
         if self.task is not None:
             task, self.task = self.task, None
             if self.caller is not None:
                 forget_wait(self.caller, task)
             reschedule(task)
-
-
-@enable_ki_protection
-async def outwait(
-    wait: Callable[[], Awaitable[None]], seconds: float, report: Callable[[], None]
-) -> None:
-    """Wait, shielded, for the end of something that was cancelled; report it if it takes long.
-
-    Args:
-        wait: Returns when it has ended; may be cancelled and called again.
-        seconds: How long it may take.
-        report: Called once if it takes longer.
-    """
-    with trio.CancelScope(shield=True):
-        with trio.move_on_after(seconds):
-            await wait()
-            return
-        report()
-        await wait()
-
-
-def reason_of(error: BaseException) -> str | None:
-    """Why a task does not wait any longer, so that the reason travels with the cancel."""
-    return error.reason if isinstance(error, trio.Cancelled) else type(error).__name__
 
 
 class TellEnvelope(Envelope):
@@ -349,11 +357,16 @@ class TellEnvelope(Envelope):
             self.receiver.undelivered(self.message, str(error))
         self._wake()
 
+    def refuse(self, error: BaseException) -> None:
+        self.settled = True
+        self.error = error
+        self._wake()
+
 
 class AskEnvelope(Envelope):
     """The asker's task is parked until the reply, the error or its own cancel."""
 
-    __slots__ = ("error", "value")
+    __slots__ = ("value",)
     kind = Kind.ASK
 
     def __init__(self, message: Message[Any], receiver: Receiver) -> None:
@@ -361,20 +374,15 @@ class AskEnvelope(Envelope):
         self.awaits_end = True
         self.deadline = trio.current_effective_deadline()
         self.value: Any = None
-        self.error: BaseException | None = None
 
     async def wait_settled(self) -> Any:
         if not self.settled:  # it may have been evicted at once
             await self.wait()
-        if self.error is None:
-            return self.value
-        if isinstance(self.error, AskTimeout):
-            await checkpoint()  # where it was the caller's own deadline, so is the cancel
-        error, self.error = self.error, None
-        try:
-            raise error
-        finally:
-            del error  # no cycle through the traceback
+        if self.error is not None:
+            if isinstance(self.error, AskTimeout):
+                await checkpoint()  # where it was the caller's own deadline, so is the cancel
+            self._raise_error()
+        return self.value
 
     def accepted(self) -> None:
         """The asker waits for more than that."""

@@ -91,6 +91,11 @@ class Hub:
         log.error("%s crashed", path, exc_info=error)
         self.publish(Crashed(path, error))
 
+    def show(self, fact: Fact) -> None:
+        """Tell those who want to know of each handler."""
+        for observer in self.observers:
+            observer(fact)
+
     def publish(self, fact: Fact) -> None:
         for listener in self.listeners:
             listener(fact)

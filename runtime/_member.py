@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import trio
 
 from ._actor import handlers_for
+from ._cancelled import outwait
 from ._cell import Cell
-from ._envelope import outwait
 from ._errors import ActorStopped
 from ._events import Restarted, Spawned
 from ._interrupts import call
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ._lifecycle import Exit
     from ._options import ChildOptions
     from ._surroundings import Children
+    from ._waits import Step
 
 
 def check_name(name: str) -> None:
@@ -39,6 +40,12 @@ class Life(Protocol):
     is_ready: bool
     is_down: bool
     failure: BaseException | None
+
+    @property
+    def path(self) -> str: ...
+    def holders(self) -> Iterable[Step]:
+        """Who must go on before it is ready, or has ended before that."""
+        ...
 
     async def run(self) -> None: ...
     async def wait_ready(self) -> None: ...
@@ -55,6 +62,10 @@ class Above(Protocol):
     def nursery(self) -> trio.Nursery: ...
     @property
     def is_ending(self) -> bool: ...
+    def holders(self) -> Iterable[Step]:
+        """Who must go on before it starts those that are due."""
+        ...
+
     def member_ended(self, member: Member, exit: Exit, error: BaseException | None) -> None: ...
     def is_due(self, member: Member) -> bool: ...
     def forget(self, member: Member) -> None: ...
@@ -102,6 +113,10 @@ class Member(ABC):
     @abstractmethod
     def kind_name(self) -> str:
         """The actor's class, or the supervisor's strategy."""
+
+    @abstractmethod
+    def cells(self) -> Iterable[Cell]:
+        """The actors that it is made of, without those that they have spawned."""
 
     @abstractmethod
     def begin(self) -> Life:
@@ -208,6 +223,12 @@ class ActorMember(Member):
         """The supervisor of the actors that this one spawned, if there is one."""
         life = self.life
         return life.children.branch if isinstance(life, Incarnation) and life.children else None
+
+    def cells(self) -> Iterable[Cell]:
+        return () if self.cell is None else (self.cell,)
+
+    def holders_before(self) -> Iterable[Step]:
+        return () if self.above is None else self.above.holders()
 
     def cells_below(self) -> Iterable[Cell]:
         life = self.life

@@ -12,11 +12,12 @@ import attrs
 import trio
 
 from ._agenda import DEFAULT_LIMIT, Plan
-from ._cell import Cell, End
+from ._cell import Cell
 from ._cycles import refuse_cycle, waiting_for
-from ._errors import MailboxFull
+from ._errors import AskCycle, MailboxFull
 from ._lifecycle import Exit, State
 from ._member import ActorMember
+from ._occupants import End
 from ._options import DEFAULT_OPTIONS, ChildOptions
 from ._ref import Ref, cell_of
 from ._restart import Backoff, RestartLimit, RestartPolicy
@@ -180,10 +181,11 @@ class Pool(Generic[A_co]):
         waits: some have got it.
 
         Raises:
+            AskCycle: If only the end of the sender's own work would make room; likewise.
             MailboxFull: If that is the policy of a full mailbox; all others have got it.
         """
         await trio.lowlevel.checkpoint()
-        full: MailboxFull | None = None
+        full: AskCycle | MailboxFull | None = None
         waiting: list[Ref[A_co]] = []
         for ref in self.refs or (self._gone,):
             try:
@@ -193,7 +195,10 @@ class Pool(Generic[A_co]):
             except MailboxFull as error:
                 full = error
         for ref in waiting:
-            await ref.tell(message)
+            try:
+                await ref.tell(message)
+            except (AskCycle, MailboxFull) as error:
+                full = error
         try:
             if full is not None:
                 raise full

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 import trio
 from trio.lowlevel import checkpoint, enable_ki_protection
 
-from ._cell import End
 from ._cycles import refuse_cycle, waiting_for
 from ._envelope import AskEnvelope, TellEnvelope
 from ._errors import ActorRestarting, ActorStopped, AskTimeout, MailboxFull, RuntimeFault
+from ._occupants import End
 from ._statistics import statistics_of
 from ._stream import DelegateEnvelope, StreamBlock
 

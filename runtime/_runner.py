@@ -7,7 +7,7 @@ cancelled, so that cancelling a turn costs a scope and not cancelling one costs 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import trio
 from trio.lowlevel import (
@@ -23,10 +23,10 @@ from trio.lowlevel import (
 
 from ._actor import Actor, bind
 from ._beside import Beside
+from ._cancelled import outwait
 from ._carried import SCOPES
 from ._cycles import waiting_for
-from ._endings import crashed, cut_short, ending, expired
-from ._envelope import outwait
+from ._endings import crashed, cut_short, ending, expired, without_cancels
 from ._errors import ActorStopped
 from ._interrupts import await_call, call
 from ._lifecycle import Exit, State, is_crash
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from ._surroundings import Children, Host
     from ._waits import Step
 
-Handling: TypeAlias = "Callable[..., Awaitable[Any]]"
-
 CHECKPOINT_EVERY = 8  # messages: how long one busy actor keeps the others waiting
 
 
@@ -52,7 +50,6 @@ class Incarnation:
     __slots__ = (
         "_beside",
         "_down",
-        "_ending",
         "_finished",
         "_host",
         "_overdue",
@@ -81,7 +78,6 @@ class Incarnation:
         self._starter: Task | None = None
         self._down: trio.Event | None = None
         self._finished = False  # by its own decision
-        self._ending = False  # nothing more is begun
         self._overdue = False
         bind(actor, self)
 
@@ -106,8 +102,8 @@ class Incarnation:
         return self.cell.path
 
     def holders(self) -> Iterable[Step]:
-        """Who must go on before it has started."""
-        return () if self.cell.hook is None else ((self.cell.hook, None),)
+        """Who must go on before it has started, or has ended before that."""
+        return self.cell.occupants()
 
     async def wait_down(self) -> None:
         if not self.is_down:
@@ -150,7 +146,7 @@ class Incarnation:
         finally:
             self._end()
 
-    async def _call_hook(self, name: str, hook: Handling, *args: Any) -> None:
+    async def _call_hook(self, name: str, hook: Callable[..., Awaitable[Any]], *args: Any) -> None:
         self.cell.hook = party = Bystander(f"{self.cell.path} ({name})")
         PARTY.set(party)
         try:
@@ -177,17 +173,15 @@ class Incarnation:
         cell = self.cell
         while self.failure is None:
             if not cell.stop_requested and not cell.mailbox:
-                await self._idle()  # most actors mostly idle: they need no scope for that
+                await cell.idle()  # most actors mostly idle: they need no scope for that
                 continue
             try:
                 with trio.CancelScope() as scope:
                     if await self._work(scope):
                         return
-            except Exception as error:
-                turn, cell.current = cell.current, None
-                if turn is None:
+            except BaseException as error:
+                if not self._judged(error):
                     raise
-                self.judge(turn, error)
             else:
                 turn, cell.current = cell.current, None
                 if turn is not None:
@@ -209,7 +203,7 @@ class Incarnation:
             envelope = mailbox.take()
             if envelope is None:
                 streak = 0
-                await self._idle()
+                await cell.idle()
                 continue
             streak += 1
             now = trio.current_time()
@@ -220,7 +214,7 @@ class Incarnation:
             cell.current = envelope
             kind = type(envelope.message)
             handler = cell.handlers[kind]
-            method: Handling = getattr(self.actor, handler.method)
+            method: Callable[..., Awaitable[Any]] = getattr(self.actor, handler.method)
             if self.behaviours is not None:
                 method = self.behaviours.get(kind, method)
             if handler.concurrent:
@@ -251,12 +245,19 @@ class Incarnation:
             scope.deadline = math.inf
         return envelope.cancelled
 
-    async def _idle(self) -> None:
-        PARTY.set(None)  # else the last message would be kept until the next
-        self.cell.parked = current_task()
-        await wait_task_rescheduled(self.cell.unpark)
-
     # What becomes of errors
+
+    def _judged(self, error: BaseException) -> bool:
+        """Whether the handler has left an error, and not only been cancelled.
+
+        A cancel beside its error, in a group, is dropped: it is ours, and comes again.
+        """
+        turn, left = self.cell.current, without_cancels(error)
+        if turn is None or not isinstance(left, Exception):
+            return False
+        self.cell.current = None
+        self.judge(turn, left)
+        return True
 
     def judge(self, turn: Envelope, error: BaseException) -> bool:
         """An error left a handler: it fails the message, and if True the actor too."""
@@ -321,7 +322,7 @@ class Incarnation:
         return self._beside
 
     def _require_going(self, what: str) -> None:
-        if self._ending or self._scope.cancel_called:
+        if self.cell.is_ending or self._scope.cancel_called:
             path = self.cell.path
             raise ActorStopped(f"{path} is ending; it starts no further {what}", path=path)
 
@@ -334,19 +335,21 @@ class Incarnation:
     async def _finish(self) -> None:
         """Stop with grace: what has begun is finished, children stop in their order."""
         call(self.actor.stopping)
+        self.cell.refuse_cycles()
         if self._beside is not None:
             await self._beside.wait_turns()
-            self._ending = True
+            self.cell.is_ending = True
             self._beside.cancel()
         if self.children is not None:
             self.children.request_stop()
             await self.children.wait_down()
 
     async def _clean_up(self) -> None:
-        self._ending = True
+        self.cell.is_ending = True
         has_hook = self.is_ready and type(self.actor).stopped is not Actor.stopped
         if self._beside or self.children is not None or has_hook:
             self._watch_end()
+            self.cell.refuse_cycles()
             with trio.CancelScope(shield=True):
                 await self._end_others()
                 if has_hook:

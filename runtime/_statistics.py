@@ -63,7 +63,7 @@ class Statistics:
 
 
 def statistics_of(cell: Cell) -> Statistics:
-    turns = [turn for turn in (cell.current, *(cell.beside or ())) if turn]
+    turns = ((cell.current,) if cell.current else ()) + tuple((cell.beside or {}).values())
     parties = (*turns, *((cell.hook,) if cell.hook else ()))
     awaited = [each for party in parties for each in waited_for(party)]
     return Statistics(

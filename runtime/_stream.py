@@ -11,7 +11,7 @@ import trio
 from trio.lowlevel import checkpoint, current_task
 
 from ._conduit import Conduit, Readers
-from ._cycles import waiting_for
+from ._cycles import calling_party, waiting_for
 from ._envelope import AskEnvelope, Envelope
 from ._errors import RuntimeFault
 from ._message import Kind
@@ -108,7 +108,7 @@ class StreamBlock(Generic[C]):
             raise RuntimeError("this stream was used already: call `ref.stream(...)` again")
         self._cell.hub.check_run(self._cell.path)
         await trio.lowlevel.checkpoint_if_cancelled()
-        if PARTY.get() is None:  # from here on, a handler may wait for this caller
+        if calling_party() is None:  # from here on, a handler may wait for this caller
             PARTY.set(Bystander(f"the task {current_task().name}"))
         self._envelope = StreamEnvelope(self._message, self._cell, self._conduit)
         try:

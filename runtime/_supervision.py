@@ -21,13 +21,14 @@ from trio.lowlevel import (
 )
 
 from ._agenda import Agenda
-from ._cycles import is_needed_below
-from ._endings import ending
-from ._envelope import outwait
-from ._errors import ActorRestarting, ActorStopped, RuntimeFault, SupervisorGaveUp
+from ._cancelled import outwait
+from ._cycles import waiting_for
+from ._endings import ending, gave_up
+from ._errors import ActorRestarting, ActorStopped, RuntimeFault
 from ._events import GaveUp, Overdue
 from ._lifecycle import Exit, Sequel
 from ._member import ActorMember, check_name
+from ._occupants import End
 from ._restart import RESTARTS, Forget, GiveUp, RestartPolicy
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from ._member import Above, Life, Member
     from ._options import ChildOptions
     from ._surroundings import Children
+    from ._waits import Step
 
 
 class Group(Protocol):
@@ -86,6 +88,7 @@ class Supervision:
         self._drain = False
         self._stopping = False
         self._starting: Life | None = None  # whom it waits for
+        self._stopped_now: Member | None = None  # likewise
         self._parked: trio.lowlevel.Task | None = None
 
     @property
@@ -109,11 +112,6 @@ class Supervision:
         above = group.above if group.parent is None else group.parent.above
         return self._stop_requested or self._stopping or (above is not None and above.is_ending)
 
-    @property
-    def awaits_caller(self) -> bool:
-        """Whether it cannot end before whoever calls has ended."""
-        return self._nursery is not None and is_needed_below(self._nursery)
-
     # The life
 
     @enable_ki_protection
@@ -133,7 +131,8 @@ class Supervision:
             self._opened.set()
             try:
                 await self._start_all()
-                await self._loop()
+                while not self._is_ending:
+                    await self._step()
                 await self._stop_members(gently=True)
             finally:
                 with trio.CancelScope(shield=True):
@@ -177,15 +176,11 @@ class Supervision:
         self._stop_requested = True
         self._wake()
 
-    async def _loop(self) -> None:
-        """Carry out what was decided until it is time to stop or to give up."""
-        while not self._is_ending:
-            await self._step()
-
     async def _step(self) -> None:
-        member = self._agenda.next_to_stop()
-        if member is not None:
-            await member.take_down(gently=True)
+        """Carry out one thing that was decided, or wait until there is one."""
+        self._stopped_now = self._agenda.next_to_stop()
+        if self._stopped_now is not None:
+            await self._stopped_now.take_down(gently=True)
         elif (due := self._agenda.next_start) <= trio.current_time():
             await self._start_due()
         else:
@@ -210,6 +205,20 @@ class Supervision:
             reschedule(task)
         if self._starting is not None and self._is_ending:
             self._starting.let_go()
+
+    # Whom it waits for
+
+    @property
+    def path(self) -> str:
+        return self.branch.path
+
+    def holders(self) -> Iterable[Step]:
+        """Who must go on before it starts those that are due."""
+        if self._starting is not None:
+            return () if self._starting.is_down else self._starting.holders()
+        first = (self._stopped_now, *self._agenda.to_stop)
+        cells = (cell for member in first if member is not None for cell in member.cells())
+        return End(self.path, cells).holders()
 
     # Children begin
 
@@ -239,7 +248,8 @@ class Supervision:
         except BaseException:
             member.unwanted = True
             life.kill("whoever started it was cancelled")
-            await outwait(life.wait_down, member.options.cleanup, life.report_overdue)
+            with waiting_for(life):
+                await outwait(life.wait_down, member.options.cleanup, life.report_overdue)
             raise
         if not life.is_ready:
             raise member.failed_start(life)
@@ -339,12 +349,7 @@ class Supervision:
 
     def _give_up(self, decision: GiveUp, error: BaseException | None) -> None:
         path = self.branch.path
-        self.failure = SupervisorGaveUp(
-            f"{path} gave up on {decision.name} after {decision.restarts} restarts: "
-            f"{type(error).__name__ if error else 'it keeps ending'}",
-            path=path,
-        )
-        self.failure.__cause__ = error
+        self.failure = gave_up(path, decision.name, decision.restarts, error)
         self.branch.hub.publish(GaveUp(path, self.failure))
 
     async def _stop_members(self, *, gently: bool) -> None:

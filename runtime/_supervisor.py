@@ -77,10 +77,7 @@ class Branch(Member):
     def cells(self) -> Iterable[Cell]:
         """The actors of this supervisor and of those below it."""
         for member in self.members.values():
-            if isinstance(member, Branch):
-                yield from member.cells()
-            elif isinstance(member, ActorMember) and member.cell is not None:
-                yield member.cell
+            yield from member.cells()
 
     def path_of(self, name: str) -> str:
         return f"{self.path.rstrip('/')}/{name}"

@@ -12,11 +12,11 @@ from trio.lowlevel import enable_ki_protection
 
 from ._actor import Actor
 from ._agenda import DEFAULT_LIMIT, Plan
-from ._cell import End
-from ._cycles import refuse_cycle, waiting_for
+from ._cycles import chain_to_caller, is_below, refuse_cycle, waiting_for
 from ._hub import Hub
 from ._lifecycle import unwrapped
 from ._member import ActorMember, Member, check_name
+from ._occupants import End
 from ._outcome import Outcome
 from ._pool import DEFAULT_POOL, Pool, PoolOptions, check_options
 from ._ref import Ref
@@ -198,7 +198,8 @@ class Supervisor:
         Each finishes what it has begun, within its grace. With `drain` each also handles what
         is queued, however long that takes: bound it with `trio.move_on_after`. With `now` each
         is cancelled at once. Cancelled while it waits: what is left is cancelled, and has ended
-        when this returns control; but not where that is itself part of what has to end.
+        when this returns control. But whoever belongs to what is stopped, a task of one of the
+        actors, or with `now` a handler, is cancelled here with it, and the stop goes on.
 
         Raises:
             AskCycle: If one of them waits for whoever calls; nothing has been stopped.
@@ -222,11 +223,12 @@ class Supervisor:
             with waiting_for(end):
                 await running.wait_down()
         finally:
-            if not running.is_down:
-                running.kill("its supervisor was stopped")
-                if not running.awaits_caller:
-                    with trio.CancelScope(shield=True):
-                        await running.wait_down()
+            end = End(self.path, self._branch.cells(), everything=True)
+            is_part_of_it = is_below(running.nursery) or chain_to_caller(end) is not None
+            if not running.is_down and not is_part_of_it:
+                running.kill("whoever stopped its supervisor was cancelled")
+                with trio.CancelScope(shield=True), waiting_for(end):
+                    await running.wait_down()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path} with {len(self._branch.members)} children>"

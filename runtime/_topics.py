@@ -9,21 +9,28 @@ own mailbox is full, too. With any other policy it slows down nobody.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 import trio
 from trio.lowlevel import checkpoint
 
 from ._actor import Actor
+from ._cycles import waiting_for
 from ._endings import stopped
-from ._errors import MailboxFull
+from ._errors import MailboxFull, RuntimeFault
 from ._events import MessageFailed
 from ._lifecycle import State
 from ._mailbox import Mailbox
 from ._message import Sink, Stream, Tell
 from ._options import DEFAULT_MAILBOX, MailboxOptions
 from ._ref import Ref, cell_of
+from ._waits import PARTY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ._waits import Step
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -41,7 +48,10 @@ class Outlet(Generic[T_co]):
 
 @attrs.frozen
 class Publish(Tell[Inlet[T_co]]):
-    """Hand an item to all subscribers; the tell waits while the topic's mailbox is full."""
+    """Hand an item to all subscribers; the tell waits while the topic's mailbox is full.
+
+    So a reader that blocks the topic and publishes to it would wait for itself: `AskCycle`.
+    """
 
     item: T_co
 
@@ -71,7 +81,8 @@ class Attach(Tell[Outlet[T_contra]], Generic[T_contra, A]):
     """Tell an actor everything that is published from now on.
 
     Its bound and policy are those of the actor's own mailbox, and during a restart its messages
-    fare like any tell. It stays attached until `Detach`, until it has ended for good, or until
+    fare like any tell; one that would wait for the actor to take it, while the actor waits for the
+    topic, is a dead letter. It stays attached until `Detach`, until it has ended for good, or until
     the topic ends or restarts. Where `wrap` raises, or makes a message that the actor does not
     handle, it is detached, and a `MessageFailed` says why.
 
@@ -101,6 +112,10 @@ class _Delivery(Generic[T]):
         self._in_line = 0
         self._all_accepted: trio.Event | None = None
 
+    @property
+    def is_in_line(self) -> bool:
+        return self._in_line > 0
+
     def stand_in_line(self) -> None:
         self._in_line += 1
 
@@ -118,13 +133,14 @@ class _Delivery(Generic[T]):
 class _Subscriber(Generic[T]):
     """What waits for one reader."""
 
-    __slots__ = ("_error", "_idle", "_mailbox", "_path")
+    __slots__ = ("_error", "_idle", "_mailbox", "_path", "turn")
 
     def __init__(self, path: str, options: MailboxOptions) -> None:
         self._path = path
         self._mailbox: Mailbox[_Delivery[T]] = Mailbox(options)
         self._idle = trio.lowlevel.ParkingLot()
         self._error: Exception | None = None  # it gets nothing more
+        self.turn = PARTY.get()  # that of whoever reads
 
     def offer(self, delivery: _Delivery[T]) -> None:
         if self._error is not None:
@@ -139,6 +155,10 @@ class _Subscriber(Generic[T]):
             if not offer.queued and offer.evicted is None:
                 delivery.stand_in_line()
         self.wake()
+
+    @property
+    def is_full(self) -> bool:
+        return self._mailbox.in_line > 0
 
     def wake(self) -> None:
         self._idle.unpark_all()
@@ -169,6 +189,17 @@ class _Subscriber(Generic[T]):
             delivery.accepted()
 
 
+class _Room:
+    """Room for one more item at each of these subscribers, as what a topic waits for."""
+
+    def __init__(self, path: str, subscribers: Sequence[_Subscriber[Any]]) -> None:
+        self.path = path
+        self._subscribers = subscribers
+
+    def holders(self) -> Iterable[Step]:
+        return [(each.turn, None) for each in self._subscribers if each.turn and each.is_full]
+
+
 class Topic(Actor, Inlet[T], Outlet[T]):
     """Publish and subscribe: `await system.spawn(Topic[Price], name="prices")`.
 
@@ -191,8 +222,16 @@ class Topic(Actor, Inlet[T], Outlet[T]):
         if full := self._tell_attached(message):
             async with trio.open_nursery() as nursery:  # none waits behind another
                 for ref, wrapped in full:
-                    nursery.start_soon(ref.tell, wrapped)
-        await delivery.wait_all_accepted()
+                    nursery.start_soon(self._tell, ref, wrapped)
+        if delivery.is_in_line:
+            await self._wait_for_room(delivery)
+
+    async def _wait_for_room(self, delivery: _Delivery[T]) -> None:
+        cell = self._require_context().cell
+        full = [subscriber for subscriber in self._subscribers if subscriber.is_full]
+        with waiting_for(_Room(cell.path, full)):
+            cell.refuse_cycles()  # a publisher in line may be the reader that it waits for
+            await delivery.wait_all_accepted()
 
     @Subscribe[T].handles(concurrent=True)
     async def subscribe(self, message: Subscribe[T], out: Sink[T]) -> None:
@@ -215,6 +254,13 @@ class Topic(Actor, Inlet[T], Outlet[T]):
     @Detach.handles
     async def detach(self, message: Detach) -> None:
         self._attached.pop(message.ref, None)
+
+    async def _tell(self, ref: Ref[Any], wrapped: Tell[Any]) -> None:
+        """Wait for room for it, unless that would be for ever."""
+        try:
+            await ref.tell(wrapped)
+        except RuntimeFault as refusal:
+            cell_of(ref).undelivered(wrapped, str(refusal))
 
     def _forget_ended(self) -> None:
         for ref in [ref for ref in self._attached if cell_of(ref).state is State.ENDED]:

@@ -24,16 +24,15 @@ class Party(Protocol):
     Attributes:
         path: What to call it in a chain.
         waits: For each task of it that waits, what it waits for; None where none ever did.
-        caller: Where it is a turn: the party that sent the message.
     """
-
-    @property
-    def path(self) -> str: ...
 
     waits: dict[Hashable, Awaited] | None
 
     @property
-    def caller(self) -> Party | None: ...
+    def path(self) -> str: ...
+    def includes(self, task: Any) -> bool:
+        """Whether it waits for this task, which has its context."""
+        ...
 
 
 class Awaited(Protocol):
@@ -57,11 +56,14 @@ class Bystander:
     """A party that is no turn: a hook, a background task, a caller from outside."""
 
     __slots__ = ("path", "waits")
-    caller = None
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.waits: dict[Hashable, Awaited] | None = None
+
+    def includes(self, task: Any) -> bool:
+        del task
+        return True
 
 
 PARTY: Final[ContextVar[Party | None]] = ContextVar("runtime_party", default=None)
@@ -90,11 +92,6 @@ def waited_for(party: Party, task: Hashable | None = None) -> Iterable[Awaited]:
     return () if awaited is None else (awaited,)
 
 
-def waiting_on(party: Party, awaited: object) -> Iterable[Any]:
-    """The tasks of a party that wait for this."""
-    return [task for task, each in (party.waits or {}).items() if each is awaited]
-
-
 def chain_back(awaited: Awaited, caller: Party, task: Hashable) -> tuple[str, ...] | None:
     """The paths from the caller round to the caller, if waiting would close a loop.
 
@@ -103,14 +100,14 @@ def chain_back(awaited: Awaited, caller: Party, task: Hashable) -> tuple[str, ..
         caller: The party that makes the call.
         task: The task of it that makes the call.
     """
-    came_from: dict[Step, Step | None] = {}
+    came_from: dict[Step, tuple[Awaited, Step | None]] = {}
     to_visit: list[tuple[Awaited, Step | None]] = [(awaited, None)]
     while to_visit:
         awaited, before = to_visit.pop()
         for step in awaited.holders():
             if step in came_from:
                 continue
-            came_from[step] = before
+            came_from[step] = awaited, before
             party, only_task = step
             if party is caller and (only_task is None or only_task == task):
                 return _path_to(step, came_from)
@@ -118,11 +115,22 @@ def chain_back(awaited: Awaited, caller: Party, task: Hashable) -> tuple[str, ..
     return None
 
 
-def _path_to(step: Step, came_from: dict[Step, Step | None]) -> tuple[str, ...]:
+def chain_of_wait(awaited: Awaited, party: Party) -> tuple[str, ...] | None:
+    """The paths round, if a task of the party waits for it already, and so for itself."""
+    for task, each in tuple((party.waits or {}).items()):
+        if each is awaited and (chain := chain_back(awaited, party, task)):
+            return chain
+    return None
+
+
+def _path_to(last: Step, came_from: dict[Step, tuple[Awaited, Step | None]]) -> tuple[str, ...]:
     """The paths from the party at the end of the walk round to it."""
-    paths = [step[0].path]
-    before = came_from[step]
-    while before is not None:
-        paths.append(before[0].path)
-        before = came_from[before]
-    return (step[0].path, *reversed(paths))
+    paths = list[str]()
+    step: Step | None = last
+    while step is not None:
+        path = step[0].path
+        paths.append(path)
+        awaited, step = came_from[step]
+        if awaited.path != path.partition(" (")[0]:  # others occupy whom it waits for
+            paths.append(awaited.path)
+    return (last[0].path, *reversed(paths))

@@ -20,6 +20,8 @@ READING_ORDER = [
     "runtime._routing",
     "runtime._options",
     "runtime._waits",
+    "runtime._occupants",
+    "runtime._cancelled",
     "runtime._carried",
     "runtime._interrupts",
     "runtime._cycles",
@@ -160,6 +162,7 @@ PURE = {
     "runtime._restart",
     "runtime._routing",
     "runtime._waits",
+    "runtime._occupants",
     "actors.chat",
     "actors.errors",
 }

@@ -329,6 +329,37 @@ async def test_a_reader_in_a_task_of_its_own_leaves_the_others_free_to_ask(
         assert got == ([0, 1, 2], 5)
 
 
+async def test_a_reader_may_read_the_first_item_and_leave_the_others_to_a_task() -> None:
+    taken = list[int]()
+
+    async def read_on(items: Any) -> None:
+        taken.extend([item async for item in items])
+
+    async with open_system() as system:
+        writer = await system.spawn(Puppet)
+        async with writer.stream(Feed(three)) as items:
+            taken.append(await anext(items))
+            await settle()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(read_on, items)
+                assert await writer.ask(Do(returns(5))) == 5
+    assert taken == [0, 1, 2]
+
+
+async def test_a_reader_is_told_of_a_loop_although_it_has_others_beside_it(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_system() as system:
+        writer = await system.spawn(Puppet)
+        async with writer.stream(Feed(three)) as items, trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            await anext(items)  # so it is not the other one that reads
+            await settle()
+            with pytest.raises(AskCycle):
+                await writer.ask(Do(nothing))
+            nursery.cancel_scope.cancel()
+
+
 async def test_leaving_a_stream_whose_handler_asks_back_while_it_cleans_up_ends(
     autojump_clock: MockClock,
 ) -> None:
@@ -350,6 +381,48 @@ async def test_leaving_a_stream_whose_handler_asks_back_while_it_cleans_up_ends(
 
         assert await reader.ask(Do(leave)) == "left"
         assert trio.current_time() == 0
+
+
+# Tasks of others
+
+
+@pytest.mark.parametrize("is_asked_through", [True, False])
+async def test_a_task_that_a_handler_began_elsewhere_is_not_waited_for_by_it(
+    autojump_clock: MockClock,
+    is_asked_through: bool,  # noqa: FBT001 - a case
+) -> None:
+    replies = list[Any]()
+
+    async def ask_alone() -> None:
+        message = Do(returns(1))
+        message = Do(asks(a, message)) if is_asked_through else message
+        replies.append(await (b if is_asked_through else a).ask(message))
+
+    async def begin(_: Puppet) -> None:
+        nursery.start_soon(ask_alone)
+        await trio.sleep(1)
+
+    async with open_system() as system, trio.open_nursery() as nursery:
+        a, b = await spawn_two(system)
+        await a.ask(Do(begin))
+    assert replies == [1]
+
+
+async def test_a_task_that_a_handler_began_elsewhere_may_read_a_stream_of_it() -> None:
+    taken = list[int]()
+
+    async def read() -> None:
+        async with a.stream(Feed(three)) as items:
+            taken.extend([item async for item in items])
+
+    async def begin(_: Puppet) -> None:
+        nursery.start_soon(read)
+        await settle()
+
+    async with open_system() as system, trio.open_nursery() as nursery:
+        a, _ = await spawn_two(system)
+        await a.ask(Do(begin))
+    assert taken == [0, 1, 2]
 
 
 # What is left after

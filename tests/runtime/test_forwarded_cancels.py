@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+import trio.testing
 from puppet import (
     Do,
     DoBeside,
@@ -172,6 +173,24 @@ async def test_a_subtask_of_the_handler_may_forward() -> None:
                 nursery.start_soon(subtask)
 
         assert await first.ask(Do(work)) == "there"
+
+
+async def test_a_loop_that_a_killed_actor_closes_last_of_all_is_found() -> None:
+    async def forward_when_cancelled(puppet: Puppet) -> Any:
+        try:
+            await trio.sleep_forever()
+        finally:
+            return puppet.forward(a, Do(nothing))  # noqa: B012 - on purpose
+
+    async def ask_b(_: Puppet) -> None:
+        with pytest.raises(AskCycle):
+            await b.ask(Do(forward_when_cancelled))
+
+    async with open_system() as system, trio.open_nursery() as nursery:
+        a, b = await system.spawn(Puppet), await system.spawn(Puppet)
+        nursery.start_soon(a.ask, Do(ask_b))
+        await trio.testing.wait_all_tasks_blocked()
+        await b.kill()
 
 
 async def test_a_loop_over_forwards_ends_at_the_asker_and_crashes_nobody() -> None:

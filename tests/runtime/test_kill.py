@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+import trio.testing
 from puppet import (
     Do,
     DoBeside,
@@ -14,6 +15,7 @@ from puppet import (
     Heard,
     Order,
     Puppet,
+    Refused,
     crash,
     crash_now,
     does,
@@ -338,3 +340,37 @@ async def test_cancelled_anywhere_a_kill_leaves_nothing() -> None:
             await other.kill()
 
     await cancel_everywhere(scenario)
+
+
+@pytest.mark.parametrize("message", [Do, DoBeside])
+async def test_what_a_task_of_the_handler_leaves_when_it_is_cancelled_is_judged_as_ever(
+    message: type[Do | DoBeside],
+) -> None:
+    """Trio puts it into one group with the cancels of the others."""
+
+    async def refuse_when_cancelled() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise Refused
+
+    async def work(_: Puppet) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(refuse_when_cancelled)
+            nursery.start_soon(trio.sleep_forever)
+
+    async def ask() -> None:
+        with pytest.raises(Refused):
+            await puppet.ask(message(work))
+
+    heard = Heard()
+    async with open_system() as system, trio.open_nursery() as nursery:
+        nursery.start_soon(heard.listen, system)
+        puppet = await system.spawn(Puppet)
+        nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        await puppet.kill()
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert heard.of(Crashed) == []
+    assert [fact.exit for fact in heard.of(Stopped)] == [Exit.STOPPED]

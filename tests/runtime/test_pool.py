@@ -16,6 +16,7 @@ from runtime import (
     ActorRestarting,
     ActorStopped,
     Ask,
+    AskCycle,
     AskTimeout,
     Backoff,
     ChildOptions,
@@ -675,3 +676,29 @@ async def test_no_ask_of_a_pool_notices_that_one_worker_after_the_other_crashes(
         await trio.sleep(1.5)
         assert pool.statistics().restarts == 7
     assert len(answers) == 100
+
+
+async def test_a_worker_that_broadcasts_to_its_own_full_mailbox_has_reached_the_others(
+    autojump_clock: MockClock,
+) -> None:
+    told = list[str]()
+
+    async def note(puppet: Puppet) -> None:
+        told.append(await name_of(puppet))
+
+    async def broadcast(_: Puppet) -> None:
+        for ref in pool.refs:
+            await ref.tell(Order(nothing))
+        with pytest.raises(AskCycle) as caught:
+            await pool.broadcast(order)
+        assert caught.value.message is order
+
+    order = Order(note)
+    async with open_system() as system:
+        pool = await puppets(system, 3, PoolOptions(worker=ChildOptions(mailbox=CAPACITY_1)))
+        for ref in pool.refs[1:]:
+            await ref.tell(Order(sleeps(1)))
+        await wait_until_blocked()
+        await pool.refs[0].ask(Do(broadcast))
+        await wait_until_blocked()
+    assert sorted(told) == ["2", "3"]

@@ -71,8 +71,8 @@ async def test_a_stop_overtakes_what_is_queued(autojump_clock: MockClock) -> Non
         await trio.testing.wait_all_tasks_blocked()
         await puppet.stop()
 
-    reply, fault = ends
-    assert reply is None
+    [fault] = [end for end in ends if end is not None]  # they end in the same step
+    assert len(ends) == 2
     assert isinstance(fault, ActorStopped)
     assert (fault.started, fault.message) == (False, queued)
     assert started == []

@@ -10,12 +10,13 @@ import attrs
 import pytest
 import trio
 import trio.testing
-from puppet import Heard, Order, Puppet, crash_now, nothing
+from puppet import Do, Heard, Order, Puppet, crash_now, nothing
 
 from runtime import (
     Actor,
     ActorCrashed,
     ActorStopped,
+    AskCycle,
     Attach,
     ChildOptions,
     Conflate,
@@ -131,8 +132,10 @@ async def test_a_full_subscriber_that_blocks_makes_the_publishers_wait(
 ) -> None:
     async with numbers(capacity=1) as (_, topic), topic.stream(subscribe(1), buffer=0) as items:
         # One is in hand, one waits for the reader, one for room, one in the topic's mailbox.
-        with trio.move_on_after(1):
-            await publish(topic, range(1, 100))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(publish, topic, range(1, 100))
+            await trio.sleep(1)
+            nursery.cancel_scope.cancel()
         assert topic.statistics().handled == 1 + 3
         assert (topic.statistics().queued, topic.statistics().in_line) == (1, 0)
         assert topic.statistics().handling == ("Publish", "Subscribe")
@@ -247,9 +250,11 @@ async def test_a_publisher_that_is_cancelled_while_it_waits_has_published_nothin
 ) -> None:
     async with numbers(capacity=1) as (_, topic), topic.stream(subscribe(1), buffer=0) as items:
         await publish(topic, [1, 2, 3, 4])
-        with trio.move_on_after(1) as scope:
-            await publish(topic, [5])
-        assert scope.cancelled_caught
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(publish, topic, [5])
+            await trio.sleep(1)
+            assert topic.statistics().in_line == 1
+            nursery.cancel_scope.cancel()
         assert await read(items, 4) == [1, 2, 3, 4]
         await publish(topic, [6])
         assert await read(items, 1) == [6]
@@ -612,3 +617,79 @@ async def test_a_topic_survives_a_cancel_at_every_checkpoint() -> None:
                     assert heard == sorted(set(heard))
 
     assert await cancel_everywhere(scenario) > 50
+
+
+# Loops
+
+
+@pytest.mark.parametrize("capacity", [1, 2])
+async def test_a_reader_that_publishes_more_than_there_is_room_for_is_told(
+    autojump_clock: MockClock, capacity: int
+) -> None:
+    """Nothing is lost, and the other subscribers do not notice."""
+    others = list[int]()
+
+    async def read_all() -> None:
+        async with topic.stream(subscribe(64)) as items:
+            others.extend(await rest_of(items, ActorStopped))
+
+    async with numbers(capacity) as (_, topic), trio.open_nursery() as nursery:
+        nursery.start_soon(read_all)
+        await settled()
+        async with topic.stream(subscribe(1), buffer=0) as items:
+            with pytest.raises(AskCycle) as caught:
+                await publish(topic, range(100))
+            count = 3 + capacity
+            assert caught.value.message == Publish(count)
+            assert await read(items, count) == list(range(count))
+            await publish(topic, [count])
+        await topic.stop(drain=True)
+    assert others == list(range(count + 1))
+
+
+async def test_a_loop_through_a_topic_that_goes_by_others_is_found(
+    autojump_clock: MockClock,
+) -> None:
+    async with numbers(1) as (system, topic), topic.stream(subscribe(1), buffer=0) as items:
+        publisher = await system.spawn(Puppet)
+        with pytest.raises(AskCycle) as caught:
+            await publisher.ask(Do(lambda _: publish(topic, range(100))))
+        assert publisher.path in caught.value.chain
+        assert await read(items, 4) == [0, 1, 2, 3]
+        assert topic.statistics().waiting_for == ()
+
+
+@pytest.mark.parametrize("has_others", [True, False])
+async def test_an_attached_actor_that_waits_for_the_topic_does_not_hold_it_up(
+    autojump_clock: MockClock,
+    has_others: bool,  # noqa: FBT001 - a case
+) -> None:
+    told: dict[str, list[int]] = {"publisher": [], "other": []}
+    heard = Heard()
+
+    def noted(name: str) -> Callable[[int], Order]:
+        def wrap(item: int) -> Order:
+            async def note(_: Puppet) -> None:
+                await trio.sleep(0.1)
+                told[name].append(item)
+
+            return Order(note)
+
+        return wrap
+
+    async with numbers(1) as (system, topic), trio.open_nursery() as nursery:
+        nursery.start_soon(heard.listen, system)
+        small = ChildOptions(mailbox=MailboxOptions(1))
+        publisher = await system.spawn(Puppet, options=small)
+        other = await system.spawn(Puppet, options=small)
+        await topic.tell(Attach(publisher, noted("publisher")))
+        if has_others:
+            await topic.tell(Attach(other, noted("other")))
+        await publisher.ask(Do(lambda _: publish(topic, range(8))))
+        await trio.sleep(10)
+        nursery.cancel_scope.cancel()
+    assert told["other"] == (list(range(8)) if has_others else [])
+    lost = [letter for letter in heard.of(DeadLetter) if letter.path == publisher.path]
+    assert len(told["publisher"]) + len(lost) == 8
+    assert lost
+    assert heard.of(MessageFailed) == []

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 class Held:
     """Something that is awaited, and who must go on before that is over."""
 
-    path = "held"
-
-    def __init__(self, holders: Sequence[Step] = ()) -> None:
+    def __init__(self, holders: Sequence[Step] = (), path: str | None = None) -> None:
         self._holders = holders
+        self.path = path or holders[0][0].path
 
     def holders(self) -> Iterable[Step]:
         return self._holders
@@ -44,6 +43,20 @@ def test_the_chain_names_everybody_from_the_caller_round_to_the_caller() -> None
     note_wait(c, "c", Held([(a, None)]))
 
     assert chain_back(Held([(b, None)]), a, "a") == ("/0", "/1", "/2", "/0")
+
+
+def test_the_chain_names_whom_others_occupy() -> None:
+    parent, child = Bystander("/parent"), Bystander("/parent/child")
+    hook = Bystander("/parent (stopped)")
+    note_wait(child, "child", Held([(hook, None)], "/parent"))
+
+    assert chain_back(Held([(child, None)], "/parent"), parent, "parent") is None
+    assert chain_back(Held([(child, None)], "/parent"), hook, "hook") == (
+        "/parent (stopped)",
+        "/parent",
+        "/parent/child",
+        "/parent (stopped)",
+    )
 
 
 def test_where_one_task_matters_only_the_waits_of_that_task_are_followed() -> None:
