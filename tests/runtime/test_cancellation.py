@@ -116,6 +116,36 @@ async def test_a_handler_that_returns_in_spite_of_a_cancel_leaves_none_for_the_n
         assert trio.current_time() == (6 if kind is Do else 4)
 
 
+@BOTH
+async def test_the_last_of_a_chain_is_cancelled_in_the_step_in_which_the_first_asker_is(
+    kind: type[Do | DoBeside], autojump_clock: MockClock
+) -> None:
+    told = list[str]()
+
+    async def wait(_: Puppet) -> None:
+        def abort(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+            told.append("cancelled")
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    async def pass_on(_: Puppet) -> None:
+        await last.ask(kind(wait))
+
+    async def ask(scope: trio.CancelScope) -> None:
+        with scope:
+            await first.ask(kind(pass_on))
+
+    async with open_system() as system, trio.open_nursery() as nursery:
+        first, last = await system.spawn(Puppet), await system.spawn(Puppet)
+        scope = trio.CancelScope()
+        nursery.start_soon(ask, scope)
+        await trio.testing.wait_all_tasks_blocked()
+        scope.cancel()
+
+        assert told == ["cancelled"]
+
+
 async def test_a_chain_of_any_length_is_cancelled() -> None:
     """Deeper than Python's recursion limit would allow."""
     async with open_system() as system:
@@ -361,6 +391,21 @@ async def test_the_deadline_of_the_asker_is_in_force_three_hops_down(
         await a.tell(Order(deadline))
         await trio.testing.wait_all_tasks_blocked()
         assert seen[-1] == float("inf")
+
+
+async def test_a_tell_takes_no_deadline_along(autojump_clock: MockClock) -> None:
+    seen = list[float]()
+
+    async def note(_: Puppet) -> None:
+        seen.append(trio.current_effective_deadline())
+
+    async with open_system() as system:
+        puppet = await system.spawn(Puppet)
+        with trio.move_on_after(1):
+            await puppet.tell(Order(sleeps(2)))
+            await puppet.tell(Order(note))
+        await puppet.stop(drain=True)
+    assert seen == [math.inf]
 
 
 async def test_expired_work_never_starts_and_its_asker_is_cancelled_not_failed() -> None:

@@ -141,6 +141,11 @@ def test_a_wait_grows_up_to_the_longest_less_its_jitter(
     assert backoff.seconds(restarts + 1, 0) >= whole
 
 
+@pytest.mark.parametrize(("dice", "wait"), [(0, 2), (0.5, 1.5), (1, 1)])
+def test_the_dice_take_a_share_of_the_jitter_off_a_wait(dice: float, wait: float) -> None:
+    assert Backoff(2, 2, jitter=0.5).seconds(0, dice) == wait
+
+
 def test_the_waits_double_by_default() -> None:
     waits = [Backoff(0.1, 1.0).seconds(restarts, 0) for restarts in range(5)]
 

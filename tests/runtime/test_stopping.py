@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
-from puppet import Do, DoBeside, Heard, Order, Puppet, crash, crash_now, nothing, returns, sleeps
+from puppet import (
+    Do,
+    DoBeside,
+    Heard,
+    Order,
+    Puppet,
+    crash,
+    crash_now,
+    nothing,
+    outcome_of,
+    returns,
+    sleeps,
+)
 
 from runtime import (
     ActorCrashed,
@@ -42,6 +54,27 @@ async def test_a_stop_waits_for_the_grace_and_cancels_then(autojump_clock: MockC
             begun = trio.current_time()
             await puppet.stop()
             assert trio.current_time() - begun == took
+
+
+async def test_a_stop_overtakes_what_is_queued(autojump_clock: MockClock) -> None:
+    replies, faults, started = list[Any](), list[Any](), list[str]()
+
+    async def start(_: Puppet) -> None:
+        started.append("queued")
+
+    async with open_system() as system, trio.open_nursery() as nursery:
+        puppet = await system.spawn(Puppet)
+        nursery.start_soon(outcome_of, puppet, Do(sleeps(1)), replies)
+        await trio.testing.wait_all_tasks_blocked()
+        queued = Do(start)
+        nursery.start_soon(outcome_of, puppet, queued, faults)
+        await trio.testing.wait_all_tasks_blocked()
+        await puppet.stop()
+
+    assert (replies, started) == ([None], [])
+    (fault,) = faults
+    assert isinstance(fault, ActorStopped)
+    assert (fault.started, fault.message) == (False, queued)
 
 
 async def test_what_shields_itself_past_its_cleanup_is_reported_and_waited_for(
