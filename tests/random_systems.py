@@ -68,6 +68,7 @@ class Sent:
     sender: object
     number: int
     scopes: tuple[object, ...]
+    restarts: int
     facts: Counter[str] = attrs.field(factory=Counter[str])
 
 
@@ -332,7 +333,7 @@ class World:
             with self._waiting(me, ref), carry(sent.number), trio.move_on_after(step.seconds):
                 assert await ref.ask(message, timeout=timeout) == "done"
         except RuntimeFault as fault:
-            self._check_fault(fault, sent, message)
+            self._check_fault(fault, sent, message, ref)
             raise
         finally:
             self._check_ended(sent)
@@ -352,7 +353,7 @@ class World:
                         if taken > 4:
                             break
         except RuntimeFault as fault:
-            self._check_fault(fault, sent, message)
+            self._check_fault(fault, sent, message, ref)
             raise
         finally:
             self._check_ended(sent)
@@ -381,13 +382,14 @@ class World:
         """Note what is to be sent within so many seconds; without, it goes on from a message."""
         self._check_bound(ref)
         self._books.sent += 1
-        number = self._books.sent
+        number, restarts = self._books.sent, ref.statistics().restarts
         sender = trio.lowlevel.current_task()
         deadline = trio.current_effective_deadline()
         if seconds is None:
-            return Sent(step.what, ref.path, deadline, sender, number, carried())
+            return Sent(step.what, ref.path, deadline, sender, number, carried(), restarts)
         deadline = min(deadline, trio.current_time() + seconds)
-        return Sent(step.what, ref.path, deadline, sender, number, (*carried(), number))
+        scopes = (*carried(), number)
+        return Sent(step.what, ref.path, deadline, sender, number, scopes, restarts)
 
     def _waiting(self, me: Puppet | None, ref: Ref[Puppet]) -> _Noted:
         who = f"the task {trio.lowlevel.current_task().name}" if me is None else me.ref.path
@@ -432,7 +434,9 @@ class World:
         sent.facts["over"] += 1
         assert sent.facts["over"] == 1
 
-    def _check_fault(self, fault: RuntimeFault, sent: Sent, message: object) -> None:
+    def _check_fault(
+        self, fault: RuntimeFault, sent: Sent, message: object, ref: Ref[Puppet]
+    ) -> None:
         """What the fault says of the message is true."""
         if fault.message is message:
             assert not sent.facts["started"], f"{fault!r} gives back what was started: {sent}"
@@ -441,6 +445,9 @@ class World:
             assert not isinstance(fault, ActorStopped) or fault.started or fault.message is not None
         if isinstance(fault, AskTimeout) and fault.message is message:
             assert not sent.facts["started"]
+        if isinstance(fault, ActorStopped) and fault.path == sent.path:
+            seen = ref.statistics()
+            assert seen.state != "running" or seen.restarts > sent.restarts, f"{ref} has not"
         if isinstance(fault, ActorCrashed):
             assert fault.__cause__ is not None
 

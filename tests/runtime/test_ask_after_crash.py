@@ -123,6 +123,23 @@ async def test_what_was_queued_at_the_crash_is_not_started_by_the_next_incarnati
         assert caught.value.message == Add()
 
 
+async def test_what_was_queued_at_a_crash_does_not_wait_for_the_backoff_to_pass(
+    autojump_clock: MockClock,  # noqa: ARG001
+) -> None:
+    async with open_system() as system, trio.open_nursery() as nursery:
+        group = await system.supervise("group", backoff=Backoff(first=2, jitter=0))
+        counter = await group.spawn(Counter)
+        before = trio.current_time()
+        nursery.start_soon(swallow_crash, counter)
+        await trio.testing.wait_all_tasks_blocked()
+
+        with pytest.raises(ActorRestarting) as caught:
+            await counter.ask(Add())
+
+        assert caught.value.message == Add()
+        assert trio.current_time() == before + 1
+
+
 async def swallow_crash(counter: Ref[Counter]) -> None:
     with pytest.raises(ActorCrashed):
         await counter.ask(Fail(after=1))

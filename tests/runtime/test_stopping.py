@@ -57,25 +57,24 @@ async def test_a_stop_waits_for_the_grace_and_cancels_then(autojump_clock: MockC
 
 
 async def test_a_stop_overtakes_what_is_queued(autojump_clock: MockClock) -> None:
-    ends, started = list[Any](), list[str]()
+    replies, faults, started = list[Any](), list[Any](), list[str]()
 
     async def start(_: Puppet) -> None:
         started.append("queued")
 
     async with open_system() as system, trio.open_nursery() as nursery:
         puppet = await system.spawn(Puppet)
-        nursery.start_soon(outcome_of, puppet, Do(sleeps(1)), ends)
+        nursery.start_soon(outcome_of, puppet, Do(sleeps(1)), replies)
         await trio.testing.wait_all_tasks_blocked()
         queued = Do(start)
-        nursery.start_soon(outcome_of, puppet, queued, ends)
+        nursery.start_soon(outcome_of, puppet, queued, faults)
         await trio.testing.wait_all_tasks_blocked()
         await puppet.stop()
 
-    [fault] = [end for end in ends if end is not None]  # they end in the same step
-    assert len(ends) == 2
+    assert (replies, started) == ([None], [])
+    (fault,) = faults
     assert isinstance(fault, ActorStopped)
     assert (fault.started, fault.message) == (False, queued)
-    assert started == []
 
 
 async def test_what_shields_itself_past_its_cleanup_is_reported_and_waited_for(

@@ -465,6 +465,16 @@ async def test_a_crash_before_the_spawner_resumes_is_followed_by_a_restart() -> 
     assert lives == 2
 
 
+async def test_a_restart_that_concerns_nobody_else_begins_in_the_step_of_the_end() -> None:
+    async with open_system(limit=RestartLimit(20)) as system:
+        puppet = await system.spawn(Puppet)
+        for restarts in range(1, 21):  # who of several tasks runs first differs
+            with pytest.raises(ActorCrashed):
+                await puppet.ask(Do(crash))
+
+            assert puppet.statistics().restarts == restarts
+
+
 async def test_a_crash_in_the_background_crashes_the_actor() -> None:
     async def fail() -> None:
         raise KeyError
