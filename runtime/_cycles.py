@@ -42,23 +42,19 @@ def refuse_chain(awaited: Awaited, caller: Party, task: Hashable, message: objec
 def is_needed_below(nursery: trio.Nursery) -> bool:
     """Whether what runs in a nursery cannot end before the task that runs now has ended.
 
-    It is one of that nursery's, at any depth, or has been asked by one that waits for it.
+    It is one of that nursery's, at any depth, or answers one that waits for it, or runs below a
+    task that does.
     """
-    to_visit: list[tuple[trio.lowlevel.Task, Party | None]] = [(current_task(), PARTY.get())]
-    for task, party in to_visit:  # which grows
-        if _is_below(nursery, task):
+    to_visit = [current_task()]
+    for task in to_visit:  # which grows
+        above, party = task.parent_nursery, task.context.get(PARTY)
+        if above is nursery:
             return True
+        waiting = [] if above is None else [above.parent_task]
         if party is not None and party.caller is not None:
-            asking = [(each, party.caller) for each in waiting_on(party.caller, party)]
-            to_visit += [step for step in asking if step not in to_visit]
+            waiting += waiting_on(party.caller, party)
+        to_visit += [each for each in waiting if each not in to_visit]
     return False
-
-
-def _is_below(nursery: trio.Nursery, task: trio.lowlevel.Task) -> bool:
-    above = task.parent_nursery
-    while above is not None and above is not nursery:
-        above = above.parent_task.parent_nursery
-    return above is not None
 
 
 @contextmanager

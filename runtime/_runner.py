@@ -140,6 +140,7 @@ class Incarnation:
                     await self._finish()
         except BaseException as error:  # noqa: BLE001 - the supervisor hears of it
             self._note(error)
+        self._end_turn()
         try:
             await self._clean_up()
         except BaseException as error:  # noqa: BLE001 - likewise
@@ -323,6 +324,12 @@ class Incarnation:
 
     # The end
 
+    def _end_turn(self) -> None:
+        """End the message whose handler was cancelled: what runs beside may wait for it."""
+        turn, self.cell.current = self.cell.current, None
+        if turn is not None and turn.started:
+            turn.fail(cut_short(turn, self.failure))
+
     def finish(self) -> None:
         self._finished = True
         self.cell.request_stop()
@@ -381,13 +388,9 @@ class Incarnation:
 
     def _end(self) -> None:
         """Settle everything that still waits. No checkpoint: nothing can come between."""
-        cell, failure = self.cell, self.failure
         self.is_down = True
-        turn, cell.current = cell.current, None
-        if turn is not None and turn.started:
-            turn.fail(cut_short(turn, failure))
         bind(self.actor, None)  # before the next life begins: it may be of the same instance
-        self._host.incarnation_ended(self._exit(), failure)
+        self._host.incarnation_ended(self._exit(), self.failure)
         self.let_go()
         if self._down is not None:
             self._down.set()
