@@ -10,7 +10,7 @@ from trio import current_effective_deadline
 from trio.lowlevel import current_task
 
 from ._errors import AskCycle
-from ._waits import PARTY, chain_back, forget_wait, note_wait
+from ._waits import PARTY, chain_back, forget_wait, note_wait, waiting_on
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,12 +46,22 @@ def chain_to_caller(awaited: Awaited) -> tuple[str, ...] | None:
     return None if caller is None else chain_back(awaited, caller, current_task())
 
 
-def is_below(nursery: trio.Nursery) -> bool:
-    """Whether the task that runs now is one of that nursery's, at any depth."""
-    above = current_task().parent_nursery
-    while above is not None and above is not nursery:
-        above = above.parent_task.parent_nursery
-    return above is not None
+def is_needed_below(nursery: trio.Nursery) -> bool:
+    """Whether what runs in a nursery cannot end before the task that runs now has ended.
+
+    It is one of that nursery's, at any depth, or answers one that waits for it, or runs below a
+    task that does.
+    """
+    to_visit = [current_task()]
+    for task in to_visit:  # which grows
+        above, party = task.parent_nursery, task.context.get(PARTY)
+        if above is nursery:
+            return True
+        waiting = [] if above is None else [above.parent_task]
+        if party is not None and party.caller is not None:
+            waiting += waiting_on(party.caller, party)
+        to_visit += [each for each in waiting if each not in to_visit]
+    return False
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from trio.lowlevel import enable_ki_protection
 
 from ._actor import Actor
 from ._agenda import DEFAULT_LIMIT, Plan
-from ._cycles import chain_to_caller, is_below, refuse_cycle, waiting_for
+from ._cycles import chain_to_caller, is_needed_below, refuse_cycle, waiting_for
 from ._hub import Hub
 from ._lifecycle import unwrapped
 from ._member import ActorMember, Member, check_name
@@ -224,7 +224,7 @@ class Supervisor:
                 await running.wait_down()
         finally:
             end = End(self.path, self._branch.cells(), everything=True)
-            is_part_of_it = is_below(running.nursery) or chain_to_caller(end) is not None
+            is_part_of_it = is_needed_below(running.nursery) or chain_to_caller(end) is not None
             if not running.is_down and not is_part_of_it:
                 running.kill("whoever stopped its supervisor was cancelled")
                 with trio.CancelScope(shield=True), waiting_for(end):

@@ -24,10 +24,13 @@ class Party(Protocol):
     Attributes:
         path: What to call it in a chain.
         waits: For each task of it that waits, what it waits for; None where none ever did.
+        caller: Where it is a turn: the party that sent the message.
     """
 
     waits: dict[Hashable, Awaited] | None
 
+    @property
+    def caller(self) -> Party | None: ...
     @property
     def path(self) -> str: ...
     def includes(self, task: Any) -> bool:
@@ -54,6 +57,8 @@ class Awaited(Protocol):
 
 class Bystander:
     """A party that is no turn: a hook, a background task, a caller from outside."""
+
+    caller = None
 
     __slots__ = ("path", "waits")
 
@@ -90,6 +95,11 @@ def waited_for(party: Party, task: Hashable | None = None) -> Iterable[Awaited]:
         return tuple(party.waits.values())
     awaited = party.waits.get(task)
     return () if awaited is None else (awaited,)
+
+
+def waiting_on(party: Party, awaited: object) -> list[Any]:
+    """The tasks of a party that wait for this."""
+    return [task for task, each in (party.waits or {}).items() if each is awaited]
 
 
 def chain_back(awaited: Awaited, caller: Party, task: Hashable) -> tuple[str, ...] | None:

@@ -16,6 +16,7 @@ from puppet import (
     Order,
     Puppet,
     Refused,
+    alarm,
     crash,
     crash_now,
     does,
@@ -26,6 +27,7 @@ from puppet import (
 )
 
 from runtime import (
+    ActorCrashed,
     ActorStopped,
     Backoff,
     ChildOptions,
@@ -33,6 +35,7 @@ from runtime import (
     DeadLetter,
     Exit,
     Overdue,
+    Ref,
     Restarted,
     RestartPolicy,
     Sink,
@@ -374,3 +377,41 @@ async def test_what_a_task_of_the_handler_leaves_when_it_is_cancelled_is_judged_
         nursery.cancel_scope.cancel()
     assert heard.of(Crashed) == []
     assert [fact.exit for fact in heard.of(Stopped)] == [Exit.STOPPED]
+
+
+@pytest.mark.parametrize("how", ["kill", "stop", "now", "crash"])
+async def test_a_concurrent_handler_that_waits_for_its_own_actor_ends_with_it(
+    how: str, autojump_clock: MockClock
+) -> None:
+    """The serial handler ends first, and the other one hears of it before the actor has ended."""
+
+    async def ask_oneself(puppet: Puppet) -> None:
+        await puppet.ref.ask(Do(sleeps(100)))
+
+    outcomes = list[object]()
+    with alarm():
+        async with open_system() as system, trio.open_nursery() as nursery:
+            group = await system.supervise("group")
+            puppet = await group.spawn(Puppet, options=ChildOptions(grace=1))
+            if how == "crash":
+                nursery.start_soon(crash_beside_later, puppet)
+                await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(outcome_of, puppet, DoBeside(ask_oneself), outcomes)
+            await trio.sleep(1)
+            if how == "kill":
+                await puppet.kill()
+            elif how == "stop":
+                await puppet.stop()
+            elif how == "now":
+                await group.stop(now=True)
+    kind = ActorCrashed if how == "crash" else ActorStopped
+    assert [type(outcome) for outcome in outcomes] == [kind]
+
+
+async def crash_beside_later(puppet: Ref[Puppet]) -> None:
+    async def crash_later(_: Puppet) -> None:
+        await trio.sleep(1)
+        raise ValueError
+
+    with pytest.raises(ActorCrashed):
+        await puppet.ask(DoBeside(crash_later))

@@ -182,6 +182,9 @@ class Insider:
             await puppet.tell(Order(self.stop))
             await trio.sleep(1)
 
+    async def through_a_system_of_another(self, _: Puppet) -> None:
+        await self._other.ask(Do(self.through_a_system))
+
 
 @pytest.mark.parametrize("now", [False, True])
 @pytest.mark.parametrize(
@@ -194,6 +197,7 @@ class Insider:
         Insider.through_a_stream,
         Insider.through_a_child,
         Insider.through_a_system,
+        Insider.through_a_system_of_another,
     ],
 )
 @pytest.mark.parametrize("kind", [Do, DoBeside])
