@@ -220,11 +220,14 @@ class Envelope(ABC):
         return ((self, None),) if self.started else self.receiver.occupants()
 
     def includes(self, task: Task) -> bool:
-        """Whether a task that has the handler's context runs it, or belongs to one that does."""
+        """Whether a task that has the handler's context runs it, or works for one that does."""
         while task is not self.worker:
-            if task.parent_nursery is None:
+            nursery = task.parent_nursery
+            if nursery is None or self.worker is None:
                 return False
-            task = task.parent_nursery.parent_task
+            if nursery.parent_task.parent_nursery is None:  # trio's own: a call from a thread
+                return task.context.get(PARTY) is self
+            task = nursery.parent_task
         return True
 
     def refuse_cycle(self) -> None:

@@ -51,11 +51,11 @@ TRANSITIONS: Final = {
 }
 
 
-def unwrapped(error: BaseException) -> BaseException:
-    """The error that a group stands for: the one inside, or the first of several faults.
+def unwrapped(error: BaseException, declared: tuple[type[Exception], ...] = ()) -> BaseException:
+    """The error that a group stands for: the one inside, or the first if none is a crash.
 
     A KeyboardInterrupt or the like among others wins, for it ends the system. A group of
-    several errors that are no faults stands for itself.
+    several errors among which there is a crash stands for itself.
     """
     if not isinstance(error, BaseExceptionGroup):
         return error
@@ -64,7 +64,7 @@ def unwrapped(error: BaseException) -> BaseException:
     for leaf in leaves:
         if not isinstance(leaf, Exception):
             return leaf
-    if len(leaves) == 1 or all(isinstance(leaf, RuntimeFault) for leaf in leaves):
+    if len(leaves) == 1 or not any(is_crash(leaf, declared) for leaf in leaves):
         return leaves[0]
     return group
 

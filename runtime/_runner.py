@@ -257,7 +257,7 @@ class Incarnation:
 
     def judge(self, turn: Envelope, error: BaseException) -> bool:
         """An error left a handler: it fails the message, and if True the actor too."""
-        error = unwrapped(error)
+        error = unwrapped(error, turn.message.raises)
         if is_crash(error, turn.message.raises):
             self._note(error)
             turn.fail(crashed(turn, error))
@@ -339,11 +339,15 @@ class Incarnation:
             await self.children.wait_down()
 
     async def _clean_up(self) -> None:
-        self.cell.is_ending = True
+        cell = self.cell
+        cell.is_ending = True
+        turn, cell.current = cell.current, None
+        if turn is not None:  # it was cancelled; whoever waits for it may have to end first
+            turn.fail(cut_short(turn, self.failure))
         has_hook = self.is_ready and type(self.actor).stopped is not Actor.stopped
         if self._beside or self.children is not None or has_hook:
             self._watch_end()
-            self.cell.refuse_cycles()
+            cell.refuse_cycles()
             with trio.CancelScope(shield=True):
                 await self._end_others()
                 if has_hook:
@@ -384,9 +388,6 @@ class Incarnation:
         """Settle everything that still waits. No checkpoint: nothing can come between."""
         cell, failure = self.cell, self.failure
         self.is_down = True
-        turn, cell.current = cell.current, None
-        if turn is not None and turn.started:
-            turn.fail(cut_short(turn, failure))
         bind(self.actor, None)  # before the next life begins: it may be of the same instance
         self._host.incarnation_ended(self._exit(), failure)
         self.let_go()

@@ -408,6 +408,21 @@ async def test_a_task_that_a_handler_began_elsewhere_is_not_waited_for_by_it(
     assert replies == [1]
 
 
+@pytest.mark.parametrize("abandon", [True, False])
+async def test_a_thread_that_a_handler_waits_for_asks_for_the_handler(
+    abandon: bool,  # noqa: FBT001 - a case
+) -> None:
+    async def ask_from_thread(puppet: Puppet) -> Any:
+        def ask() -> None:
+            trio.from_thread.run(puppet.ref.ask, Do(nothing))
+
+        with pytest.raises(AskCycle):
+            await trio.to_thread.run_sync(ask, abandon_on_cancel=abandon)
+
+    async with open_system() as system:
+        await (await system.spawn(Puppet)).ask(Do(ask_from_thread))
+
+
 async def test_a_task_that_a_handler_began_elsewhere_may_read_a_stream_of_it() -> None:
     taken = list[int]()
 

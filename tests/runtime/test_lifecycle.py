@@ -46,6 +46,16 @@ def test_a_group_stands_for_its_only_error_or_for_the_first_of_several_faults(
 
 
 @given(group=GROUPS)
+def test_where_all_are_declared_or_faults_a_group_stands_for_the_first(group: Exception) -> None:
+    declared = tuple({type(error) for error in leaves(group)} - {ValueError})
+    inside = leaves(group)
+    if len(inside) == 1 or not any(type(error) is ValueError for error in inside):
+        assert unwrapped(group, declared) is inside[0]
+    else:
+        assert unwrapped(group, declared) is group
+
+
+@given(group=GROUPS)
 def test_a_keyboard_interrupt_among_others_is_what_matters(
     group: Exception,
 ) -> None:
