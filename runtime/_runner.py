@@ -386,7 +386,7 @@ class Incarnation:
 
     def _end(self) -> None:
         """Settle everything that still waits. No checkpoint: nothing can come between."""
-        cell, failure = self.cell, self.failure
+        failure = self.failure
         self.is_down = True
         bind(self.actor, None)  # before the next life begins: it may be of the same instance
         self._host.incarnation_ended(self._exit(), failure)

@@ -198,11 +198,11 @@ async def test_whoever_waits_for_the_handler_that_is_cancelled_with_its_actor_is
     async with assert_no_leaks(), open_system() as system:
         group = await system.supervise("group")
         puppet = await group.spawn(Puppet)
-        ask_back = Do(asks(puppet, Do(lambda _: trio.sleep_forever())))
+        long_work = Do(sleeps(1000))
 
         async def begin(puppet: Puppet) -> None:
             waits_for = await puppet.spawn(Puppet) if is_child else puppet.ref
-            work = ask_back if is_child else Do(lambda _: trio.sleep_forever())
+            work = Do(asks(puppet.ref, long_work)) if is_child else long_work
             puppet.start_soon(waits_for.ask, work)
 
         await puppet.ask(Do(begin))
