@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from ._errors import RuntimeFault
+from ._errors import InjectedCrash, RuntimeFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +81,6 @@ def is_crash(error: BaseException, declared: tuple[type[Exception], ...]) -> boo
     """Whether an error that left a handler ends the actor.
 
     Declared errors are part of the protocol, and a fault is another actor's trouble: both
-    fail the message only.
+    fail the message only. What a simulation injects is a crash whatever is declared.
     """
-    return not isinstance(error, (RuntimeFault, *declared))
+    return isinstance(error, InjectedCrash) or not isinstance(error, (RuntimeFault, *declared))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from runtime import ActorStopped, MailboxFull, RuntimeFault
 from runtime._lifecycle import TRANSITIONS, State, is_crash, unwrapped
+from runtime.testing import InjectedCrash
 
 ERRORS = st.sampled_from([ValueError("v"), KeyError("k"), ActorStopped("s"), MailboxFull("m")])
 
@@ -67,6 +68,7 @@ def test_a_keyboard_interrupt_among_others_is_what_matters(
 def test_only_undeclared_errors_that_are_no_faults_are_crashes() -> None:
     assert is_crash(ValueError(), ())
     assert is_crash(ValueError(), (KeyError,))
+    assert is_crash(InjectedCrash(), (Exception,))
     assert not is_crash(ValueError(), (ValueError,))
     assert not is_crash(ActorStopped("gone"), ())
     assert is_crash(KeyboardInterrupt(), (Exception,))
