@@ -311,7 +311,10 @@ class Cell:
     # The end
 
     def refuse_cycles(self) -> None:
-        """Others occupy the actor than before: end what now waits, through them, for itself."""
+        """End what is queued if its sender waits, through others, for itself.
+
+        To be called when those who occupy the actor change, or wait for something new.
+        """
         is_leaving = self.state is State.STOPPING and not self.comes_back
         for envelope in (*self.mailbox, *(self.stash or ())):
             cycle = envelope.cycle_of_wait()

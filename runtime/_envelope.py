@@ -61,6 +61,10 @@ class Receiver(Protocol):
         """Who must go on before the actor starts what is queued."""
         ...
 
+    def refuse_cycles(self) -> None:
+        """End what is queued if its sender waits, through others, for itself."""
+        ...
+
     def withdraw(self, envelope: Envelope) -> None: ...
     def cancel(self, turn: Envelope, reason: str | None) -> None:
         """Cancel a handler in this very step, unless many are being cancelled in it already."""
@@ -245,6 +249,10 @@ class Envelope(ABC):
         """What is wrong with the wait for it, if its sender waits, through others, for itself."""
         chain = None if self.caller is None else chain_of_wait(self, self.caller)
         return None if chain is None else AskCycle(chain, message=self.message)
+
+    def refuse_cycles(self) -> None:
+        """As a turn that waits and cannot be refused: end what now waits for itself."""
+        self.receiver.refuse_cycles()
 
     def refuse(self, error: BaseException) -> None:
         """End what has not been started because its sender would wait for itself."""

@@ -383,6 +383,34 @@ async def test_leaving_a_stream_whose_handler_asks_back_while_it_cleans_up_ends(
         assert trio.current_time() == 0
 
 
+async def test_leaving_a_stream_whose_shielded_handler_has_asked_back_ends(
+    autojump_clock: MockClock,
+) -> None:
+    refused = list[AskCycle]()
+
+    async with open_system() as system:
+        reader, writer = [await system.spawn(Puppet) for _ in range(2)]
+
+        async def ask_shielded(_: Puppet, out: Sink[int]) -> None:
+            await out.send(1)
+            with trio.CancelScope(shield=True):
+                try:
+                    await reader.ask(Do(nothing))
+                except AskCycle as cycle:
+                    refused.append(cycle)
+
+        async def leave(_: Puppet) -> str:
+            async with writer.stream(Feed(ask_shielded)) as items:
+                await anext(items)
+                await trio.sleep(1)
+                assert reader.statistics().queued == 1
+            return "left"
+
+        assert await reader.ask(Do(leave)) == "left"
+        assert trio.current_time() == 1
+    assert len(refused) == 1
+
+
 # Tasks of others
 
 
