@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from ._envelope import Envelope
     from ._hub import Hub
     from ._message import Handler, Message
-    from ._notice import NoticeEnvelope
     from ._options import ChildOptions
+    from ._tells import NoticeEnvelope
     from ._waits import Party, Step
 
 LONGEST_CASCADE = 16  # handlers that are cancelled in one step
@@ -322,7 +322,10 @@ class Cell:
     # The end
 
     def refuse_cycles(self) -> None:
-        """Others occupy the actor than before: end what now waits, through them, for itself."""
+        """End what is queued if its sender waits, through others, for itself.
+
+        To be called when those who occupy the actor change, or wait for something new.
+        """
         is_leaving = self.state is State.STOPPING and not self.comes_back
         for envelope in (*self.mailbox, *(self.stash or ())):
             cycle = envelope.cycle_of_wait()

@@ -66,13 +66,17 @@ def is_needed_below(nursery: trio.Nursery) -> bool:
 
 @contextmanager
 def waiting_for(awaited: Awaited) -> Generator[None]:
-    """Let others see what the party that runs now waits for in the block."""
+    """Let others see what the party that runs now waits for in the block.
+
+    Where that closes a loop, it is one of the others that gets an `AskCycle`.
+    """
     caller = calling_party()
     if caller is None:
         yield
         return
     task = current_task()
     note_wait(caller, task, awaited)
+    caller.refuse_cycles()
     try:
         yield
     finally:

@@ -46,13 +46,13 @@ def crashed(turn: Envelope, error: BaseException) -> ActorCrashed:
     return crash
 
 
-def ending(error: BaseException) -> BaseException:
+def ending(error: BaseException, declared: tuple[type[Exception], ...] = ()) -> BaseException:
     """What an error that left code of users counts as.
 
     Each of our cancels ends at a scope of ours. A `trio.Cancelled` that comes as far as this was
     kept from another one, and is a bug of whoever raises it again.
     """
-    error = unwrapped(error)
+    error = unwrapped(error, declared)
     if not isinstance(error, trio.Cancelled):
         return error
     stray = RuntimeError(

@@ -65,6 +65,10 @@ class Receiver(Protocol):
         """Who must go on before the actor starts what is queued."""
         ...
 
+    def refuse_cycles(self) -> None:
+        """End what is queued if its sender waits, through others, for itself."""
+        ...
+
     def withdraw(self, envelope: Envelope) -> None: ...
     def cancel(self, turn: Envelope, reason: str | None) -> None:
         """Cancel a handler in this very step, unless many are being cancelled in it already."""
@@ -228,11 +232,14 @@ class Envelope(ABC):
         return ((self, None),) if self.started else self.receiver.occupants()
 
     def includes(self, task: Task) -> bool:
-        """Whether a task that has the handler's context runs it, or belongs to one that does."""
+        """Whether a task that has the handler's context runs it, or works for one that does."""
         while task is not self.worker:
-            if task.parent_nursery is None:
+            nursery = task.parent_nursery
+            if nursery is None or self.worker is None:
                 return False
-            task = task.parent_nursery.parent_task
+            if nursery.parent_task.parent_nursery is None:  # trio's own: a call from a thread
+                return task.context.get(PARTY) is self
+            task = nursery.parent_task
         return True
 
     def refuse_cycle(self) -> None:
@@ -250,6 +257,10 @@ class Envelope(ABC):
         """What is wrong with the wait for it, if its sender waits, through others, for itself."""
         chain = None if self.caller is None else chain_of_wait(self, self.caller)
         return None if chain is None else AskCycle(chain, message=self.message)
+
+    def refuse_cycles(self) -> None:
+        """As a turn that waits and cannot be refused: end what now waits for itself."""
+        self.receiver.refuse_cycles()
 
     def refuse(self, error: BaseException) -> None:
         """End what has not been started because its sender would wait for itself."""
@@ -334,33 +345,6 @@ class Envelope(ABC):
             if self.caller is not None:
                 forget_wait(self.caller, task)
             reschedule(task)
-
-
-class TellEnvelope(Envelope):
-    """Nobody waits for its handler; the sender may wait for room in the mailbox."""
-
-    __slots__ = ()
-    kind = Kind.TELL
-
-    def accepted(self) -> None:
-        self._wake()
-
-    def settle(self, value: Any) -> None:
-        del value
-        self.settled = True
-
-    def fail(self, error: BaseException) -> None:
-        self.settled = True
-        if self.started:
-            self.receiver.failed_unheard(self.message, error)
-        else:
-            self.receiver.undelivered(self.message, str(error))
-        self._wake()
-
-    def refuse(self, error: BaseException) -> None:
-        self.settled = True
-        self.error = error
-        self._wake()
 
 
 class AskEnvelope(Envelope):

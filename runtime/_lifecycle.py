@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from ._errors import RuntimeFault
+from ._errors import InjectedCrash, RuntimeFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,11 +51,11 @@ TRANSITIONS: Final = {
 }
 
 
-def unwrapped(error: BaseException) -> BaseException:
-    """The error that a group stands for: the one inside, or the first of several faults.
+def unwrapped(error: BaseException, declared: tuple[type[Exception], ...] = ()) -> BaseException:
+    """The error that a group stands for: the one inside, or the first if none is a crash.
 
     A KeyboardInterrupt or the like among others wins, for it ends the system. A group of
-    several errors that are no faults stands for itself.
+    several errors among which there is a crash stands for itself.
     """
     if not isinstance(error, BaseExceptionGroup):
         return error
@@ -64,7 +64,7 @@ def unwrapped(error: BaseException) -> BaseException:
     for leaf in leaves:
         if not isinstance(leaf, Exception):
             return leaf
-    if len(leaves) == 1 or all(isinstance(leaf, RuntimeFault) for leaf in leaves):
+    if len(leaves) == 1 or not any(is_crash(leaf, declared) for leaf in leaves):
         return leaves[0]
     return group
 
@@ -81,6 +81,6 @@ def is_crash(error: BaseException, declared: tuple[type[Exception], ...]) -> boo
     """Whether an error that left a handler ends the actor.
 
     Declared errors are part of the protocol, and a fault is another actor's trouble: both
-    fail the message only.
+    fail the message only. What a simulation injects is a crash whatever is declared.
     """
-    return not isinstance(error, (RuntimeFault, *declared))
+    return isinstance(error, InjectedCrash) or not isinstance(error, (RuntimeFault, *declared))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from ._interrupts import call
-from ._notice import NoticeEnvelope
+from ._tells import NoticeEnvelope
 
 if TYPE_CHECKING:
     from collections.abc import Callable

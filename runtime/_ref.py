@@ -11,11 +11,12 @@ import trio
 from trio.lowlevel import checkpoint, enable_ki_protection
 
 from ._cycles import refuse_cycle, waiting_for
-from ._envelope import AskEnvelope, TellEnvelope
+from ._envelope import AskEnvelope
 from ._errors import ActorRestarting, ActorStopped, AskTimeout, MailboxFull, RuntimeFault
 from ._occupants import End
 from ._statistics import statistics_of
 from ._stream import DelegateEnvelope, StreamBlock
+from ._tells import TellEnvelope
 
 if TYPE_CHECKING:
     from ._cell import Cell

@@ -136,9 +136,6 @@ class Incarnation:
                     await self._finish()
         except BaseException as error:  # noqa: BLE001 - the supervisor hears of it
             self._note(error)
-        turn, self.cell.current = self.cell.current, None
-        if turn is not None and turn.started:  # now, since those beside may wait for its end
-            turn.fail(cut_short(turn, self.failure))
         try:
             await self._clean_up()
         except BaseException as error:  # noqa: BLE001 - likewise
@@ -261,7 +258,7 @@ class Incarnation:
 
     def judge(self, turn: Envelope, error: BaseException) -> bool:
         """An error left a handler: it fails the message, and if True the actor too."""
-        error = ending(error)
+        error = ending(error, turn.message.raises)
         if is_crash(error, turn.message.raises):
             self._note(error)
             turn.fail(crashed(turn, error))
@@ -345,11 +342,15 @@ class Incarnation:
             await self.children.wait_down()
 
     async def _clean_up(self) -> None:
-        self.cell.is_ending = True
+        cell = self.cell
+        cell.is_ending = True
+        turn, cell.current = cell.current, None
+        if turn is not None and turn.started:  # cancelled; those beside may wait for its end
+            turn.fail(cut_short(turn, self.failure))
         has_hook = self.is_ready and type(self.actor).stopped is not Actor.stopped
         if self._beside or self.children is not None or has_hook:
             self._watch_end()
-            self.cell.refuse_cycles()
+            cell.refuse_cycles()
             with trio.CancelScope(shield=True):
                 await self._end_others()
                 if has_hook:
@@ -382,9 +383,8 @@ class Incarnation:
         )
 
     def _exit(self) -> Exit:
-        if self.failure is not None:
-            return Exit.FAILED
-        return Exit.COMPLETED if self._finished else Exit.STOPPED
+        ended = Exit.COMPLETED if self._finished else Exit.STOPPED
+        return ended if self.failure is None else Exit.FAILED
 
     def _end(self) -> None:
         """Settle everything that still waits. No checkpoint: nothing can come between."""

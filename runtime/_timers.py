@@ -10,7 +10,7 @@ import trio
 
 from ._errors import RuntimeFault
 from ._message import Kind, Tell
-from ._notice import NoticeEnvelope
+from ._tells import NoticeEnvelope
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

@@ -230,7 +230,6 @@ class Topic(Actor, Inlet[T], Outlet[T]):
         cell = self._require_context().cell
         full = [subscriber for subscriber in self._subscribers if subscriber.is_full]
         with waiting_for(_Room(cell.path, full)):
-            cell.refuse_cycles()  # a publisher in line may be the reader that it waits for
             await delivery.wait_all_accepted()
 
     @Subscribe[T].handles(concurrent=True)

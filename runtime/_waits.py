@@ -37,6 +37,10 @@ class Party(Protocol):
         """Whether it waits for this task, which has its context."""
         ...
 
+    def refuse_cycles(self) -> None:
+        """It waits and cannot be refused: end what now waits, through it, for itself."""
+        ...
+
 
 class Awaited(Protocol):
     """What a party can wait for.
@@ -69,6 +73,9 @@ class Bystander:
     def includes(self, task: Any) -> bool:
         del task
         return True
+
+    def refuse_cycles(self) -> None:
+        """Nobody waits in a mailbox of it."""
 
 
 PARTY: Final[ContextVar[Party | None]] = ContextVar("runtime_party", default=None)

@@ -27,7 +27,7 @@ READING_ORDER = [
     "runtime._cycles",
     "runtime._conditions",
     "runtime._envelope",
-    "runtime._notice",
+    "runtime._tells",
     "runtime._endings",
     "runtime._hub",
     "runtime._mailbox",

@@ -293,3 +293,26 @@ async def test_two_that_crash_at_once_each_tell_their_own_error() -> None:
             await trio.testing.wait_all_tasks_blocked()
             nursery.start_soon(outcome_of, puppet, DoBeside(fail_first), outcomes)
     assert {type(o.__cause__) for o in outcomes} == {KeyError, OSError}
+
+
+@pytest.mark.parametrize("kind", [Do, DoBeside])
+async def test_declared_errors_and_faults_of_several_tasks_fail_the_message_with_the_first(
+    kind: type[Do | DoBeside],
+) -> None:
+    """As a group they would crash the actor, and a group is not what an asker asked for."""
+
+    async def refuse() -> None:
+        raise Refused
+
+    async def work(puppet: Puppet) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(refuse)
+            nursery.start_soon(refuse)
+            nursery.start_soon(gone.ask, Do(nothing))
+
+    async with open_system() as system:
+        gone, puppet = await system.spawn(Puppet), await system.spawn(Puppet)
+        await gone.stop()
+        with pytest.raises((Refused, ActorStopped)):
+            await puppet.ask(kind(work))
+        assert puppet.statistics().restarts == 0

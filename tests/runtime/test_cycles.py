@@ -383,6 +383,34 @@ async def test_leaving_a_stream_whose_handler_asks_back_while_it_cleans_up_ends(
         assert trio.current_time() == 0
 
 
+async def test_leaving_a_stream_whose_shielded_handler_has_asked_back_ends(
+    autojump_clock: MockClock,
+) -> None:
+    refused = list[AskCycle]()
+
+    async with open_system() as system:
+        reader, writer = [await system.spawn(Puppet) for _ in range(2)]
+
+        async def ask_shielded(_: Puppet, out: Sink[int]) -> None:
+            await out.send(1)
+            with trio.CancelScope(shield=True):
+                try:
+                    await reader.ask(Do(nothing))
+                except AskCycle as cycle:
+                    refused.append(cycle)
+
+        async def leave(_: Puppet) -> str:
+            async with writer.stream(Feed(ask_shielded)) as items:
+                await anext(items)
+                await trio.sleep(1)
+                assert reader.statistics().queued == 1
+            return "left"
+
+        assert await reader.ask(Do(leave)) == "left"
+        assert trio.current_time() == 1
+    assert len(refused) == 1
+
+
 # Tasks of others
 
 
@@ -406,6 +434,21 @@ async def test_a_task_that_a_handler_began_elsewhere_is_not_waited_for_by_it(
         a, b = await spawn_two(system)
         await a.ask(Do(begin))
     assert replies == [1]
+
+
+@pytest.mark.parametrize("abandon", [True, False])
+async def test_a_thread_that_a_handler_waits_for_asks_for_the_handler(
+    abandon: bool,  # noqa: FBT001 - a case
+) -> None:
+    async def ask_from_thread(puppet: Puppet) -> Any:
+        def ask() -> None:
+            trio.from_thread.run(puppet.ref.ask, Do(nothing))
+
+        with pytest.raises(AskCycle):
+            await trio.to_thread.run_sync(ask, abandon_on_cancel=abandon)
+
+    async with open_system() as system:
+        await (await system.spawn(Puppet)).ask(Do(ask_from_thread))
 
 
 async def test_a_task_that_a_handler_began_elsewhere_may_read_a_stream_of_it() -> None:

@@ -187,6 +187,33 @@ async def test_whoever_must_end_before_a_crashed_actor_comes_back_may_not_wait_f
     assert isinstance(cycle, AskCycle)
 
 
+@pytest.mark.parametrize("way", ["stop", "kill", "stop the supervisor"])
+@pytest.mark.parametrize("is_child", [True, False])
+async def test_whoever_waits_for_the_handler_that_is_cancelled_with_its_actor_is_let_go(
+    autojump_clock: MockClock,
+    way: str,
+    is_child: bool,  # noqa: FBT001 - a case
+) -> None:
+    """A task or a child of that actor: the actor ends only after they have."""
+    async with assert_no_leaks(), open_system() as system:
+        group = await system.supervise("group")
+        puppet = await group.spawn(Puppet)
+        long_work = Do(sleeps(1000))
+
+        async def begin(puppet: Puppet) -> None:
+            waits_for = await puppet.spawn(Puppet) if is_child else puppet.ref
+            work = Do(asks(puppet.ref, long_work)) if is_child else long_work
+            puppet.start_soon(waits_for.ask, work)
+
+        await puppet.ask(Do(begin))
+        await trio.testing.wait_all_tasks_blocked()
+        if way == "stop the supervisor":
+            await group.stop()
+        else:
+            await (puppet.kill() if way == "kill" else puppet.stop())
+        assert puppet.statistics().state == "ended"
+
+
 @pytest.mark.parametrize("keep", [True, False])
 async def test_what_such_a_one_had_asked_before_the_crash_ends_with_it(
     autojump_clock: MockClock,

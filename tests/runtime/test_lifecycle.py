@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from runtime import ActorStopped, MailboxFull, RuntimeFault
 from runtime._lifecycle import TRANSITIONS, State, is_crash, unwrapped
+from runtime.testing import InjectedCrash
 
 ERRORS = st.sampled_from([ValueError("v"), KeyError("k"), ActorStopped("s"), MailboxFull("m")])
 
@@ -46,6 +47,16 @@ def test_a_group_stands_for_its_only_error_or_for_the_first_of_several_faults(
 
 
 @given(group=GROUPS)
+def test_where_all_are_declared_or_faults_a_group_stands_for_the_first(group: Exception) -> None:
+    declared = tuple({type(error) for error in leaves(group)} - {ValueError})
+    inside = leaves(group)
+    if len(inside) == 1 or not any(type(error) is ValueError for error in inside):
+        assert unwrapped(group, declared) is inside[0]
+    else:
+        assert unwrapped(group, declared) is group
+
+
+@given(group=GROUPS)
 def test_a_keyboard_interrupt_among_others_is_what_matters(
     group: Exception,
 ) -> None:
@@ -57,6 +68,7 @@ def test_a_keyboard_interrupt_among_others_is_what_matters(
 def test_only_undeclared_errors_that_are_no_faults_are_crashes() -> None:
     assert is_crash(ValueError(), ())
     assert is_crash(ValueError(), (KeyError,))
+    assert is_crash(InjectedCrash(), (Exception,))
     assert not is_crash(ValueError(), (ValueError,))
     assert not is_crash(ActorStopped("gone"), ())
     assert is_crash(KeyboardInterrupt(), (Exception,))

@@ -1,4 +1,4 @@
-"""A message of an actor to itself: a timer's, or a notice of another's end."""
+"""Messages that nobody waits for: what others tell an actor, and what it tells itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,35 @@ from trio.lowlevel import (
     wait_task_rescheduled,
 )
 
-from ._envelope import TellEnvelope
+from ._envelope import Envelope
+from ._message import Kind
+
+
+class TellEnvelope(Envelope):
+    """Nobody waits for its handler; the sender may wait for room in the mailbox."""
+
+    __slots__ = ()
+    kind = Kind.TELL
+
+    def accepted(self) -> None:
+        self._wake()
+
+    def settle(self, value: Any) -> None:
+        del value
+        self.settled = True
+
+    def fail(self, error: BaseException) -> None:
+        self.settled = True
+        if self.started:
+            self.receiver.failed_unheard(self.message, error)
+        else:
+            self.receiver.undelivered(self.message, str(error))
+        self._wake()
+
+    def refuse(self, error: BaseException) -> None:
+        self.settled = True
+        self.error = error
+        self._wake()
 
 
 class NoticeEnvelope(TellEnvelope):
