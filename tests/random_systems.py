@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections import Counter
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 import trio
@@ -102,6 +103,7 @@ class World:
         self._plan = plan
         self._refs = list[Ref[Puppet]]()
         self._groups = 0
+        self._named = 0
         self._books = Books()
         self._tells = dict[int, Sent]()  # by the id of the message
         self._kept = list[object]()  # so that ids stay unique
@@ -178,7 +180,9 @@ class World:
             await self._carry_out(job, puppet, None)
 
         on_start_or_not = on_start if job else nothing
-        ref = await spawn(Puppet, on_start_or_not, name=f"p{len(self._kept)}", options=options)
+        name = f"p{self._named}"
+        self._named += 1
+        ref = await spawn(Puppet, on_start_or_not, name=name, options=options)
         self._kept.append(ref)
         self._refs.append(ref)
         self._options[ref.path] = options
@@ -268,7 +272,7 @@ class World:
             case "finish":
                 me.stop()
             case "spawn":
-                child = f"{me.ref.path}/p{len(self._kept)}"
+                child = f"{me.ref.path}/p{self._named}"
                 with _Noted(self._books.waits, (me.ref.path, child)):
                     await self._spawn(me.spawn, step.job[:1], ChildOptions(grace=1, cleanup=1))
             case "later" | "pipe" | "watch" | "beside":
@@ -525,7 +529,10 @@ class World:
                 assert not any(told), f"{error!r} is no crash of {path}"
 
     def _check_order(self) -> None:
-        """When the system stops them, siblings end in reverse order of their first start."""
+        """When the system stops them, siblings end in reverse order of their first start.
+
+        Those of one actor may start beside each other; then that of their names counts.
+        """
         if self._quiet_from == math.inf:
             return
         started = [fact.path for fact in self._facts if isinstance(fact, Spawned)]
@@ -533,8 +540,9 @@ class World:
         latest = dict[str, int]()
         stopped = [fact for fact in ended if isinstance(fact, Stopped)]
         for path in [fact.path for fact in stopped if fact.exit is Exit.STOPPED]:
-            above, number = path.rpartition("/")[0], started.index(path)
-            assert number < latest.get(above, len(started)), f"{path} stops before a later sibling"
+            above, _, name = path.rpartition("/")
+            number = started.index(path) if above not in self._options else int(name[1:])
+            assert number < latest.get(above, sys.maxsize), f"{path} stops before a later sibling"
             latest[above] = number
 
     def _check_tells(self) -> None:
@@ -551,7 +559,7 @@ class World:
 def _leaves(error: BaseException) -> list[BaseException]:
     if not isinstance(error, BaseExceptionGroup):
         return [error]
-    group: BaseExceptionGroup[BaseException] = error
+    group = cast("BaseExceptionGroup[BaseException]", error)
     return [leaf for each in group.exceptions for leaf in _leaves(each)]
 
 

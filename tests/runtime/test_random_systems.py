@@ -20,7 +20,7 @@ from runtime.testing import Faults, simulate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PARTS = 8  # so that a failure stops one part of the seeds only
+PARTS = 50  # so that a failure stops few of the seeds
 
 
 @pytest.fixture(autouse=True)
