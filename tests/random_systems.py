@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
 from collections import Counter
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -308,6 +307,8 @@ class World:
                 with self._waiting(me, ref):
                     await ref.stream_into(Feed(self._feeding(step, sent)), out)
             case "forward":
+                # It carries the asker's deadline, and none that this handler has added.
+                sent = attrs.evolve(sent, deadline=math.inf)
                 me.forward(ref, FeedBeside(self._feeding(step, sent)), out)
             case _:
                 pass
@@ -531,7 +532,7 @@ class World:
     def _check_order(self) -> None:
         """When the system stops them, siblings end in reverse order of their first start.
 
-        Those of one actor may start beside each other; then that of their names counts.
+        Those below one actor may have been started beside each other, in any order.
         """
         if self._quiet_from == math.inf:
             return
@@ -540,9 +541,9 @@ class World:
         latest = dict[str, int]()
         stopped = [fact for fact in ended if isinstance(fact, Stopped)]
         for path in [fact.path for fact in stopped if fact.exit is Exit.STOPPED]:
-            above, _, name = path.rpartition("/")
-            number = started.index(path) if above not in self._options else int(name[1:])
-            assert number < latest.get(above, sys.maxsize), f"{path} stops before a later sibling"
+            above, number = path.rpartition("/")[0], started.index(path)
+            is_in_order = number < latest.get(above, len(started)) or above in self._options
+            assert is_in_order, f"{path} stops before a later sibling"
             latest[above] = number
 
     def _check_tells(self) -> None:
