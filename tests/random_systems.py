@@ -124,7 +124,9 @@ class World:
                 except SystemFailed:
                     self.done["system failed"] += 1
                 await trio.sleep(1)  # whoever listens hears of the end
+                self.done["left"] += 1
                 beside.cancel_scope.cancel()
+        assert self.done["left"], "a cancel has left the system"
         self._check_books()
 
     async def _use(self, system: System, beside: trio.Nursery) -> None:

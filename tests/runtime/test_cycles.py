@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 import trio.testing
-from puppet import Do, DoBeside, Feed, FeedBeside, Order, Puppet, nothing, returns, sleeps
+from puppet import (
+    Do,
+    DoBeside,
+    Feed,
+    FeedBeside,
+    Order,
+    Puppet,
+    nothing,
+    outcome_of,
+    returns,
+    sleeps,
+)
 
 from runtime import AskCycle, ChildOptions, MailboxOptions, Ref, Sink, Supervisor, open_system
 from runtime.testing import assert_no_leaks
@@ -517,3 +528,22 @@ async def test_a_forwarded_ask_that_would_close_a_loop_ends_with_that_error(
         with pytest.raises(AskCycle) as caught:
             await a.ask(Do(asks(b, Do(forward_back))))
         assert caught.value.chain == ("/a", "/a")
+
+
+async def test_a_sender_that_has_got_room_waits_for_nobody(autojump_clock: MockClock) -> None:
+    async def ask_a(_: Puppet) -> Any:
+        return await a.ask(Do(returns("a")))
+
+    async def tell_b(_: Puppet) -> None:
+        await b.tell(Order(nothing))
+
+    replies = list[Any]()
+    async with open_system() as system, trio.open_nursery() as nursery:
+        a = await system.spawn(Puppet)
+        b = await system.spawn(Puppet, options=ChildOptions(mailbox=MailboxOptions(1)))
+        await b.tell(Order(sleeps(1)))
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(outcome_of, b, Do(ask_a), replies)
+        await trio.testing.wait_all_tasks_blocked()
+        await a.ask(Do(tell_b))  # in line until the other begins to ask
+    assert replies == ["a"]

@@ -244,6 +244,20 @@ async def test_an_actor_that_ends_starts_nothing_more(autojump_clock: MockClock)
     ]
 
 
+async def test_stopped_is_called_after_a_start_that_succeeded_and_only_then() -> None:
+    ends = list[Exit]()
+
+    async def note(_: Puppet, exit: Exit) -> None:
+        ends.append(exit)
+
+    async with open_system() as system:
+        with pytest.raises(ValueError, match="crash"):
+            await system.spawn(Puppet, crash, note)
+        assert ends == []
+        await system.spawn(Puppet, nothing, note)
+    assert ends == [Exit.STOPPED]
+
+
 async def test_a_stopped_hook_that_takes_too_long_is_cancelled_and_reported(
     autojump_clock: MockClock,
 ) -> None:

@@ -107,6 +107,28 @@ async def test_children_stop_in_reverse_order_also_when_the_block_fails() -> Non
     assert diary.read() == "-e -d -c -b -a"
 
 
+def test_a_child_is_cancelled_only_when_the_one_started_after_it_has_ended() -> None:
+    steps = list[str]()
+
+    def make(name: str) -> Puppet:
+        async def on_stop(_: Puppet, exit: Exit) -> None:
+            steps.append(f"{name} {exit.value}")
+            await trio.sleep(1)
+            steps.append(f"{name} ended")
+
+        return Puppet(nothing, on_stop)
+
+    async def fail() -> None:
+        async with open_system() as system:
+            for name in "abc":
+                await system.spawn(make, name)
+            raise KeyError
+
+    with pytest.raises(KeyError):  # a run of its own, out of which no stray cancel gets lost
+        trio.run(fail, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert steps == [f"{name} {step}" for name in "cba" for step in ("stopped", "ended")]
+
+
 @pytest.mark.parametrize(
     ("policy", "after_completion", "after_crash"),
     [
