@@ -30,6 +30,7 @@ from runtime import (
     MailboxFull,
     MessageDropped,
     MessageFailed,
+    Overdue,
     Ref,
     Restarted,
     RestartLimit,
@@ -452,7 +453,7 @@ class World:
             assert not isinstance(fault, ActorStopped) or fault.started or fault.message is not None
         if isinstance(fault, AskTimeout) and fault.message is message:
             assert not sent.facts["started"]
-        if isinstance(fault, ActorStopped) and fault.path == sent.path:
+        if isinstance(fault, ActorStopped) and fault.message is message:
             seen = ref.statistics()
             assert seen.state != "running" or seen.restarts > sent.restarts, f"{ref} has not"
         if isinstance(fault, ActorCrashed):
@@ -464,7 +465,10 @@ class World:
         assert paths[0] == paths[-1]
         waits = set(+self._books.waits)
         waits |= {(writer, reader) for reader, writer in waits}  # a stream's may wait, too
-        is_known = not self.done["forward"] + self.done["into"]  # else it went elsewhere
+        # What was sent on is waited for elsewhere, a stop waits for all below, and what is asked
+        # of an actor between two lives waits for those who are stopped and started first.
+        is_known = not any(self.done[what] for what in ("forward", "into", "stop", "drain"))
+        is_known &= not any(isinstance(fact, Crashed) for fact in self._facts)
         assert not is_known or set(itertools.pairwise(paths[1:-1])) <= waits, (
             f"{cycle!r}, but waits are {waits}"
         )
@@ -541,6 +545,8 @@ class World:
         started = [fact.path for fact in self._facts if isinstance(fact, Spawned)]
         ended = self._facts[int(self._quiet_from) :]
         latest = dict[str, int]()
+        if not all(isinstance(fact, Stopped | DeadLetter | Overdue) for fact in ended):
+            return  # some were at work still, and may have stopped each other
         stopped = [fact for fact in ended if isinstance(fact, Stopped)]
         for path in [fact.path for fact in stopped if fact.exit is Exit.STOPPED]:
             above, number = path.rpartition("/")[0], started.index(path)
