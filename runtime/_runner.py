@@ -103,7 +103,7 @@ class Incarnation:
 
     def holders(self) -> Iterable[Step]:
         """Who must go on before it has started, or has ended before that."""
-        return self.cell.occupants()
+        return () if self.is_down else self.cell.occupants()
 
     async def wait_down(self) -> None:
         if not self.is_down:
@@ -193,7 +193,7 @@ class Incarnation:
         cell = self.cell
         mailbox = cell.mailbox
         streak = 0
-        while not cell.stop_requested or (cell.drain and mailbox):
+        while not cell.stop_requested or (cell.drain and mailbox and not self._scope.cancel_called):
             if streak >= CHECKPOINT_EVERY:
                 streak = 0
                 await checkpoint()

@@ -368,3 +368,29 @@ async def test_others_wait_for_the_next_life_as_before(autojump_clock: MockClock
             await first.ask(Do(crash))
         await outside.ask(Do(lambda _: ask(first)))
     assert replies == [1]
+
+
+async def test_a_start_that_fails_again_and_again_holds_up_nobody_by_itself(
+    autojump_clock: MockClock,
+) -> None:
+    """Who asks while it is between two lives is looked at, too, when its start has just failed."""
+    seen = list[Any]()
+    failures = 2
+
+    async def fail_at_first(_: Puppet) -> None:
+        nonlocal failures
+        await trio.sleep(1)
+        if up and failures:
+            failures -= 1
+            raise ValueError
+
+    up = False
+    async with open_system() as system, trio.open_nursery() as nursery:
+        first, second = await two_for_all(system, fail_at_first)
+        asker = await system.spawn(Puppet)
+        up = True
+        with pytest.raises(ActorCrashed):
+            await second.ask(Do(crash))
+        nursery.start_soon(asker.ask, Do(lambda _: note(first, seen)))
+    assert len(seen) == 1
+    assert failures == 0

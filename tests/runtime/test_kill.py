@@ -415,3 +415,31 @@ async def crash_beside_later(puppet: Ref[Puppet]) -> None:
 
     with pytest.raises(ActorCrashed):
         await puppet.ask(DoBeside(crash_later))
+
+
+async def test_a_stop_that_drains_begins_nothing_in_an_actor_that_was_killed(
+    autojump_clock: MockClock,
+) -> None:
+    begun = list[str]()
+
+    async def end_slowly(_: Puppet) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(2)
+
+    async def begin(_: Puppet) -> None:
+        begun.append("begun")
+
+    heard = Heard()
+    async with open_system() as system, trio.open_nursery() as nursery:
+        nursery.start_soon(heard.listen, system)
+        puppet = await system.spawn(Puppet)
+        await puppet.tell(Order(end_slowly))
+        await puppet.tell(Order(begin))
+        await trio.sleep(0.5)
+        nursery.start_soon(puppet.kill)
+        await trio.sleep(0.5)
+        await puppet.stop(drain=True)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert begun == []
+    assert len(heard.of(DeadLetter)) == 1
