@@ -98,7 +98,8 @@ def _draw_job(dice: random.Random, depth: int, *, outside: bool = False) -> tupl
 def _draw_step(dice: random.Random, depth: int, *, outside: bool) -> Step:
     seconds = dice.choice([0, 0, 0.5, 1, 1.5])
     if not outside and dice.random() < 0.25:
-        return Step(dice.choice(["crash", "refuse", "shielded sleep", "finish"]), seconds)
+        what = dice.choice(["crash", "refuse", "shielded sleep", "finish"])
+        return Step(what, seconds, catches=False)
     if not depth or dice.random() < 0.2:
         return Step("sleep", seconds)
     target = dice.randrange(3) if dice.random() < 0.5 else dice.randrange(16)

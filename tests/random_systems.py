@@ -528,11 +528,11 @@ class World:
             for leaf in _leaves(fact.error)
         }
         for path, error in self._books.errors:
-            leaves = [leaf for leaf in _leaves(error) if isinstance(leaf, Exception)]
+            leaves = _leaves(error)
             told = [(path, id(leaf)) in crashes for leaf in leaves]
-            if any(not isinstance(leaf, RuntimeFault | Refused) for leaf in leaves):
+            if any(_is_undeclared(leaf) for leaf in leaves):
                 assert any(told), f"{error!r} of {path} is not told"
-            elif len(leaves) == 1:
+            elif len(leaves) == 1:  # not beside a cancel, which may be that of the actor itself
                 assert not any(told), f"{error!r} is no crash of {path}"
 
     def _check_order(self) -> None:
@@ -563,6 +563,10 @@ class World:
             started = sent.facts["started"] or int(key in failed)
             fates = sent.facts["refused"] + started + lost[key]
             assert fates == 1, f"{sent} has ended {fates} times"
+
+
+def _is_undeclared(error: BaseException) -> bool:
+    return isinstance(error, Exception) and not isinstance(error, RuntimeFault | Refused)
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
