@@ -15,7 +15,7 @@ from ._cycles import calling_party, waiting_for
 from ._envelope import AskEnvelope, Envelope
 from ._errors import RuntimeFault
 from ._message import Kind
-from ._waits import PARTY, Bystander
+from ._waits import PARTY, Outsider
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -109,7 +109,7 @@ class StreamBlock(Generic[C]):
         self._cell.hub.check_run(self._cell.path)
         await trio.lowlevel.checkpoint_if_cancelled()
         if calling_party() is None:  # from here on, a handler may wait for this caller
-            PARTY.set(Bystander(f"the task {current_task().name}"))
+            PARTY.set(Outsider(f"the task {current_task().name}"))
         self._envelope = StreamEnvelope(self._message, self._cell, self._conduit)
         try:
             is_in = self._cell.admit(self._envelope)

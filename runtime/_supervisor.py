@@ -110,5 +110,5 @@ class Branch(Member):
         for member in reversed(self.members.values()):
             member.rest(exit, error)
         self.members.clear()
-        if self.above is not None:
+        if self.above is not None and not self.is_new:
             self.hub.publish(Stopped(self.path, exit))

@@ -26,12 +26,14 @@ from ._signals import Signals
 from ._subscription import Subscription
 from ._supervisor import Branch
 from ._tree import Node, node_of
+from ._waits import is_in_an_actor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from ._carried import Propagator
     from ._options import ChildOptions
+    from ._supervision import Supervision
 
 T = TypeVar("T", bound=Actor)
 A = TypeVar("A")
@@ -144,7 +146,7 @@ class Supervisor:
                 for number in range(1, size + 1)
             ]
         except BaseException:
-            await group.stop(now=True)
+            await group._undo()  # noqa: SLF001 - of the same class
             raise
         return Pool(group._branch, router, refs)  # noqa: SLF001 - of the same class
 
@@ -188,7 +190,7 @@ class Supervisor:
                 ],
             )
         except BaseException:
-            await parent.stop(now=True)
+            await parent._undo()  # noqa: SLF001 - likewise
             raise
 
     @enable_ki_protection
@@ -198,8 +200,9 @@ class Supervisor:
         Each finishes what it has begun, within its grace. With `drain` each also handles what
         is queued, however long that takes: bound it with `trio.move_on_after`. With `now` each
         is cancelled at once. Cancelled while it waits: what is left is cancelled, and has ended
-        when this returns control. But whoever belongs to what is stopped, a task of one of the
-        actors, or with `now` a handler, is cancelled here with it, and the stop goes on.
+        when this returns control; in an actor, that is not waited for. And whoever belongs to
+        what is stopped, a task of one of the actors, or with `now` a handler, is cancelled here
+        with it, and the stop goes on.
 
         Raises:
             AskCycle: If one of them waits for whoever calls; nothing has been stopped.
@@ -211,10 +214,7 @@ class Supervisor:
         end = End(self.path, self._branch.cells())
         if not now:
             refuse_cycle(end)
-        running = self._branch.running
-        self._branch.unwanted = True
-        if running.is_down and self._branch.above is not None:  # it is to be started again
-            self._branch.above.forget(self._branch)
+        running = self._last_life()
         try:
             if now:
                 running.kill("its supervisor was stopped")
@@ -227,8 +227,22 @@ class Supervisor:
             is_part_of_it = is_needed_below(running.nursery) or chain_to_caller(end) is not None
             if not running.is_down and not is_part_of_it:
                 running.kill("whoever stopped its supervisor was cancelled")
-                with trio.CancelScope(shield=True), waiting_for(end):
-                    await running.wait_down()
+                if not is_in_an_actor():  # which may yet come to be part of it
+                    await _wait_down(running)
+
+    def _last_life(self) -> Supervision:
+        """What runs now; there shall be nothing after it."""
+        branch = self._branch
+        branch.unwanted = True
+        if branch.running.is_down and branch.above is not None:  # it is to be started again
+            branch.above.forget(branch)
+        return branch.running
+
+    async def _undo(self) -> None:
+        """End what has just been started for somebody who does not get it."""
+        running = self._last_life()
+        running.kill("whoever started its supervisor was cancelled")
+        await _wait_down(running)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path} with {len(self._branch.members)} children>"
@@ -269,6 +283,11 @@ class Partitions:
 
     def __repr__(self) -> str:
         return f"<Partitions {self.path} of {len(self._supervisors)}>"
+
+
+async def _wait_down(life: Supervision) -> None:
+    with trio.CancelScope(shield=True):
+        await life.wait_down()
 
 
 def _check_count(name: str, count: int, what: str) -> None:

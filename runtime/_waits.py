@@ -60,7 +60,7 @@ class Awaited(Protocol):
 
 
 class Bystander:
-    """A party that is no turn: a hook, a background task, a caller from outside."""
+    """A party that is no turn: a hook or a background task."""
 
     caller = None
 
@@ -78,7 +78,19 @@ class Bystander:
         """Nobody waits in a mailbox of it."""
 
 
+class Outsider(Bystander):
+    """A caller from outside of all actors."""
+
+    __slots__ = ()
+
+
 PARTY: Final[ContextVar[Party | None]] = ContextVar("runtime_party", default=None)
+
+
+def is_in_an_actor() -> bool:
+    """Whether what runs now is code of an actor."""
+    party = PARTY.get()
+    return party is not None and not isinstance(party, Outsider)
 
 
 def note_wait(party: Party, task: Hashable, awaited: Awaited) -> None:

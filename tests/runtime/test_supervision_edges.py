@@ -14,6 +14,7 @@ from puppet import (
     Do,
     DoBeside,
     Feed,
+    FeedBeside,
     Heard,
     Order,
     Puppet,
@@ -34,6 +35,9 @@ from runtime import (
     RestartLimit,
     RestartStrategy,
     RuntimeFault,
+    Sink,
+    Spawned,
+    Stopped,
     Supervisor,
     System,
     open_system,
@@ -220,7 +224,9 @@ async def test_whoever_stops_the_group_that_waits_for_it_is_cancelled_or_refused
         assert insider.reached == ["before"]
 
 
-async def test_whoever_stops_a_group_is_cancelled_in_the_end_not_before_all_is_quiet(
+@pytest.mark.parametrize("is_in_an_actor", [False, True])
+async def test_a_stop_that_is_cancelled_has_done_its_work_unless_an_actor_called_it(
+    is_in_an_actor: bool,  # noqa: FBT001 - a parameter of the test
     autojump_clock: MockClock,
 ) -> None:
     async def last_words(_: object, __: object) -> None:
@@ -230,6 +236,75 @@ async def test_whoever_stops_a_group_is_cancelled_in_the_end_not_before_all_is_q
         group = await system.supervise("group")
         puppet = await group.spawn(Puppet, nothing, last_words)
         stopper = await system.spawn(Puppet)
+        async with stopper.stream(Feed(nothing)) as items:  # a reader is still an outsider
+            await items.take_many()
         with trio.move_on_after(1):
-            await stopper.ask(Do(lambda _: group.stop()))
+            if is_in_an_actor:
+                await stopper.ask(Do(lambda _: group.stop()))
+            else:
+                await group.stop()
+        state, now = puppet.statistics().state, trio.current_time()
+        assert (state, now) == (("stopping", 1) if is_in_an_actor else ("ended", 3))
+        await group.stop()
         assert (puppet.statistics().state, trio.current_time()) == ("ended", 3)
+
+
+async def test_groups_that_stop_each_other_come_to_an_end(autojump_clock: MockClock) -> None:
+    async def stop_when_stopped(puppet: Puppet, _: object) -> None:
+        await groups[puppets[0] == puppet.ref].stop(now=True)
+
+    with alarm():
+        async with open_system() as system:
+            groups = [await system.supervise(name) for name in ("first", "second")]
+            puppets = [await group.spawn(Puppet, nothing, stop_when_stopped) for group in groups]
+            for puppet in puppets:
+                await puppet.tell(Order(lambda p: groups[puppets[0] == p.ref].stop(now=True)))
+            for puppet in puppets:
+                async with puppet.watch() as watch:
+                    await watch.wait()
+
+
+async def test_what_never_came_up_does_not_stop() -> None:
+    heard = Heard()
+
+    async def add_to(group: Supervisor) -> None:
+        with suppress(RuntimeFault):
+            await group.supervise("below")
+
+    async with open_system() as system, trio.open_nursery() as nursery:
+        nursery.start_soon(heard.listen, system)
+        await trio.testing.wait_all_tasks_blocked()
+        for number in range(40):  # in trio's random order of tasks
+            group = await system.supervise(f"group-{number}")
+            nursery.start_soon(group.stop)
+            nursery.start_soon(add_to, group)
+            await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert {fact.path for fact in heard.of(Stopped)} == {fact.path for fact in heard.of(Spawned)}
+
+
+async def test_a_cancelled_stop_does_not_wait_for_who_will_wait_for_it(
+    autojump_clock: MockClock,
+) -> None:
+    """It is cancelled while its reader, who is in the group, does not wait for it yet."""
+
+    async def read_and_be_slow(_: Puppet) -> None:
+        async with stopper.stream(FeedBeside(stop_group)) as items:
+            await anext(items)
+            with trio.CancelScope(shield=True):
+                await trio.sleep(5)
+
+    async def stop_group(_: Puppet, out: Sink[str]) -> None:
+        await out.send("begin")
+        await group.stop(now=True)
+
+    with alarm():
+        async with open_system() as system:
+            group = await system.supervise("group")
+            reader, stopper = await group.spawn(Puppet), await system.spawn(Puppet)
+            await reader.tell(Order(read_and_be_slow))
+            await trio.sleep(1)
+            await stopper.kill()
+            assert trio.current_time() == 1
+            await group.stop()
+        assert trio.current_time() == 5
