@@ -63,7 +63,8 @@ class Starts:
 
     def put(self, member: Member, due: float) -> None:
         """Start it then, and not when was said before."""
-        self.drop(member)
+        if member in self._keys:
+            self.drop(member)
         self._serial += 1
         key = (due, self._serial)
         self._keys[member] = key
@@ -121,15 +122,18 @@ class Agenda:
             now,
         )
         if isinstance(decision, Restart):
-            self._note(decision, member, now + self._delay(member, now))
+            due = now + self._delay(member, now)
+            if self.is_one_for_one:
+                self._starts.put(member, due)
+            else:
+                self._note(decision, member, due)
         return decision
 
     def _note(self, decision: Restart, member: Member, due: float) -> None:
         starting = [self._members[name] for name in decision.start]
-        if not self.is_one_for_one:
-            for each in starting:
-                self._starts.drop(each)
-            due = max(due, self._starts.last())  # those in front come first, whatever they wait for
+        for each in starting:
+            self._starts.drop(each)
+        due = max(due, self._starts.last())  # those in front come first, whatever they wait for
         for each in starting:
             self._starts.put(each, due)
             each.taken_down = each is not member

@@ -246,8 +246,8 @@ class Cell:
     def dismiss(self, *, drain: bool = False, now: bool = False) -> None:
         """Ask the actor to stop for good; its supervisor sees to it that it does."""
         if self.owner is not None:
+            self.owner.dismiss(now=now)  # before it is woken: who is idle needs no help to end
             self.request_stop(drain=drain)
-            self.owner.dismiss(now=now)
 
     def notify(self, notice: NoticeEnvelope) -> None:
         """Take in a notice, which overtakes all messages; no mailbox is too full for it."""
@@ -335,7 +335,7 @@ class Cell:
 
     def note_crash(self) -> None:
         """This incarnation has failed: what waits now shares its fate, what comes later may not."""
-        self.overtaken = tuple(self.mailbox)
+        self.overtaken = tuple(self.mailbox) if self.mailbox else ()
 
     def pause(self, *, at_once: bool) -> None:
         """An incarnation has ended and another may follow, `at_once` or after a while."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from ._hub import Hub
     from ._lifecycle import Exit
     from ._options import ChildOptions
-    from ._surroundings import Children
+    from ._surroundings import Children, Ending
     from ._waits import Step
+
+
+STOPPED: Final = "its supervisor stops it"
 
 
 def check_name(name: str) -> None:
@@ -151,6 +154,8 @@ class Member(ABC):
         if self.life is None or self.life.is_down:
             self.above.forget(self)
         else:
+            if now:
+                self.life.kill(STOPPED)  # in this step: it is not to begin a stop with grace
             name = f"{self.path} is stopped"
             self.hub.start(self.above.nursery, self._take_down, not now, name=name)
 
@@ -176,7 +181,7 @@ class Member(ABC):
                 await life.wait_down()
             if life.is_down:
                 return
-        life.kill("its supervisor stops it")
+        life.kill(STOPPED)
         if not await _ends_soon(life):
             await outwait(life.wait_down, self.options.cleanup, life.report_overdue)
 
@@ -253,6 +258,12 @@ class ActorMember(Member):
         if not self._has_options and actor.default_options is not None:
             self.options = actor.default_options
 
+    def dismiss(self, *, now: bool = False) -> None:
+        if isinstance(self.life, Incarnation) and self.life.is_idle:
+            self.unwanted = True  # and nobody need see to it that it ends
+        else:
+            super().dismiss(now=now)
+
     def request_stop(self, *, drain: bool = False) -> None:
         assert self.cell is not None
         self.cell.comes_back = self.taken_down and not self.unwanted
@@ -282,6 +293,11 @@ class ActorMember(Member):
     def nursery(self) -> trio.Nursery:
         assert self.above is not None
         return self.above.nursery
+
+    def watch_end(self, life: Ending) -> None:
+        seconds, name = self.options.cleanup, f"{self.path} ends"
+        report = life.report_overdue
+        self.hub.start(self.nursery, outwait, life.wait_down, seconds, report, name=name)
 
     def incarnation_ended(self, exit: Exit, error: BaseException | None) -> None:
         assert self.above is not None

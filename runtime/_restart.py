@@ -155,21 +155,15 @@ class RestartRules:
         if not self._admit(now):
             return GiveUp(ended.name, self._limit.restarts)
 
-        affected = self._affected(children, index)
+        if self._strategy is RestartStrategy.ONE_FOR_ONE:
+            return Restart(stop=(), start=(ended.name,))
+        is_rest = self._strategy is RestartStrategy.REST_FOR_ONE
+        affected = children[index:] if is_rest else children
         return Restart(
             stop=tuple(c.name for c in reversed(affected) if c is not ended),
             # Dragged down by a sibling or not: a temporary child runs once.
             start=tuple(c.name for c in affected if c.policy is not RestartPolicy.TEMPORARY),
         )
-
-    def _affected(self, children: Sequence[Child], index: int) -> Sequence[Child]:
-        match self._strategy:
-            case RestartStrategy.ONE_FOR_ONE:
-                return children[index : index + 1]
-            case RestartStrategy.REST_FOR_ONE:
-                return children[index:]
-            case RestartStrategy.ONE_FOR_ALL:  # pragma: no branch
-                return children
 
     def _admit(self, now: float) -> bool:
         while self._times and now - self._times[0] >= self._limit.seconds:

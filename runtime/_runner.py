@@ -23,7 +23,6 @@ from trio.lowlevel import (
 
 from ._actor import Actor, bind
 from ._beside import Beside
-from ._cancelled import outwait
 from ._carried import SCOPES
 from ._cycles import waiting_for
 from ._endings import crashed, cut_short, ending, expired, without_cancels
@@ -110,6 +109,13 @@ class Incarnation:
             if self._down is None:
                 self._down = trio.Event()
             await self._down.wait()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of it runs or will: asked to stop, it ends in its next step."""
+        kind = type(self.actor)
+        has_hook = kind.stopping is not Actor.stopping or kind.stopped is not Actor.stopped
+        return not (self.cell.parked is None or self._beside or self.children or has_hook)
 
     def kill(self, reason: str) -> None:
         self.cell.drain = False
@@ -276,7 +282,7 @@ class Incarnation:
     def cut_off(self) -> None:
         """What runs beside the serial task has failed: that ends, too."""
         self.kill("a task of this actor crashed")
-        self._watch_end()
+        self._host.watch_end(self)
 
     def _note(self, error: BaseException) -> None:
         """Remember the first failure; whoever is above hears of the kind that is not ours."""
@@ -349,7 +355,7 @@ class Incarnation:
             turn.fail(cut_short(turn, self.failure))
         has_hook = self.is_ready and type(self.actor).stopped is not Actor.stopped
         if self._beside or self.children is not None or has_hook:
-            self._watch_end()
+            self._host.watch_end(self)
             cell.refuse_cycles()
             with trio.CancelScope(shield=True):
                 await self._end_others()
@@ -370,17 +376,6 @@ class Incarnation:
             await self._call_hook("stopped", self.actor.stopped, self._exit())
         if scope.cancelled_caught:
             self.report_overdue()
-
-    def _watch_end(self) -> None:
-        """Report it if the end, which is on its way, takes too long."""
-        self.cell.hub.start(
-            self._host.nursery,
-            outwait,
-            self.wait_down,
-            self.cell.options.cleanup,
-            self.report_overdue,
-            name=f"{self.cell.path} ends",
-        )
 
     def _exit(self) -> Exit:
         ended = Exit.COMPLETED if self._finished else Exit.STOPPED
