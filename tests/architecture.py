@@ -87,13 +87,16 @@ READING_ORDER = [
     "actors.local._server",
     "actors.local",
     "actors.providers._api",
-    "actors.providers._codec",
-    "actors.providers._faults",
-    "actors.providers._openai_wire",
-    "actors.providers._openai_answer",
-    "actors.providers._openai_request",
-    "actors.providers._sse",
-    "actors.providers._openai_chat",
+    "actors.providers.codecs._codec",
+    "actors.providers.codecs._faults",
+    "actors.providers.codecs._framing",
+    "actors.providers.codecs._decoding",
+    "actors.providers.codecs.openai_chat._wire",
+    "actors.providers.codecs.openai_chat._answer",
+    "actors.providers.codecs.openai_chat._request",
+    "actors.providers.codecs.openai_chat._codec",
+    "actors.providers.codecs.openai_chat",
+    "actors.providers.codecs",
     "actors.providers._script",
     "actors.providers._model",
     "actors.providers._provider",
@@ -165,6 +168,7 @@ PURE = {
     "runtime._occupants",
     "actors.chat",
     "actors.errors",
+    "actors.providers.codecs",
 }
 IMPURE = {
     "asyncio",
@@ -189,6 +193,13 @@ PURE_ENOUGH = {
 # Packages that must not know each other, so that each can be read and replaced alone.
 INDEPENDENT = [
     ("actors.providers", "actors.tools", "actors.journal"),
+    (
+        "actors.providers.codecs.openai_chat",
+        "actors.providers.codecs.openai_responses",
+        "actors.providers.codecs.anthropic",
+        "actors.providers.codecs.gemini",
+        "actors.providers.codecs.ollama",
+    ),
 ]
 
 # The only way in which `actors` may see the runtime.

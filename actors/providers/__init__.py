@@ -3,11 +3,8 @@
 from actors.http import Limits
 
 from ._api import Clock, Generate, ProviderApi, Requests, ScriptedApi
-from ._codec import Codec, Decoder, WireRequest
 from ._handle import ProviderHandle, ProviderStream, open_provider, start_provider
 from ._model import Model, Route, resolve
-from ._openai_chat import OpenAIChat
-from ._openai_wire import COMPATIBLE, OPENAI, Dialect
 from ._provider import Provider
 from ._script import (
     Fail,
@@ -35,6 +32,7 @@ from ._script import (
     usage,
 )
 from ._scripted import Scripted
+from .codecs import COMPATIBLE, OPENAI, Codec, Decoder, Dialect, OpenAIChat, WireRequest
 
 __all__ = [
     "COMPATIBLE",

@@ -14,10 +14,8 @@ from actors.errors import ConfigurationError, MissingKey, UnknownModel
 from actors.http import Limits
 from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
-from ._codec import Codec
-from ._openai_chat import OpenAIChat
-from ._openai_wire import COMPATIBLE, OPENAI, Dialect
 from ._script import BY_NAME, Script
+from .codecs import COMPATIBLE, OPENAI, Codec, Dialect, OpenAIChat
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_SETTINGS: Final = Settings()

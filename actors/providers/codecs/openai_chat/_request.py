@@ -20,11 +20,10 @@ from actors.chat import (
     UserTurn,
 )
 from actors.errors import ConfigurationError
-
-from ._codec import WireRequest
+from actors.providers.codecs._codec import WireRequest
 
 if TYPE_CHECKING:
-    from ._openai_wire import Dialect
+    from ._wire import Dialect
 
 Message = dict[str, Any]
 
@@ -54,8 +53,8 @@ def _messages(turn: Turn, dialect: Dialect) -> list[Message]:
     match turn:
         case SystemTurn(text):
             return [{"role": "system", "content": text}]
-        case UserTurn(text):
-            return [{"role": "user", "content": text}]
+        case UserTurn():
+            return [{"role": "user", "content": turn.text}]
         case ToolTurn(results):
             return [
                 {"role": "tool", "tool_call_id": result.call_id, "content": result.content}

@@ -1,4 +1,4 @@
-"""Server-sent events: bytes, cut anywhere, to events. Pure.
+"""Server-sent events and lines of JSON: bytes, cut anywhere, to events. Pure.
 
 Source: the HTML standard, section 9.2.6. Lines end with LF, CR or CRLF, also split across
 reads; nothing else ends a line, U+2028 least of all. The payload stays bytes: who decodes it
@@ -16,19 +16,22 @@ BOM: Final = b"\xef\xbb\xbf"
 _FIELDS: Final = (b"data", b"event", b"id", b"retry", b":")
 
 
-class ServerSentEvent(NamedTuple):
-    """One event; `name` is "" where the server gives none."""
+class WireEvent(NamedTuple):
+    """One event, or one line; `name` is "" where the server gives none."""
 
     data: bytes
     name: str = ""
 
 
 class EventFraming:
-    """Collects bytes until they are whole events.
+    """Collects bytes until they are whole server-sent events.
 
     Attributes:
         knows_fields: Whether the body began as an event stream does; an HTML page does not.
+        whole: First bytes of bodies that are one JSON value instead.
     """
+
+    whole: tuple[bytes, ...] = (b"{", b"[")
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max = max_event_bytes
@@ -39,7 +42,7 @@ class EventFraming:
         self._begun = False
         self.knows_fields = False
 
-    def feed(self, data: bytes) -> list[ServerSentEvent]:
+    def feed(self, data: bytes) -> list[WireEvent]:
         """Take the next bytes; return the events that they complete, in order.
 
         Raises:
@@ -66,7 +69,7 @@ class EventFraming:
             self._hold(rest)
         return _events(blocks)
 
-    def finish(self) -> list[ServerSentEvent]:
+    def finish(self) -> list[WireEvent]:
         """The end of the connection: what is held counts as an event, blank line or not."""
         rest = b"".join(self._held)
         self._held.clear()
@@ -104,17 +107,17 @@ class EventFraming:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def _events(blocks: list[bytes]) -> list[ServerSentEvent]:
-    events: list[ServerSentEvent] = []
+def _events(blocks: list[bytes]) -> list[WireEvent]:
+    events: list[WireEvent] = []
     for block in blocks:
         if block[:6] == b"data: " and b"\n" not in block:  # nearly every event there is
-            events.append(ServerSentEvent(block[6:]))
+            events.append(WireEvent(block[6:]))
         elif block and (event := _parse(block)) is not None:
             events.append(event)
     return events
 
 
-def _parse(block: bytes) -> ServerSentEvent | None:
+def _parse(block: bytes) -> WireEvent | None:
     """Read the lines of one event; None where it carries no data (a comment, a ping)."""
     name = ""
     data: list[bytes] = []
@@ -125,4 +128,50 @@ def _parse(block: bytes) -> ServerSentEvent | None:
             data.append(value)
         elif field == b"event":
             name = value.decode("utf-8", "replace")
-    return ServerSentEvent(b"\n".join(data), name) if data else None
+    return WireEvent(b"\n".join(data), name) if data else None
+
+
+class LineFraming:
+    """Collects bytes until they are whole lines, each of them a JSON value.
+
+    Attributes:
+        knows_fields: Whether the body began with a JSON object; an HTML page does not.
+        whole: None: a body that is one JSON value is one line.
+    """
+
+    whole: tuple[bytes, ...] = ()
+
+    def __init__(self, max_line_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._max = max_line_bytes
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self.knows_fields = False
+
+    def feed(self, data: bytes) -> list[WireEvent]:
+        """Take the next bytes; return the lines that they complete, in order.
+
+        Raises:
+            ProviderProtocolError: One line is larger than the bound.
+        """
+        first, newline, rest = data.partition(b"\n")
+        self._held.append(first)
+        self._held_bytes += len(first)
+        if self._held_bytes > self._max:
+            raise ProviderProtocolError(f"the provider sent a line of more than {self._max} bytes")
+        if not newline:
+            return []
+        lines = [b"".join(self._held), *rest.split(b"\n")]
+        last = lines.pop()
+        self._held, self._held_bytes = [last], len(last)
+        return self._events(lines)
+
+    def finish(self) -> list[WireEvent]:
+        """The end of the connection: what is held counts as a line."""
+        rest = b"".join(self._held)
+        self._held.clear()
+        return self._events([rest])
+
+    def _events(self, lines: list[bytes]) -> list[WireEvent]:
+        kept = [line for line in (line.removeprefix(BOM).strip() for line in lines) if line]
+        self.knows_fields = self.knows_fields or any(line[:1] == b"{" for line in kept)
+        return [WireEvent(line) for line in kept]

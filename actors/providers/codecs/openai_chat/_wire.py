@@ -18,6 +18,8 @@ import msgspec
 
 from actors.chat import FinishReason, Usage
 
+WIRE: Final = "openai-chat"
+
 
 @attrs.frozen
 class Dialect:

@@ -56,7 +56,14 @@ class Decoder(Protocol):
 
 
 class Codec(Protocol):
-    """One wire format."""
+    """One wire format.
+
+    Attributes:
+        wire: Its name, which stands in `AssistantTurn.wire` and `Opaque.wire`.
+    """
+
+    @property
+    def wire(self) -> str: ...
 
     def encode(self, request: Request, model: str) -> WireRequest:
         """The request as bytes. The model's name is the provider's own."""

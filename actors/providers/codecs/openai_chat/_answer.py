@@ -7,36 +7,43 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from actors.chat import FinishReason, StreamChunk, ToolCallDelta, Usage
+from actors.errors import ProviderProtocolError
+from actors.providers.codecs._decoding import excerpt
+from actors.providers.codecs._faults import error_in_stream
 
-from ._faults import error_in_stream
-from ._openai_wire import (
+from ._wire import (
     FINISH_REASONS,
+    WIRE,
     CallPiece,
     Completion,
     Delta,
     Dialect,
+    read_completion,
     read_content,
     read_usage,
     whole,
 )
 
 if TYPE_CHECKING:
-    from actors.errors import ProviderError
+    from collections.abc import Sequence
 
+    from actors.errors import ProviderError
+    from actors.providers.codecs._framing import WireEvent
+
+_NOTHING: Final[tuple[StreamChunk, ...]] = ()
 _NO_CALLS: Final[tuple[ToolCallDelta, ...]] = ()
 
 
-class Answer:
+class ChatAnswer:
     """Turns pieces of the wire into chunks, and holds back what belongs into the final one.
 
-    Attributes:
-        finish_reason: The provider's own word, once it has come; some send an empty one.
-        failure: The error that the provider reported inside its answer.
+    See `Answer` for the contract.
     """
 
     def __init__(self, dialect: Dialect) -> None:
-        self.finish_reason: str | None = None
+        self.complete = False
         self.failure: ProviderError | None = None
+        self._finish_reason: str | None = None  # the provider's own word; some send an empty one
         self._reasoning = dialect.reasoning
         self._slots = _CallSlots()
         self._count = 0
@@ -45,10 +52,36 @@ class Answer:
         self._half = ""  # the first half of a surrogate pair that was cut in two
         self._metadata: dict[str, Any] = {}  # goes out with the next chunk, once
 
-    def take(self, piece: Completion, now: float) -> StreamChunk | None:
-        """Take in the next piece; return what a reader should see of it, if anything."""
-        if self._count == 0 and not self._metadata and piece.model is not None:
-            self._metadata = {"id": piece.id, "model": piece.model}
+    @property
+    def may_end(self) -> bool:
+        """Some servers leave out the terminal frame, but none the finish reason."""
+        return bool(self._finish_reason)
+
+    def take(self, event: WireEvent, now: float) -> Sequence[StreamChunk]:
+        """See `Answer.take`."""
+        payload, name = event
+        if payload[:6] == b"[DONE]":
+            self.complete = True
+            return _NOTHING
+        piece = read_completion(payload)
+        if name == "error" and piece.error is None:
+            piece.error = msgspec.json.decode(payload)
+        chunk = self._take(piece, now)
+        return _NOTHING if chunk is None else (chunk,)
+
+    def whole(self, body: bytes, now: float) -> Sequence[StreamChunk]:
+        """See `Answer.whole`."""
+        completion = read_completion(body)
+        chunk = self._take(completion, now)
+        if self.failure is None and not completion.choices:
+            raise ProviderProtocolError(f"the answer has no choices: {excerpt(body)}")
+        return _NOTHING if chunk is None else (chunk,)
+
+    def _take(self, piece: Completion, now: float) -> StreamChunk | None:
+        if self._count == 0 and len(self._metadata) < 2:  # noqa: PLR2004 - the model may come later
+            self._metadata = {"wire": WIRE}
+            if piece.model is not None:
+                self._metadata |= {"id": piece.id, "model": piece.model}
         self._count_tokens(piece)
         if piece.error:
             self.failure = error_in_stream(piece.error)
@@ -57,7 +90,7 @@ class Answer:
             if choice.index:
                 continue  # of several choices, the first is the answer
             if choice.finish_reason is not None:
-                self.finish_reason = choice.finish_reason or self.finish_reason or ""
+                self._finish_reason = choice.finish_reason or self._finish_reason or ""
             if choice.error:
                 self.failure = error_in_stream(choice.error)
                 return None
@@ -66,7 +99,7 @@ class Answer:
         return None
 
     def final(self, now: float) -> StreamChunk:
-        """The last chunk of a complete answer."""
+        """See `Answer.final`."""
         metadata, self._metadata = self._metadata, {}
         return StreamChunk(
             "\N{REPLACEMENT CHARACTER}" if self._half else "",
@@ -76,13 +109,13 @@ class Answer:
             timestamp=now,
             is_final=True,
             usage=self._usage,
-            raw_finish_reason=self.finish_reason,
+            raw_finish_reason=self._finish_reason,
         )
 
     def _reason(self) -> FinishReason:
         if self._refusal:
             return FinishReason.REFUSAL
-        reason = FINISH_REASONS.get(self.finish_reason or "", FinishReason.OTHER)
+        reason = FINISH_REASONS.get(self._finish_reason or "", FinishReason.OTHER)
         if self._slots.used and reason in (FinishReason.STOP, FinishReason.OTHER):
             return FinishReason.TOOL_CALLS  # servers say "stop", or nothing, after calls
         return reason
