@@ -32,7 +32,17 @@ from ._script import (
     usage,
 )
 from ._scripted import Scripted
-from .codecs import COMPATIBLE, OPENAI, Codec, Decoder, Dialect, OpenAIChat, WireRequest
+from .codecs import (
+    COMPATIBLE,
+    OPENAI,
+    Codec,
+    Decoder,
+    Dialect,
+    Gemini,
+    Ollama,
+    OpenAIChat,
+    WireRequest,
+)
 
 __all__ = [
     "COMPATIBLE",
@@ -42,10 +52,12 @@ __all__ = [
     "Decoder",
     "Dialect",
     "Fail",
+    "Gemini",
     "Generate",
     "Happening",
     "Limits",
     "Model",
+    "Ollama",
     "OpenAIChat",
     "Pause",
     "Playback",

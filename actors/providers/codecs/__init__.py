@@ -2,6 +2,8 @@
 
 from ._codec import Codec, Decoder, WireRequest
 from ._faults import ERROR_BODY_BYTES, error_in_stream, refusal, retry_after
+from .gemini import Gemini
+from .ollama import Ollama, ollama_host
 from .openai_chat import COMPATIBLE, OPENAI, Dialect, OpenAIChat
 
 __all__ = [
@@ -11,9 +13,12 @@ __all__ = [
     "Codec",
     "Decoder",
     "Dialect",
+    "Gemini",
+    "Ollama",
     "OpenAIChat",
     "WireRequest",
     "error_in_stream",
+    "ollama_host",
     "refusal",
     "retry_after",
 ]
