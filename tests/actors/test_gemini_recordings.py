@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from chat_decoding import decode
-from wire_recordings import WIRE, cases, cuts_of, folder, read, seen, wanted
+from wire_recordings import cases, cuts_of, read, seen, wanted
 
 from actors.chat import Opaque
 from actors.errors import ProviderError, StreamTruncated
