@@ -32,11 +32,21 @@ from ._script import (
     usage,
 )
 from ._scripted import Scripted
-from .codecs import COMPATIBLE, OPENAI, Codec, Decoder, Dialect, OpenAIChat, WireRequest
+from .codecs import (
+    COMPATIBLE,
+    OPENAI,
+    AnthropicMessages,
+    Codec,
+    Decoder,
+    Dialect,
+    OpenAIChat,
+    WireRequest,
+)
 
 __all__ = [
     "COMPATIBLE",
     "OPENAI",
+    "AnthropicMessages",
     "Clock",
     "Codec",
     "Decoder",

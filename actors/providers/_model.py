@@ -15,7 +15,7 @@ from actors.http import Limits
 from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
 from ._script import BY_NAME, Script
-from .codecs import COMPATIBLE, OPENAI, Codec, Dialect, OpenAIChat
+from .codecs import COMPATIBLE, OPENAI, AnthropicMessages, Codec, Dialect, OpenAIChat
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_SETTINGS: Final = Settings()
@@ -104,6 +104,8 @@ class Known:
         base_url_variable: The environment variable that overrides it.
         key_variable: The environment variable that holds the key.
         needs_key: Whether it refuses requests without one.
+        key_header: The header that carries the key.
+        key_prefix: What stands before the key there.
         headers: Further headers, each with the environment variable that holds it.
     """
 
@@ -113,6 +115,8 @@ class Known:
     base_url_variable: str | None = None
     key_variable: str | None = None
     needs_key: bool = False
+    key_header: str = "authorization"
+    key_prefix: str = "Bearer "
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -135,6 +139,16 @@ KNOWN: Final[Mapping[str, Known]] = {
         base_url_variable="OPENAI_COMPATIBLE_BASE_URL",
         key_variable="OPENAI_COMPATIBLE_API_KEY",
     ),
+    "anthropic": Known(
+        "anthropic:claude-sonnet-4-5",
+        codec=lambda _dialect: AnthropicMessages(),
+        base_url="https://api.anthropic.com",
+        base_url_variable="ANTHROPIC_BASE_URL",
+        key_variable="ANTHROPIC_API_KEY",
+        needs_key=True,
+        key_header="x-api-key",
+        key_prefix="",
+    ),
     "local": Known(
         "local:smollm2",
         codec=lambda dialect: OpenAIChat(dialect or LOCAL),
@@ -143,7 +157,7 @@ KNOWN: Final[Mapping[str, Known]] = {
 }
 
 
-PLANNED: Final = frozenset({"anthropic", "gemini", "ollama", "openai-responses"})
+PLANNED: Final = frozenset({"gemini", "ollama", "openai-responses"})
 
 
 @attrs.frozen
@@ -198,7 +212,7 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
     _check_key(None, None, key)
     headers = {name: environment[var] for name, var in known.headers if environment.get(var)}
     if key is not None:
-        headers["authorization"] = f"Bearer {key}"
+        headers[known.key_header] = known.key_prefix + key
     codec = known.codec(given.dialect)
     return Route(given, codec, _address(given, known, environment), headers, key)
 

@@ -2,12 +2,14 @@
 
 from ._codec import Codec, Decoder, WireRequest
 from ._faults import ERROR_BODY_BYTES, error_in_stream, refusal, retry_after
+from .anthropic import AnthropicMessages
 from .openai_chat import COMPATIBLE, OPENAI, Dialect, OpenAIChat
 
 __all__ = [
     "COMPATIBLE",
     "ERROR_BODY_BYTES",
     "OPENAI",
+    "AnthropicMessages",
     "Codec",
     "Decoder",
     "Dialect",

@@ -32,11 +32,16 @@ _KINDS: Final[Mapping[int, type[ProviderError]]] = {
 _WORDS: Final[Mapping[str, int]] = {  # an error's type, where no status comes with it
     "invalid_request_error": 400,
     "authentication_error": 401,
+    "billing_error": 402,
     "permission_error": 403,
     "not_found_error": 404,
+    "request_too_large": 413,
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
     "insufficient_quota": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
 }
 
 
