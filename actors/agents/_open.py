@@ -23,7 +23,7 @@ from actors.chat import (
     Turn,
 )
 from actors.journal import MemoryJournal
-from actors.providers import Clock, Model, resolve, start_provider
+from actors.providers import AnyModel, Clock, Model, Several, looked_up, start_provider
 from actors.tools import Toolbox
 from runtime import (
     ActorStopped,
@@ -160,7 +160,7 @@ class AgentHandle:
         model: What it talks to.
     """
 
-    def __init__(self, ref: Ref[Agent], system: System, model: Model) -> None:
+    def __init__(self, ref: Ref[Agent], system: System, model: Model | Several) -> None:
         self.ref = ref
         self.system = system
         self.model = model
@@ -202,7 +202,7 @@ class AgentHandle:
 
 @asynccontextmanager
 async def open_agent(
-    model: str | Model,
+    model: AnyModel,
     *,
     tools: Iterable[AnyTool | Callable[..., Any]] = (),
     instructions: str | None = None,
@@ -212,7 +212,7 @@ async def open_agent(
     """Start an agent with its provider and its journal, supervised; all has ended afterwards.
 
     Args:
-        model: `"provider:model"`, or a `Model`.
+        model: `"provider:model"`, a `Model`, or several in one: `Fallback(...)`, `Race(...)`.
         tools: Tools or plain functions.
         instructions: What the model is told before everything else.
         options: Conversation id, limits, sampling.
@@ -224,7 +224,7 @@ async def open_agent(
         SystemFailed: If it crashed too often, in a system of its own. In the one given, its
             runs end with `ActorStopped` then.
     """
-    chosen = resolve(model).model
+    chosen = looked_up(model)
     setup = AgentSetup(instructions, Toolbox(tuple(tools)), options)
     async with AsyncExitStack() as stack:
         restart = RestartPolicy.TEMPORARY  # a group that gave up does not trouble its neighbours
