@@ -120,6 +120,7 @@ READING_ORDER = [
     "actors.agents._options",
     "actors.agents._conversation",
     "actors.agents._turn",
+    "actors.agents._switch",
     "actors.agents._agent",
     "actors.agents._open",
     "actors.agents",
