@@ -6,7 +6,7 @@ None of them ever holds a key.
 
 from __future__ import annotations
 
-from runtime import RuntimeFault
+from runtime import ActorRestarting, RuntimeFault
 
 from .chat import StreamResponse
 
@@ -25,6 +25,10 @@ class MissingKey(ConfigurationError):
 
 class ModelNotPulled(ConfigurationError):
     """A local model's files are not on this machine; the text says how to fetch them."""
+
+
+class CapabilityMissing(ConfigurationError):
+    """The request needs what its model cannot do; the text says what. Nothing was sent."""
 
 
 class PullFailed(ConfigurationError):
@@ -124,6 +128,29 @@ class ProviderOverloaded(ProviderError):
 
 class ProviderProtocolError(ProviderError):
     """The provider sent bytes that its protocol does not allow."""
+
+
+class NoModelAnswered(ProviderError):
+    """Each of several models failed before it said anything; the last error is the `__cause__`.
+
+    Attributes:
+        failures: What each failed with, in the order of the failures.
+        retryable: Whether one of them may succeed later.
+        retry_after: The shortest pause that one of them asks for, or None.
+    """
+
+    def __init__(self, text: str, *, failures: tuple[RuntimeFault, ...]) -> None:
+        pauses = [each.retry_after for each in failures if isinstance(each, ProviderError)]
+        known = [pause for pause in pauses if pause is not None]
+        super().__init__(text, retry_after=min(known, default=None))
+        self.failures = failures
+        self.retryable = any(_may_pass(each) for each in failures)
+
+
+def _may_pass(fault: RuntimeFault) -> bool:
+    if isinstance(fault, ProviderError):
+        return fault.retryable
+    return isinstance(fault, StreamInterrupted | ActorRestarting)
 
 
 class LimitReached(RuntimeFault):
