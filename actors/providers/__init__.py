@@ -8,6 +8,7 @@ from ._handle import ProviderHandle, ProviderStream, open_provider, start_provid
 from ._model import Model, Route, resolve
 from ._openai_chat import OpenAIChat
 from ._openai_wire import COMPATIBLE, OPENAI, Dialect
+from ._policies import Breaker, Rate, Retry
 from ._provider import Provider
 from ._script import (
     Fail,
@@ -39,6 +40,7 @@ from ._scripted import Scripted
 __all__ = [
     "COMPATIBLE",
     "OPENAI",
+    "Breaker",
     "Clock",
     "Codec",
     "Decoder",
@@ -55,8 +57,10 @@ __all__ = [
     "ProviderApi",
     "ProviderHandle",
     "ProviderStream",
+    "Rate",
     "Requests",
     "Reset",
+    "Retry",
     "Route",
     "Script",
     "Scripted",
