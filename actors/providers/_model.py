@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -14,11 +14,29 @@ from actors.errors import ConfigurationError, MissingKey, UnknownModel
 from actors.http import Limits
 from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
+from ._policies import Breaker, Rate, Retry
 from ._script import BY_NAME, Script
-from .codecs import COMPATIBLE, OPENAI, Codec, Dialect, Gemini, Ollama, OpenAIChat, ollama_host
+from .codecs import (
+    COMPATIBLE,
+    OPENAI,
+    AnthropicMessages,
+    Codec,
+    Dialect,
+    Gemini,
+    Ollama,
+    OpenAIChat,
+    ollama_host,
+)
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_SETTINGS: Final = Settings()
+DEFAULT_RETRY: Final = Retry()
+DEFAULT_BREAKER: Final = Breaker()
+POLICIES: Final = {
+    "retry": (Retry, "Retry(attempts=3), or Retry(attempts=1) for no retry"),
+    "breaker": (Breaker, "Breaker(failures=5, seconds=10), or None for no breaker"),
+    "rate": (Rate, "Rate(requests_per_minute=60), or None for no limit"),
+}
 LOCAL: Final = attrs.evolve(COMPATIBLE, request_fields=REQUEST_FIELDS)
 
 
@@ -45,6 +63,14 @@ def _check_address(_model: object, _attribute: object, url: str | None) -> None:
         raise ConfigurationError("base_url must not hold a password: give it as api_key")
 
 
+def _check_policy(_model: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    kind, example = POLICIES[attribute.name]
+    if value is None and kind is not Retry:
+        return
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{attribute.name} is {value!r}: write {example}")
+
+
 def _scripts(value: Script | tuple[Script, ...] | list[Script] | None) -> tuple[Script, ...]:
     if value is None:
         return ()
@@ -68,7 +94,10 @@ class Model:
         limits: How long it may be silent.
         settings: For every request that does not say otherwise.
         concurrency: So many requests at once.
-        waiting: So many more wait for their turn; beyond, `ProviderOverloaded`.
+        waiting: So many more wait, for their turn or for the rate; beyond, `ProviderOverloaded`.
+        retry: When a request is sent again; `Retry(attempts=1)` for never.
+        breaker: When a failing provider is left alone; None for never.
+        rate: How fast it is asked; None for as fast as requests come.
         dialect: How a compatible server departs from OpenAI's API; None for the usual.
         script: What a `scripted:` model answers: one script, or one a request.
     """
@@ -80,6 +109,9 @@ class Model:
     settings: Settings = DEFAULT_SETTINGS
     concurrency: int = attrs.field(default=1000, validator=attrs.validators.ge(1))
     waiting: int = attrs.field(default=1000, validator=attrs.validators.ge(0))
+    retry: Retry = attrs.field(default=DEFAULT_RETRY, validator=_check_policy)
+    breaker: Breaker | None = attrs.field(default=DEFAULT_BREAKER, validator=_check_policy)
+    rate: Rate | None = attrs.field(default=None, validator=_check_policy)
     dialect: Dialect | None = None
     script: tuple[Script, ...] = attrs.field(default=None, converter=_scripts)
 
@@ -106,9 +138,9 @@ class Known:
         key_variable: The environment variable that holds the key.
         older_key_variable: Another one, which goes before it.
         needs_key: Whether it refuses requests without one.
-        headers: Further headers, each with the environment variable that holds it.
-        key_header: The header that takes the key.
+        key_header: The header that carries the key.
         key_prefix: What stands before the key there.
+        headers: Further headers, each with the environment variable that holds it.
     """
 
     example: str
@@ -119,9 +151,9 @@ class Known:
     key_variable: str | None = None
     older_key_variable: str | None = None
     needs_key: bool = False
-    headers: tuple[tuple[str, str], ...] = ()
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 KNOWN: Final[Mapping[str, Known]] = {
@@ -142,6 +174,16 @@ KNOWN: Final[Mapping[str, Known]] = {
         codec=lambda dialect: OpenAIChat(dialect or COMPATIBLE),
         base_url_variable="OPENAI_COMPATIBLE_BASE_URL",
         key_variable="OPENAI_COMPATIBLE_API_KEY",
+    ),
+    "anthropic": Known(
+        "anthropic:claude-sonnet-4-5",
+        codec=lambda _dialect: AnthropicMessages(),
+        base_url="https://api.anthropic.com",
+        base_url_variable="ANTHROPIC_BASE_URL",
+        key_variable="ANTHROPIC_API_KEY",
+        needs_key=True,
+        key_header="x-api-key",
+        key_prefix="",
     ),
     "gemini": Known(
         "gemini:gemini-flash-latest",
@@ -170,7 +212,7 @@ KNOWN: Final[Mapping[str, Known]] = {
 }
 
 
-PLANNED: Final = frozenset({"anthropic", "openai-responses"})
+PLANNED: Final = frozenset({"openai-responses"})
 
 
 @attrs.frozen
@@ -225,7 +267,7 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
     _check_key(None, None, key)
     headers = {name: environment[var] for name, var in known.headers if environment.get(var)}
     if key is not None:
-        headers[known.key_header] = f"{known.key_prefix}{key}"
+        headers[known.key_header] = known.key_prefix + key
     codec = known.codec(given.dialect)
     return Route(given, codec, _address(given, known, environment), headers, key)
 

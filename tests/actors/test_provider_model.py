@@ -10,11 +10,13 @@ from actors.errors import ConfigurationError, MissingKey, UnknownModel
 from actors.providers import (
     COMPATIBLE,
     OPENAI,
+    Breaker,
     Dialect,
     Gemini,
     Model,
     Ollama,
     OpenAIChat,
+    Retry,
     resolve,
     say,
     script,
@@ -169,7 +171,7 @@ def test_a_name_that_is_near_nothing_gets_no_guess(name: str) -> None:
     assert "did you mean" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["anthropic:claude", "openai-responses:x"])
+@pytest.mark.parametrize("name", ["openai-responses:x"])
 def test_a_wire_format_that_is_to_come_is_said_to_be_missing(name: str) -> None:
     with pytest.raises(UnknownModel, match="not supported yet"):
         resolve(name, {})
@@ -187,7 +189,7 @@ def test_a_key_that_is_no_text_is_refused() -> None:
 
 
 def test_providers_that_are_not_there_yet_are_unknown() -> None:
-    for name in ("anthropic:claude-sonnet", "openai-responses:x"):
+    for name in ("openai-responses:x",):
         with pytest.raises(UnknownModel):
             resolve(name, {})
 
@@ -235,3 +237,24 @@ def test_bounds_that_bound_nothing_are_refused() -> None:
         Model("scripted:echo", concurrency=0)
     with pytest.raises(ValueError, match="waiting"):
         Model("scripted:echo", waiting=-1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "text"),
+    [
+        ({"retry": 3}, r"retry is 3: write Retry\(attempts=3\)"),
+        ({"retry": None}, r"retry is None: write .*Retry\(attempts=1\) for no retry"),
+        ({"breaker": 5}, r"breaker is 5: write Breaker\("),
+        ({"rate": 60}, r"rate is 60: write Rate\(requests_per_minute=60\)"),
+    ],
+)
+def test_a_policy_that_is_none_says_what_to_write(policy: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        Model("scripted:echo", **policy)
+
+
+def test_retries_and_the_breaker_are_on_unless_told_otherwise_and_no_rate_is() -> None:
+    model = Model("scripted:echo")
+
+    assert (model.retry, model.breaker, model.rate) == (Retry(attempts=3), Breaker(), None)
+    assert Model("scripted:echo", breaker=None).breaker is None
