@@ -173,7 +173,8 @@ async def start_provider(
     route = resolve(model)
     if route.codec is None:
         scripts = route.model.script or (BY_NAME[route.model.model],)
-        return await supervisor.spawn(Scripted, Playback(*scripts), route.model.limits, name=name)
+        given = Playback(*scripts), route.model.limits, route.model.name
+        return await supervisor.spawn(Scripted, *given, name=name)
     if route.base_url is not None:
         return await supervisor.spawn(Provider, route, name=name)
     server = await supervisor.spawn(ModelServer, route.model.model, name=f"{name}-server")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
+from actors.budget import metered
 from actors.chat import Request, Settings, StreamChunk, StreamResponse
 from actors.errors import (
     ProviderError,
@@ -69,8 +70,9 @@ class Provider(Actor, ProviderApi):
 
     @Generate.handles(concurrent=True)
     async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
-        async with self._gate.turn():
-            await self._answer(message.request, out)
+        name, request = self._route.model.name, message.request
+        async with self._gate.turn(), metered(out, name, request) as counted:
+            await self._answer(request, counted)
 
     async def _answer(self, request: Request, out: Sink[StreamChunk]) -> None:
         """One attempt. What arrived goes with any error."""
