@@ -184,7 +184,7 @@ class CallCount:
         self._sent = sent  # bytes
         self._received = 0  # bytes
         self._uncounted = 0  # bytes received since the provider's latest count
-        self._has_thought = False
+        self._has_thought = self._has_learnt = False
         self._counted = Usage(input_tokens=rates.sent.tokens(sent))
         self.is_complete = False
 
@@ -206,14 +206,16 @@ class CallCount:
             self._received += size
             self._uncounted += size
             self._has_thought = self._has_thought or bool(chunk.thinking)
-            self.is_complete = self.is_complete or chunk.is_final
+            # What may come after the reason for its end is not paid for.
+            has_ended = chunk.is_final or chunk.finish_reason is not None
+            self.is_complete = self.is_complete or has_ended
             if chunk.usage is not None:
-                self._correct(chunk.usage, is_last=chunk.is_final)
+                self._correct(chunk.usage)
 
-    def _correct(self, count: Usage, *, is_last: bool) -> None:
+    def _correct(self, count: Usage) -> None:
         before = self._counted
         sent, received = count.input_tokens, count.output_tokens
-        is_new = received > 0 and (received != before.output_tokens or is_last)
+        is_new = received > 0 and (received != before.output_tokens or self.is_complete)
         if is_new:
             self._uncounted = 0
         self._counted = attrs.evolve(
@@ -221,10 +223,11 @@ class CallCount:
             input_tokens=sent if sent > 0 else before.input_tokens,
             output_tokens=received if is_new else before.output_tokens,
         )
-        if is_last:
+        if self.is_complete and not self._has_learnt:
             self._learn(count)
 
     def _learn(self, count: Usage) -> None:
+        self._has_learnt = True
         self._rates.sent.learn(self._sent, count.input_tokens)
         hidden = 0 if self._has_thought else count.reasoning_tokens
         self._rates.received.learn(self._received, count.output_tokens - hidden)

@@ -175,20 +175,24 @@ class Budget:
 
     def _without_own(self, error: BaseException | None) -> BaseException | None:
         """What is left without our own faults: those are a cancel that came another way."""
+
+        def is_own(each: BaseException) -> bool:
+            return isinstance(each, BudgetSpent) and each.scope is self
+
         if isinstance(error, BaseExceptionGroup):
             group = cast("BaseExceptionGroup[BaseException]", error)
-            own, rest = group.split(self._is_own)
+            own, rest = group.split(is_own)
             return group if own is None else rest
-        return None if error is not None and self._is_own(error) else error
-
-    def _is_own(self, error: BaseException) -> bool:
-        return isinstance(error, BudgetSpent) and error.scope is self
+        return None if error is not None and is_own(error) else error
 
     def __repr__(self) -> str:
         allowance, used = self._account.books.allowance, self.used
         limits = {"calls": allowance.calls, "tokens": allowance.tokens, "cost": allowance.cost}
         given = ", ".join(f"{name}={value}" for name, value in limits.items() if value is not None)
-        return f"<Budget({given}) {used}{f', {self.limit} spent' if self.spent else ''}>"
+        running = self._account.books.running
+        state = f", {running} running" if running else ""
+        state += f", {self.limit} spent" if self.spent else ""
+        return f"<Budget({given}) {used}{state}>"
 
 
 def move_on_after_tokens(tokens: int) -> Budget:
@@ -217,7 +221,7 @@ def fail_after(budget: Budget) -> Generator[Budget]:
     with budget:
         yield budget
     if budget.spent:
-        raise budget.fault()
+        raise budget.fault() from None
 
 
 def fail_after_tokens(tokens: int) -> AbstractContextManager[Budget]:

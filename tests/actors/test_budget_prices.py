@@ -57,7 +57,7 @@ def test_more_from_the_cache_than_was_sent_is_never_a_credit() -> None:
 @pytest.mark.parametrize("wrong", [{"input": -1}, {"above": 5}, {"beyond": Price(1, 1)}])
 def test_a_price_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"dollars|go together"):
-        Price(**({"input": 1, "output": 1} | wrong))
+        Price(**{"input": 1, "output": 1, **wrong})  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(
