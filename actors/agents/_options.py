@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from actors.budget import PRICES, Budget, Prices
+from actors.budget import Budget, Prices
 from actors.chat import Settings
 from actors.tools import Toolbox
 
@@ -23,7 +23,7 @@ class RunLimits:
         tokens: Sent and received, by its model calls and by all that its tools call; no limit
             if None. What goes on is stopped when they are spent, as by a `Budget`.
         cost: US dollars, likewise.
-        prices: What a token costs, for `cost`.
+        prices: What a token costs; as for a `Budget` if None.
 
     Raises:
         ValueError: If a limit is below 1, or `queued_runs`, `tokens` or `cost` below 0.
@@ -33,7 +33,7 @@ class RunLimits:
     queued_runs: int = 8
     tokens: int | None = None
     cost: float | str | Decimal | None = None
-    prices: Prices = PRICES
+    prices: Prices | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.model_calls < 1:

@@ -130,7 +130,16 @@ class Books:
 
     def change(self, before: Spending, after: Spending) -> None:
         """More is known of a call than before."""
-        self.used = self.used - before + after
+        used = self.used
+        cost = None
+        if used.cost is not None and before.cost is not None and after.cost is not None:
+            cost = used.cost - before.cost + after.cost
+        self.used = Spending(  # at once, as this is done for every chunk
+            used.calls - before.calls + after.calls,
+            used.input_tokens - before.input_tokens + after.input_tokens,
+            used.output_tokens - before.output_tokens + after.output_tokens,
+            cost,
+        )
 
     def end(self) -> None:
         """A call has ended, whatever ended it."""
@@ -195,9 +204,14 @@ class CallCount:
 
     @property
     def usage(self) -> Usage:
+        """Without what makes no difference to a price."""
         counted = self._counted
-        guessed = self._rates.received.tokens(self._uncounted)
-        return attrs.evolve(counted, output_tokens=counted.output_tokens + guessed)
+        return Usage(
+            counted.input_tokens,
+            counted.output_tokens + self._rates.received.tokens(self._uncounted),
+            counted.cache_read_tokens,
+            counted.cache_write_tokens,
+        )
 
     def note(self, chunks: Iterable[StreamChunk]) -> None:
         """Take in what has arrived."""
@@ -234,7 +248,9 @@ class CallCount:
 
 
 def _size_of_chunk(chunk: StreamChunk) -> int:
-    size = _bytes_of(chunk.content) + _bytes_of(chunk.thinking)
+    size = _bytes_of(chunk.content)
+    if chunk.thinking:
+        size += _bytes_of(chunk.thinking)
     for delta in chunk.tool_calls:
         size += _bytes_of(delta.name) + _bytes_of(delta.arguments)
     return size

@@ -71,8 +71,10 @@ class Price:
         read, written = usage.cache_read_tokens, usage.cache_write_tokens
         fresh = max(0, usage.input_tokens - read - written)
         dollars = self.input * fresh + self.output * usage.output_tokens
-        dollars += (self.input if self.cache_read is None else self.cache_read) * read
-        dollars += (self.input if self.cache_write is None else self.cache_write) * written
+        if read:
+            dollars += (self.input if self.cache_read is None else self.cache_read) * read
+        if written:
+            dollars += (self.input if self.cache_write is None else self.cache_write) * written
         return dollars / MILLION
 
 

@@ -27,23 +27,28 @@ class Account:
 
     Attributes:
         books: What was used up.
-        prices: What a token costs.
+        prices: What a token costs; those of the budget around it where none were given.
         scope: Around the budget's block.
         is_open: Whether the block is being carried out.
         rates: Tokens per byte by model, shared with the budgets around it.
     """
 
-    def __init__(self, allowance: Allowance, prices: Prices, budget: Budget) -> None:
+    def __init__(self, allowance: Allowance, prices: Prices | None, budget: Budget) -> None:
         self.books = Books(allowance)
-        self.prices = prices
+        self.prices = PRICES if prices is None else prices
         self.scope = trio.CancelScope()
         self.is_open = False
         self.rates: dict[str, Rates] = {}
+        self._inherits = prices is None
         self._budget = budget
         self._run: trio.lowlevel.TrioToken | None = None
 
     def open(self) -> None:
         """The block begins."""
+        for outer in accounts()[-1:]:
+            self.rates = outer.rates
+            if self._inherits:
+                self.prices = outer.prices
         self.scope.__enter__()
         self._run = trio.lowlevel.current_trio_token()
         self.is_open = True
@@ -99,7 +104,8 @@ class Budget:
         calls: Calls of a model. A retry inside a provider is the same call.
         tokens: Sent and received.
         cost: US dollars. Calls of models without a price raise `UnknownPrice`.
-        prices: What a token costs, by model.
+        prices: What a token costs, by model; those of the budget around it, or else `PRICES`,
+            if None.
 
     Raises:
         ValueError: If a limit is no number, or below 0.
@@ -111,7 +117,7 @@ class Budget:
         calls: int | None = None,
         tokens: int | None = None,
         cost: float | str | Decimal | None = None,
-        prices: Prices = PRICES,
+        prices: Prices | None = None,
     ) -> None:
         self._account = Account(Allowance(calls=calls, tokens=tokens, cost=cost), prices, self)
         self._carrying = carry(self._account)
@@ -146,8 +152,6 @@ class Budget:
         if self._was_entered:
             raise RuntimeError("this budget was used already: make another one for each block")
         self._was_entered = True
-        for outer in accounts()[:1]:
-            self._account.rates = outer.rates
         self._account.open()
         self._carrying.__enter__()
         return self
@@ -200,7 +204,7 @@ def move_on_after_tokens(tokens: int) -> Budget:
     return Budget(tokens=tokens)
 
 
-def move_on_after_cost(cost: float | str | Decimal, *, prices: Prices = PRICES) -> Budget:
+def move_on_after_cost(cost: float | str | Decimal, *, prices: Prices | None = None) -> Budget:
     """A block in which calls of models may cost so many US dollars; see `Budget`."""
     return Budget(cost=cost, prices=prices)
 
@@ -230,7 +234,7 @@ def fail_after_tokens(tokens: int) -> AbstractContextManager[Budget]:
 
 
 def fail_after_cost(
-    cost: float | str | Decimal, *, prices: Prices = PRICES
+    cost: float | str | Decimal, *, prices: Prices | None = None
 ) -> AbstractContextManager[Budget]:
     """As `move_on_after_cost`, but a spent budget raises `BudgetSpent`; see `fail_after`."""
     return fail_after(Budget(cost=cost, prices=prices))

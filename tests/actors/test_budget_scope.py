@@ -303,6 +303,17 @@ async def test_what_is_learnt_of_a_model_inside_is_known_outside() -> None:
     assert outer.used.output_tokens - 4_000 > 1_500  # by the rule of thumb it would be 500
 
 
+async def test_prices_that_are_given_outside_hold_inside_unless_others_are_given() -> None:
+    async with provider(COUNTED) as model:
+        with Budget(prices=CHEAP) as outer:
+            inner = await complete_in(fail_after_cost(1), model)
+            other = PRICES.with_prices({"scripted:*": Price(10, 100)})
+            another = await complete_in(fail_after_cost(1, prices=other), model)
+    assert inner.used.cost is not None
+    assert another.used.cost == 10 * inner.used.cost
+    assert outer.used.cost == 2 * inner.used.cost
+
+
 # Several tasks
 
 
