@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -309,9 +310,9 @@ async def test_prices_that_are_given_outside_hold_inside_unless_others_are_given
             inner = await complete_in(fail_after_cost(1), model)
             other = PRICES.with_prices({"scripted:*": Price(10, 100)})
             another = await complete_in(fail_after_cost(1, prices=other), model)
-    assert inner.used.cost is not None
-    assert another.used.cost == 10 * inner.used.cost
-    assert outer.used.cost == 2 * inner.used.cost
+            assert inner.used.cost == Decimal("0.00012")
+            assert another.used.cost == Decimal("0.0012")
+    assert outer.used.cost == Decimal("0.00024")
 
 
 # Several tasks
