@@ -74,6 +74,12 @@ READING_ORDER = [
     "actors.chat._events",
     "actors.chat",
     "actors.errors",
+    "actors.budget._arithmetic",
+    "actors.budget._prices",
+    "actors.budget._table",
+    "actors.budget._scope",
+    "actors.budget._meter",
+    "actors.budget",
     "actors.http._limits",
     "actors.http._wire",
     "actors.http._client",
@@ -208,6 +214,9 @@ PURE = {
     "actors.providers._retry",
     "actors.providers._rates",
     "actors.providers._breaker",
+    "actors.budget._arithmetic",
+    "actors.budget._prices",
+    "actors.budget._table",
 }
 IMPURE = {
     "asyncio",

@@ -96,7 +96,8 @@ async def _start(
     ref: Ref[ProviderApi]
     if route.codec is None:
         scripts = model.script or (BY_NAME[model.model],)
-        ref = await supervisor.spawn(Scripted, Playback(*scripts), model.limits, name=name)
+        given = Playback(*scripts), model.limits, model.name
+        ref = await supervisor.spawn(Scripted, *given, name=name)
     elif route.base_url is not None:
         ref = await supervisor.spawn(Provider, route, name=name)
     else:
