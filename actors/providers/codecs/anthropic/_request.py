@@ -34,6 +34,8 @@ BUDGETED: Final = (
     "claude-sonnet-4-5",
     "claude-haiku-4-5",
 )
+# Claudes that take a temperature; later ones refuse any.
+SAMPLED: Final = (*BUDGETED, "claude-opus-4-6", "claude-sonnet-4-6")
 
 
 def encode_request(request: Request, model: str) -> WireRequest:
@@ -102,19 +104,30 @@ def _format(output: OutputSchema) -> Fields:
 
 
 def _settings(settings: Settings, model: str) -> Fields:
-    """The API has no seed and no penalties: they are left out."""
+    """What the API or the model does not have is left out: the same settings do for all."""
     bound = settings.max_tokens
     named: Fields = {"max_tokens": MAX_TOKENS if bound is None else bound}
     if settings.stop:
         named["stop_sequences"] = settings.stop
     if settings.thinking is None or settings.thinking == "off":
         off = {"thinking": {"type": "disabled"}} if settings.thinking == "off" else {}
-        warmth = {"temperature": settings.temperature, "top_p": settings.top_p}
-        return named | off | {name: value for name, value in warmth.items() if value is not None}
-    if model.startswith("claude") and not model.startswith(BUDGETED):
+        return named | off | _sampling(settings, model)
+    if _is_claude_but_none_of(BUDGETED, model):
         thinking = {"type": "adaptive", "display": "summarized"}
         return named | {"thinking": thinking, "output_config": {"effort": settings.thinking}}
     return named | _budget(settings.thinking, settings.max_tokens)
+
+
+def _is_claude_but_none_of(early: tuple[str, ...], model: str) -> bool:
+    """Other servers' models are taken for early ones: that is what those servers know."""
+    return model.startswith("claude") and not model.startswith(early)
+
+
+def _sampling(settings: Settings, model: str) -> Fields:
+    if _is_claude_but_none_of(SAMPLED, model):
+        return {}
+    named = {"temperature": settings.temperature, "top_p": settings.top_p}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _budget(effort: str, max_tokens: int | None) -> Fields:
