@@ -64,7 +64,8 @@ def blocks_on_the_wire(body: bytes) -> list[dict[str, Any]]:
         return whole
     frames = (re.findall(r"^data:(.*)", frame, re.MULTILINE) for frame in text.split("\n\n"))
     events = [json.loads("".join(lines)) for lines in frames if lines]
-    blocks = dict(enumerate(events[0]["message"]["content"]))
+    begun: list[dict[str, Any]] = events[0]["message"]["content"]
+    blocks = dict(enumerate(begun))
     for event in events:
         if event["type"] == "content_block_start":
             blocks[event["index"]] = event["content_block"]
@@ -91,7 +92,7 @@ def test_seals_and_blocks_of_the_server_go_back_as_they_came(case: str) -> None:
 
     sent = msgspec.json.decode(CODEC.encode(Request((user("Hello"), turn)), "m").body)
 
-    back = sent["messages"][1]["content"] if turn.parts else []
+    back: list[dict[str, Any]] = sent["messages"][1]["content"] if turn.parts else []
     sealed = ("text", "tool_use")
     came = [block for block in blocks_on_the_wire(body) if block["type"] not in sealed]
     for block in came:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PATH: Final = "/v1/messages"
 MAX_TOKENS: Final = 8192  # the API demands a number; every model that is served can write these
 LEAST_BUDGET: Final = 1024  # tokens of thinking; the API refuses less
-BUDGETS: Final[Mapping[str, int]] = {"low": 2048, "medium": 8192, "high": 24576}
+BUDGETS: Final[Mapping[str, int]] = {"low": 2048, "medium": 8192, "high": 16384}
 # Claudes that are told how many tokens to think. Later ones decide for themselves and are told
 # how hard to try; they refuse a number, and these refuse to be asked to decide.
 BUDGETED: Final = (
@@ -140,7 +140,8 @@ def _budget(effort: str, max_tokens: int | None) -> Fields:
             f"thinking takes {LEAST_BUDGET} tokens or more, of the {max_tokens} that max_tokens "
             "allows in all: give more, leave it out, or write thinking='off'"
         )
-    budget = min(budget, max(LEAST_BUDGET, max_tokens // 2))
+    else:
+        budget = min(budget, max(LEAST_BUDGET, max_tokens // 2))
     return {
         "max_tokens": max_tokens,
         "thinking": {"type": "enabled", "budget_tokens": budget},
