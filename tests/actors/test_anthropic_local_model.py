@@ -7,6 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 import trio
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.model
 
 SHORT = Settings(max_tokens=24, temperature=0.0)
+LONGER = Settings(max_tokens=64, temperature=0.0)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -95,7 +97,7 @@ async def test_it_calls_a_tool_and_is_told_the_result() -> None:
 
     async with (
         serving() as (system, model),
-        open_agent(model, tools=[multiply], system=system) as agent,
+        open_agent(attrs.evolve(model, settings=LONGER), tools=[multiply], system=system) as agent,
         agent.stream("What is 12 times 31?") as run,
     ):
         events = [event async for event in run]
