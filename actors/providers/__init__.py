@@ -21,6 +21,7 @@ from ._script import (
     echo,
     fail,
     finish,
+    opaque,
     pause,
     play,
     reset,
@@ -28,6 +29,7 @@ from ._script import (
     script,
     stall,
     think,
+    together,
     truncate,
     usage,
 )
@@ -68,6 +70,7 @@ __all__ = [
     "echo",
     "fail",
     "finish",
+    "opaque",
     "open_provider",
     "pause",
     "play",
@@ -78,6 +81,7 @@ __all__ = [
     "stall",
     "start_provider",
     "think",
+    "together",
     "truncate",
     "usage",
 ]
