@@ -103,7 +103,7 @@ class FakeProvider:
         self.requests.append(received)
         given, reply = self._reply(received)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_watch, stream, received, nursery.cancel_scope)
+            nursery.start_soon(_watch, stream, peer, received, nursery.cancel_scope)
             await _Sending(stream, peer, received).send(reply, given)
             nursery.cancel_scope.cancel()
         return received.finished and peer.our_state is h11.DONE
@@ -203,19 +203,27 @@ async def _receive(stream: trio.SocketStream, peer: h11.Connection) -> Received 
     headers = {name.decode(): value.decode("latin-1") for name, value in head.headers}
     keys = [headers.pop(name, "") for name in _KEYS]
     path, in_path = _KEY_IN_PATH.subn(r"\1***", head.target.decode())
-    return Received(
-        path,
-        msgspec.json.decode(body) if body else {},
-        headers,
-        authorized=any(keys) or in_path > 0,
-    )
+    return Received(path, _object(body), headers, authorized=any(keys) or in_path > 0)
 
 
-async def _watch(stream: trio.SocketStream, received: Received, scope: trio.CancelScope) -> None:
-    """Notice that the client hangs up: during an answer it has nothing to send."""
+def _object(body: bytes) -> dict[str, Any]:
+    """The JSON of a request; nothing where it is none, which the strict refuse."""
     try:
-        while await stream.receive_some(_READ_BYTES):
-            pass
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+
+
+async def _watch(
+    stream: trio.SocketStream,
+    peer: h11.Connection,
+    received: Received,
+    scope: trio.CancelScope,
+) -> None:
+    """Notice that the client hangs up. What it sends early is its next request: keep it."""
+    try:
+        while data := await stream.receive_some(_READ_BYTES):
+            peer.receive_data(data)
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         pass
     received.closed_at = time.perf_counter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from ._wire import Json
@@ -31,6 +31,6 @@ def object_of(value: object) -> Json:
     return cast("Json", value) if isinstance(value, dict) else {}
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """What JSON calls it, with an article."""
     return _NAMES.get(type(value), "an object")

@@ -6,6 +6,7 @@ API to such requests.
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -139,7 +140,7 @@ def _results(messages: list[Json]) -> Iterator[Failure]:
             yield no(f"messages.{index}: `tool_use` ids must be unique")
         seen.update(ids)
     merged = _merged(messages)
-    for index, (before, message) in enumerate(zip([{}, *merged], [*merged, {}], strict=True)):
+    for index, (before, message) in enumerate(itertools.pairwise([{}, *merged, {}])):
         calls = [str(block.get("id")) for block in _of_type(before, "tool_use")]
         yield from _unknown(message, calls, index)
         missing = [id for id in calls if id not in _first_results(message)]
@@ -210,7 +211,7 @@ def _thinking(body: Json, messages: list[Json]) -> Iterator[Failure]:
     # Only what was said since the user last spoke has to begin with its thinking.
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
-        first = next(iter(_blocks(message)), {}).get("type")
+        first = object_of(next(iter(_blocks(message)), None)).get("type")
         if message.get("role") == "user" and not _of_type(message, "tool_result"):
             return
         if message.get("role") == "assistant" and first not in THINKING:

@@ -5,6 +5,7 @@ Source: Google's reference of the Gemini API, and answers of the real API to suc
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -137,7 +138,7 @@ def _parts(content: Json, name: str) -> list[Json]:
 
 
 def _order(contents: list[Json]) -> Iterator[Failure]:
-    for before, content in zip([{}, *contents], [*contents, {}], strict=True):
+    for before, content in itertools.pairwise([{}, *contents, {}]):
         calls, results = _parts(before, "functionCall"), _parts(content, "functionResponse")
         if results and not calls:
             yield no(ANSWERED)

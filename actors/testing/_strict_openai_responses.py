@@ -6,6 +6,7 @@ responses (`previous_response_id`, `conversation`) is not judged.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Final
 
 from ._json import kind_of, objects
@@ -91,7 +92,7 @@ def _message(item: Json, where: str) -> Iterator[Failure]:
         expected = "expected one of an array of objects or string, but got"
         said = f"Invalid type for '{where}.content': {expected} {kind_of(content)} instead."
         yield no(said, "invalid_type", f"{where}.content")
-    for number, part in enumerate(objects(content)):
+    for number, part in enumerate(objects(item.get("content"))):
         kinds = SPOKEN if role == "assistant" else GIVEN
         if part.get("type") not in kinds:
             yield _unsupported(part.get("type"), kinds, f"{where}.content[{number}].type")
@@ -107,7 +108,7 @@ def _unsupported(value: object, known: tuple[str, ...], where: str) -> Failure:
 def _reasoning(items: list[Json]) -> Iterator[Failure]:
     """Reasoning stands once, and right before the item that it led to."""
     seen: set[str] = set()
-    for item, following in zip(items, [*items[1:], {}], strict=True):
+    for item, following in itertools.pairwise([*items, {}]):
         id = str(item.get("id", ""))
         if id and id in seen:
             yield no(

@@ -118,7 +118,7 @@ class MessagesRendering:
 
     def _calls(self) -> Iterator[Frame]:
         for first, *rest in self._held.take():
-            block = {"id": first.id, "name": first.name, "input": {}}
+            block: Json = {"id": first.id, "name": first.name, "input": {}}
             yield from self._start("tool_use", block, Kind.CONTENT, again=True)
             yield self._delta("input_json_delta", Kind.OPENING, partial_json="")
             for piece in rest:

@@ -1,7 +1,7 @@
 """Gemini's generateContent, as the server speaks it. Pure.
 
 Source: Google's reference of the Gemini API. A call comes whole, its arguments as JSON. A
-signature stands on the part after the thinking that it seals, or on an empty text at the end,
+signature stands on the call after the thinking that it seals, or on an empty text at the end,
 and is base64. There is no word for refusals or pauses.
 """
 
@@ -21,10 +21,10 @@ from actors.chat import (
     parse_arguments,
 )
 
+from ._json import object_of, objects
 from ._strict_gemini import refusal
 from ._vectors import DIMENSIONS, vector
 from ._wire import (
-    COMMENT,
     EVENT_STREAM,
     Asked,
     Failure,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME: Final = "gemini"
+SEAL: Final = "c2VhbGVkIGJ5IGEgZmFrZQ=="
 REASONS: Final = {
     FinishReason.STOP: "STOP",
     FinishReason.LENGTH: "MAX_TOKENS",
@@ -64,14 +65,15 @@ _PATH: Final = re.compile(r"(/v1(?:alpha|beta)?)?/models/(?P<model>[^:?]+):(?P<m
 
 
 class GenerateRendering:
-    """See `Rendering`."""
+    """See `Rendering`. No signs of life: Google's own client chokes on comments."""
+
+    ping = b""
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._held = HeldCalls()
         self._seal: str | None = None
         self._sse = "alt=sse" in asked.path
-        self.ping = COMMENT if self._sse else b""
         self._written = 0
 
     def chunk(self, chunk: StreamChunk) -> Iterator[Frame]:
@@ -80,8 +82,8 @@ class GenerateRendering:
         if chunk.thinking:
             yield self._parts([{"text": chunk.thinking, "thought": True}])
         if chunk.content:
-            yield self._parts([self._sealed({"text": chunk.content}, chunk.signature)])
-        elif chunk.signature is not None:
+            yield self._parts([{"text": chunk.content}])
+        if chunk.signature is not None:
             self._seal = chunk.signature
         for data in said_on(NAME, chunk.opaque):
             yield self._parts([data])
@@ -89,24 +91,20 @@ class GenerateRendering:
         if chunk.is_final:
             yield from self._end(chunk)
 
-    def _sealed(self, part: Json, signature: str | None = None) -> Json:
-        seal, self._seal = signature or self._seal, None
-        return part if seal is None else part | {"thoughtSignature": seal}
-
     def _calls(self) -> Iterator[Frame]:
         """Calls that came together stand in one chunk, each of them whole."""
         parts: list[Json] = []
         for first, *rest in self._held.take():
             arguments, _ = parse_arguments("".join(piece.arguments for piece in rest))
-            call = {"id": first.id, "name": first.name, "args": arguments}
-            parts.append(self._sealed({"functionCall": call}))
+            parts.append(_call(first.id, first.name, arguments))
         if parts:
-            yield self._parts(parts)
+            seal, self._seal = self._seal or _usual_seal(self._asked), None
+            yield self._parts([_sealed(parts[0], seal), *parts[1:]])
 
     def _end(self, chunk: StreamChunk) -> Iterator[Frame]:
         yield from self._calls()
         said = {
-            "content": {"parts": [self._sealed({"text": ""})], "role": "model"},
+            "content": {"parts": [_sealed({"text": ""}, self._seal)], "role": "model"},
             "finishReason": word(chunk.finish_reason, REASONS),
             "index": 0,
         }
@@ -160,6 +158,19 @@ def _usage(usage: Usage) -> Json:
     return counted
 
 
+def _call(id: str, name: str, arguments: Json) -> Json:
+    return {"functionCall": {"id": id, "name": name, "args": arguments}}
+
+
+def _sealed(part: Json, seal: str | None) -> Json:
+    return part if seal is None else part | {"thoughtSignature": seal}
+
+
+def _usual_seal(asked: Asked) -> str | None:
+    """From Gemini 3 on, calls are always sealed, and refused without it when they come back."""
+    return SEAL if "/models/gemini-3" in asked.path else None
+
+
 def whole(asked: Asked, response: StreamResponse) -> Json:
     """The answer as one `GenerateContentResponse`."""
     parts: list[Json] = []
@@ -167,22 +178,20 @@ def whole(asked: Asked, response: StreamResponse) -> Json:
     for part in response.turn.parts:
         match part:
             case Thinking(text, signature):
-                seal = signature
-                parts += [{"text": text, "thought": True}] if text else []
-                continue
-            case Text(text, signature):
-                made: Json = {"text": text}
                 seal = signature or seal
-            case Opaque(wire, data):
-                parts += [dict(data)] if wire == NAME else []
-                continue
+                parts += [{"text": text, "thought": True}] if text else []
+            case Text(text):
+                parts.append({"text": text})
+            case Opaque():
+                parts += said_on(NAME, [part])
             case _:
-                call = {"id": part.id, "name": part.name, "args": dict(part.arguments)}
-                made = {"functionCall": call}
-        parts.append(made if seal is None else made | {"thoughtSignature": seal})
-        seal = None
+                called = any("functionCall" in made for made in parts)
+                usual = None if called else _usual_seal(asked)
+                made = _call(part.id, part.name, dict(part.arguments))
+                parts.append(_sealed(made, seal or usual))
+                seal = None
     if seal is not None:
-        parts.append({"text": "", "thoughtSignature": seal})
+        parts.append(_sealed({"text": ""}, seal))
     candidate = {
         "content": {"parts": parts, "role": "model"},
         "finishReason": word(response.finish_reason, REASONS),
@@ -205,9 +214,9 @@ def embeddings(asked: Asked) -> Json:
 
 
 def _vector(request: Json) -> Json:
-    parts: list[Json] = (request.get("content") or {}).get("parts") or []
+    parts = objects(object_of(request.get("content")).get("parts"))
     text = " ".join(str(part.get("text", "")) for part in parts)
-    config: Json = request.get("embedContentConfig") or {}
+    config = object_of(request.get("embedContentConfig"))
     size = request.get("outputDimensionality") or config.get("outputDimensionality")
     return {"values": vector(text, size or DIMENSIONS)}
 

@@ -60,7 +60,7 @@ class ChatRendering:
             yield self._choice(self._role | {"refusal": REFUSED}, None, Kind.CONTENT)
         yield self._choice({}, word(chunk.finish_reason, REASONS), Kind.CLOSING)
         if chunk.usage is not None and self._counts:
-            counted = {"choices": [], "usage": chat_usage(chunk.usage)}
+            counted: Json = {"choices": [], "usage": chat_usage(chunk.usage)}
             yield Frame(event(self._envelope | counted), Kind.CLOSING)
         yield DONE
 
