@@ -25,6 +25,7 @@ from ._script import (
     echo,
     fail,
     finish,
+    opaque,
     pause,
     play,
     reset,
@@ -32,6 +33,7 @@ from ._script import (
     script,
     stall,
     think,
+    together,
     truncate,
     usage,
 )
@@ -102,6 +104,7 @@ __all__ = [
     "fail",
     "finish",
     "looked_up",
+    "opaque",
     "open_provider",
     "pause",
     "play",
@@ -112,6 +115,7 @@ __all__ = [
     "stall",
     "start_provider",
     "think",
+    "together",
     "truncate",
     "usage",
 ]
