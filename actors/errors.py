@@ -6,9 +6,14 @@ None of them ever holds a key.
 
 from __future__ import annotations
 
-from runtime import RuntimeFault
+from typing import TYPE_CHECKING
+
+from runtime import ActorRestarting, RuntimeFault
 
 from .chat import StreamResponse
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 class ConfigurationError(RuntimeFault):
@@ -23,8 +28,16 @@ class MissingKey(ConfigurationError):
     """The provider needs an API key and none was given; the text names the variable."""
 
 
+class UnknownPrice(ConfigurationError):
+    """A budget of money has no price for a model, so the call was not made; the text says more."""
+
+
 class ModelNotPulled(ConfigurationError):
     """A local model's files are not on this machine; the text says how to fetch them."""
+
+
+class CapabilityMissing(ConfigurationError):
+    """The request needs what its model cannot do; the text says what. Nothing was sent."""
 
 
 class PullFailed(ConfigurationError):
@@ -142,13 +155,55 @@ class ProviderProtocolError(ProviderError):
     """The provider sent bytes that its protocol does not allow."""
 
 
+class NoModelAnswered(ProviderError):
+    """Each of several models failed before it said anything; the last error is the `__cause__`.
+
+    Attributes:
+        failures: What each failed with, in the order of the failures.
+        retryable: Whether one of them may succeed later.
+        retry_after: The shortest pause that one of them asks for, or None.
+    """
+
+    def __init__(self, text: str, *, failures: tuple[RuntimeFault, ...]) -> None:
+        pauses = [each.retry_after for each in failures if isinstance(each, ProviderError)]
+        known = [pause for pause in pauses if pause is not None]
+        super().__init__(text, retry_after=min(known, default=None))
+        self.failures = failures
+        self.retryable = any(_may_pass(each) for each in failures)
+
+
+def _may_pass(fault: RuntimeFault) -> bool:
+    if isinstance(fault, ProviderError):
+        return fault.retryable
+    return isinstance(fault, StreamInterrupted | ActorRestarting)
+
+
 class LimitReached(RuntimeFault):
     """A run hit a limit of its `AgentOptions`; everything up to there is in the history.
 
     Attributes:
-        limit: Which one, by its name in `Limits`.
+        limit: Which one, by its name in `RunLimits`.
     """
 
     def __init__(self, text: str, *, limit: str) -> None:
         super().__init__(text)
         self.limit = limit
+
+
+class BudgetSpent(LimitReached):
+    """A budget has run out: what went on below it was stopped, or a call was not made.
+
+    Attributes:
+        limit: Of what there was not enough: "calls", "tokens" or "cost".
+        calls: How many were made below the budget.
+        tokens: How many were used, some of them estimated.
+        cost: How many US dollars; None where a price is not known.
+        scope: The `Budget`.
+    """
+
+    def __init__(
+        self, text: str, *, limit: str, used: tuple[int, int, Decimal | None], scope: object
+    ) -> None:
+        super().__init__(text, limit=limit)
+        self.calls, self.tokens, self.cost = used
+        self.scope = scope

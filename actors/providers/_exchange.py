@@ -14,10 +14,9 @@ from actors.errors import AnswerFailed, ProviderError, StreamInterrupted
 from actors.http import HttpClient
 
 from ._api import Clock
-from ._codec import Codec
-from ._faults import ERROR_BODY_BYTES, refusal, request_id_of
 from ._hints import Refused, add_hints
 from ._model import Route
+from .codecs import ERROR_BODY_BYTES, Codec, refusal, request_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from actors.http import HttpStream
     from runtime import Sink
 
-    from ._codec import Decoder, WireRequest
+    from .codecs import Decoder, WireRequest
 
 SETTLE_SECONDS: Final = 0.05
 OK: Final = 200

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
+from actors.budget import metered
 from actors.chat import Settings, StreamChunk
 from actors.errors import AnswerFailed, ProviderError
 from actors.http import HttpClient
@@ -29,8 +30,8 @@ from ._rates import Rates, estimated_tokens
 from ._retry import seconds_before_retry
 
 if TYPE_CHECKING:
-    from ._codec import Codec, WireRequest
     from ._model import Route
+    from .codecs import Codec, WireRequest
 
 log = logging.getLogger("actors.providers")
 
@@ -105,8 +106,8 @@ class Provider(Actor, ProviderApi):
         call = self._codec.encode(attrs.evolve(request, settings=settings), self._route.model.model)
         tokens = estimated_tokens(call.body, settings.max_tokens)
         self._refuse_if_open()  # before it waits for a turn only to hear that
-        async with self._gate.turn():
-            await self._answer(call, tokens, out)
+        async with self._gate.turn(), metered(out, self._route.model.name, request) as counted:
+            await self._answer(call, tokens, counted)
 
     async def _answer(self, call: WireRequest, tokens: int, out: Sink[StreamChunk]) -> None:
         """Attempt after attempt, until one has handed on a chunk or a retry makes no sense."""
