@@ -1,6 +1,6 @@
 """Budgets as scopes, on virtual time: what is counted, who is stopped, and what is left alone."""
 
-# ruff: noqa: ARG001 - virtual time comes as an argument
+# ruff: noqa: ARG001, ARG002 - virtual time comes as an argument; a fake uses none
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from agents_scripted import (
     assert_next_turn_is_accepted,
     assert_one_truth,
     collect,
+    entries_of,
     requests_of,
     scripted,
 )
@@ -37,6 +38,7 @@ from actors.budget import (
 )
 from actors.chat import Outcome, Request, StreamChunk, StreamResponse, user
 from actors.errors import BudgetSpent, LimitReached, ProviderUnavailable, UnknownPrice
+from actors.journal import RunEnded
 from actors.providers import (
     Generate,
     Model,
@@ -59,7 +61,7 @@ from runtime import Actor, Ask, Ref, RuntimeFault, Sink, System, Tell, open_syst
 from runtime.testing import assert_no_leaks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from contextlib import AbstractContextManager
 
     from trio.testing import MockClock
@@ -546,6 +548,28 @@ async def test_agents_that_are_tools_of_agents_count_for_whoever_asked() -> None
             assert (len(await requests_of(agent)), len(await requests_of(helper))) == (1, 1)
 
 
+async def test_however_many_streams_are_in_between_the_cancel_comes_before_the_error() -> None:
+    async with open_system() as system, scripted(WORDS, system=system) as helper:
+
+        async def consult(question: str) -> str:
+            """Ask somebody else."""
+            return (await helper.run(question)).text
+
+        calls = script(call("consult", question="Hi"), repeat=True)
+        async with scripted(calls, tools=(consult,), system=system) as agent:
+            for _ in range(20):  # trio runs what is ready in any order
+                run = agent.stream("Help me")
+                with Budget(
+                    cost="0.05", prices=PRICES.with_prices({"scripted:*": Price(0, 1_000)})
+                ):
+                    async with run:
+                        await collect(run)
+                assert run.outcome is Outcome.CANCELLED
+        ends = [entry for entry in await entries_of(helper) if isinstance(entry, RunEnded)]
+        assert {end.outcome for end in ends} == {Outcome.CANCELLED}
+        assert len(ends) == 20
+
+
 # The books after faults
 
 
@@ -569,6 +593,27 @@ async def test_a_call_that_failed_later_has_used_what_had_come(autojump_clock: M
             with trio.move_on_after(1):
                 await model.complete(HI)
     assert budget.used == Spending(2, 2 * SENT, 10, None)  # it may have been worked on
+
+
+async def test_what_has_arrived_counts_though_nobody_takes_it(autojump_clock: MockClock) -> None:
+    class Full:
+        taken = 0
+
+        async def send(self, item: StreamChunk) -> None:
+            await trio.sleep_forever()
+
+        async def send_many(self, items: Sequence[StreamChunk]) -> None:
+            await trio.sleep_forever()
+
+    with Budget() as budget:
+        for _ in range(2):
+            with trio.move_on_after(1):
+                async with metered(Full(), "any", Request(())) as out:
+                    await out.send(StreamChunk("word " * 8))
+            with trio.move_on_after(1):
+                async with metered(Full(), "any", Request(())) as out:
+                    await out.send_many([StreamChunk("word " * 8)] * 2)
+    assert (budget.used.calls, budget.used.output_tokens) == (4, 60)
 
 
 async def test_a_provider_of_ones_own_is_counted_if_it_says_so() -> None:
