@@ -37,14 +37,24 @@ from actors.budget import (
     move_on_after_tokens,
 )
 from actors.chat import Outcome, Request, StreamChunk, StreamResponse, user
-from actors.errors import BudgetSpent, LimitReached, ProviderUnavailable, UnknownPrice
+from actors.errors import (
+    BudgetSpent,
+    CircuitOpen,
+    LimitReached,
+    ProviderError,
+    ProviderOverloaded,
+    ProviderUnavailable,
+    UnknownPrice,
+)
 from actors.journal import RunEnded
 from actors.providers import (
+    Fallback,
     Generate,
     Model,
     ProviderApi,
     ProviderHandle,
     ProviderStream,
+    Race,
     Requests,
     Script,
     call,
@@ -501,6 +511,27 @@ async def test_a_budget_in_a_handler_ends_the_work_and_not_the_answer() -> None:
         assert 50 < budget.used.tokens <= 52
 
 
+async def test_models_that_race_count_each_and_a_spent_budget_stops_them_all(
+    autojump_clock: MockClock,
+) -> None:
+    fast = Model("scripted:fast", script=script(pause(1), say("word " * 100, pieces=100)))
+    slow = Model("scripted:slow", script=script(pause(2), "late"))
+    async with open_provider(Race(fast, slow)) as model:
+        with move_on_after_tokens(50) as budget:
+            await model.complete(HI)
+    assert (budget.cancelled_caught, budget.used.calls) == (True, 2)
+
+
+async def test_the_next_model_is_not_asked_for_what_the_first_has_spent() -> None:
+    first = Model("scripted:first", script=WORDS)
+    async with open_provider(Fallback(first, "scripted:echo")) as model:
+        with move_on_after_tokens(50) as budget:
+            await model.complete(HI)
+        assert (budget.cancelled_caught, budget.used.calls) == (True, 1)
+        with fail_after_tokens(1_000), pytest.raises(BudgetSpent), fail_after_tokens(5):
+            await model.complete(HI)
+
+
 async def test_work_that_was_told_counts_after_the_block_and_fails_by_the_error(
     autojump_clock: MockClock,
 ) -> None:
@@ -581,6 +612,17 @@ async def test_a_call_that_the_provider_refused_is_a_call_and_no_more() -> None:
             assert budget.used == Spending(1, cost=None)
             await model.complete(HI)
     assert budget.used == Spending(2, 20, 10, None)
+
+
+@pytest.mark.parametrize("kind", [CircuitOpen, ProviderOverloaded])
+async def test_a_call_that_was_never_sent_does_not_count(kind: type[ProviderError]) -> None:
+    sink: Any = None
+    with Budget() as budget:
+        with pytest.raises(kind):
+            async with metered(sink, "any", Request(())):
+                raise kind("not now")
+        assert budget.used == Spending(cost=None)
+        assert "running" not in repr(budget)
 
 
 async def test_a_call_that_failed_later_has_used_what_had_come(autojump_clock: MockClock) -> None:
