@@ -72,8 +72,13 @@ def _differences(recorded: Any, asked: Any, place: str) -> Iterator[str]:
             one = items[number] if number < len(items) else MISSING
             other = found[number] if number < len(found) else MISSING
             yield from _differences(one, other, f"{place}[{number}]")
-    elif not _is_same(recorded, asked):
-        yield _said(recorded, asked, place or "the body")
+    else:
+        yield from _values(cast("object", recorded), cast("object", asked), place or "the body")
+
+
+def _values(recorded: object, asked: object, place: str) -> Iterator[str]:
+    if not _is_same(recorded, asked):
+        yield _said(recorded, asked, place)
 
 
 def _is_same(recorded: object, asked: object) -> bool:

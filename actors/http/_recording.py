@@ -6,10 +6,13 @@ Each line is appended when it happens, so a crash loses one line at most. They a
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import time
+from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
@@ -34,12 +37,11 @@ from ._secrets import (
     sent_headers,
     without_secret_fields,
 )
-from ._tape import Answered, Asked, End, Header, Line, encode, read_line
+from ._tape import Answered, Asked, End, EndKind, Header, Line, encode, read_line
 from ._transport import Transport, TransportStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping
     from types import TracebackType
 
     from ._limits import Limits
@@ -117,27 +119,37 @@ class Pen:
             ) from error
 
     def restart(self, header: Header) -> None:
-        os.ftruncate(self._descriptor, 0)
+        """Begin the file anew."""
+        try:
+            os.ftruncate(self._descriptor, 0)
+        except OSError as error:
+            raise self._unwritable(error) from error
         self._began.append(trio.current_time())
-        self.write(header)
+        model = without_secret_fields(header.model)
+        self._append(self.secrets.mask(encode(Header(header.troupe_recording, model, header.wire))))
 
     def number(self) -> tuple[int, float]:
         """The next exchange's number, and the seconds since the recording began."""
         self._numbers.append(len(self._numbers) + 1)
         return self._numbers[-1], trio.current_time() - self._began[0]
 
-    def write(self, line: Header | Line) -> None:
+    def write(self, line: Line) -> None:
         """Append a line.
 
         Raises:
             RecordingUnusable: It cannot be written, for instance because the disk is full.
         """
-        data = encode(line)
+        self._append(encode(line))
+
+    def _append(self, data: bytes) -> None:
         try:
             while data:
                 data = data[os.write(self._descriptor, data) :]
         except OSError as error:
-            raise RecordingUnusable(f"{self._file} cannot be written: {error.strerror}") from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> RecordingUnusable:
+        return RecordingUnusable(f"{self._file} cannot be written: {error.strerror}")
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
@@ -196,7 +208,7 @@ class RecordingStream(TransportStream):
         try:
             await self._inner.__aenter__()
         except BaseException as error:
-            self._end(error)
+            self._end_quietly(error)
             raise
         self.status, self.headers = self._inner.status, self._inner.headers
         headers = received_headers(self.headers, self._pen.secrets)
@@ -209,7 +221,7 @@ class RecordingStream(TransportStream):
         try:
             data = await self._inner.read()
         except (ProviderError, StreamInterrupted) as error:
-            self._end(error)
+            self._end_quietly(error)
             raise
         if data:
             self._write(self._reads.feed(self._now(), data))
@@ -224,7 +236,7 @@ class RecordingStream(TransportStream):
         for at, data in reads:
             self._pen.write(read_line(self._number, at, data))
 
-    def _end(self, error: BaseException | None, kind: str = "left") -> None:
+    def _end(self, error: BaseException | None, kind: EndKind = "left") -> None:
         if self._has_ended:
             return
         self._has_ended = True
@@ -239,10 +251,19 @@ class RecordingStream(TransportStream):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        cancel = error if isinstance(error, trio.Cancelled) else None
         try:
             await self._inner.__aexit__(kind, error, trace)
         finally:
-            self._end(error if isinstance(error, trio.Cancelled) else None)
+            if error is None:
+                self._end(None)
+            else:
+                self._end_quietly(cancel)
+
+    def _end_quietly(self, error: BaseException | None) -> None:
+        """Write the end while an error is on its way, which must not be lost for another one."""
+        with contextlib.suppress(RecordingUnusable):  # the file without this line says "missing"
+            self._end(error)
 
 
 def _end_of(error: BaseException, secrets: Secrets) -> End:

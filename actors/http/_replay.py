@@ -6,6 +6,7 @@ file is read at once and not in a thread: a virtual clock would run on while a t
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -27,7 +28,6 @@ from ._transport import Transport, TransportStream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
     from types import TracebackType
 
     from ._limits import Limits
@@ -94,6 +94,7 @@ class ReplayClient(Transport):
         self, method: str, url: str, headers: Mapping[str, str] | None = None, content: bytes = b""
     ) -> ReplayStream:
         """One exchange; see `Transport.stream`. Which, is decided when it is entered."""
+        del headers
         body: Any = without_secret_fields(json_or_text(content))
         return ReplayStream(self._shelf, Asked(method, urlsplit(url).path, body=body))
 

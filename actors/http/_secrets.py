@@ -49,7 +49,7 @@ _FIELDS: Final = frozenset(
         "x-api-key",
     }
 )
-_MASK: Final = re.compile(r"(\*{%d,})" % SHORTEST)
+_MASK: Final = re.compile(rf"(\*{{{SHORTEST},}})")
 
 
 class Secrets:
@@ -142,7 +142,7 @@ def received_headers(headers: Mapping[str, str], secrets: Secrets) -> dict[str, 
     return kept
 
 
-def without_secret_fields(value: object) -> object:
+def without_secret_fields(value: Any) -> Any:
     """JSON with the text of all fields masked whose name says that it is secret."""
     if isinstance(value, dict):
         fields = cast("dict[str, object]", value)
@@ -152,7 +152,7 @@ def without_secret_fields(value: object) -> object:
     return value
 
 
-def _field(name: str, value: object) -> object:
+def _field(name: str, value: object) -> Any:
     if isinstance(value, str) and name.lower() in _FIELDS:
         return "*" * max(len(value), SHORTEST)
     return without_secret_fields(value)

@@ -3,9 +3,14 @@
 from actors.http import Limits
 
 from ._api import Clock, Generate, ProviderApi, Requests, ScriptedApi
-from ._handle import ProviderHandle, ProviderStream, open_provider, start_provider
+from ._fallback import FallbackProvider
+from ._handle import ProviderHandle, ProviderStream, open_provider
 from ._model import Model, Route, resolve
+from ._opening import Candidate
+from ._policies import Breaker, Rate, Retry
 from ._provider import Provider
+from ._race import RaceProvider
+from ._recorded import Recording, Replay
 from ._script import (
     Fail,
     Happening,
@@ -32,20 +37,43 @@ from ._script import (
     usage,
 )
 from ._scripted import Scripted
-from .codecs import COMPATIBLE, OPENAI, Codec, Decoder, Dialect, OpenAIChat, WireRequest
+from ._several import AnyModel, Fallback, Hedge, Race, RoundRobin, Several, looked_up
+from ._start import StartedProvider, start_provider
+from ._tape import Tape
+from .codecs import (
+    COMPATIBLE,
+    OPENAI,
+    AnthropicMessages,
+    Codec,
+    Decoder,
+    Dialect,
+    Gemini,
+    Ollama,
+    OpenAIChat,
+    WireRequest,
+)
 
 __all__ = [
     "COMPATIBLE",
     "OPENAI",
+    "AnthropicMessages",
+    "AnyModel",
+    "Breaker",
+    "Candidate",
     "Clock",
     "Codec",
     "Decoder",
     "Dialect",
     "Fail",
+    "Fallback",
+    "FallbackProvider",
+    "Gemini",
     "Generate",
     "Happening",
+    "Hedge",
     "Limits",
     "Model",
+    "Ollama",
     "OpenAIChat",
     "Pause",
     "Playback",
@@ -53,14 +81,24 @@ __all__ = [
     "ProviderApi",
     "ProviderHandle",
     "ProviderStream",
+    "Race",
+    "RaceProvider",
+    "Rate",
+    "Recording",
+    "Replay",
     "Requests",
     "Reset",
+    "Retry",
+    "RoundRobin",
     "Route",
     "Script",
     "Scripted",
     "ScriptedApi",
+    "Several",
     "Stall",
+    "StartedProvider",
     "Step",
+    "Tape",
     "WireRequest",
     "call",
     "call_text",
@@ -68,6 +106,7 @@ __all__ = [
     "echo",
     "fail",
     "finish",
+    "looked_up",
     "open_provider",
     "pause",
     "play",
