@@ -10,6 +10,7 @@ from ._opening import Candidate
 from ._policies import Breaker, Rate, Retry
 from ._provider import Provider
 from ._race import RaceProvider
+from ._recorded import Recording, Replay
 from ._script import (
     Fail,
     Happening,
@@ -40,6 +41,7 @@ from ._script import (
 from ._scripted import Scripted
 from ._several import AnyModel, Fallback, Hedge, Race, RoundRobin, Several, looked_up
 from ._start import StartedProvider, start_provider
+from ._tape import Tape
 from .codecs import (
     COMPATIBLE,
     OPENAI,
@@ -84,6 +86,8 @@ __all__ = [
     "Race",
     "RaceProvider",
     "Rate",
+    "Recording",
+    "Replay",
     "Requests",
     "Reset",
     "Retry",
@@ -96,6 +100,7 @@ __all__ = [
     "Stall",
     "StartedProvider",
     "Step",
+    "Tape",
     "WireRequest",
     "call",
     "call_text",

@@ -11,11 +11,12 @@ import attrs
 
 from actors.chat import Settings
 from actors.errors import ConfigurationError, MissingKey, UnknownModel
-from actors.http import Limits
+from actors.http import Connect, HttpClient, Limits
 from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
 from ._policies import Breaker, Rate, Retry
 from ._script import BY_NAME, Script
+from ._tape import Tape
 from .codecs import (
     COMPATIBLE,
     OPENAI,
@@ -100,6 +101,7 @@ class Model:
         rate: How fast it is asked; None for as fast as requests come.
         dialect: How a compatible server departs from OpenAI's API; None for the usual.
         script: What a `scripted:` model answers: one script, or one a request.
+        tape: The file of a `Recording` or a `Replay`, which make such models.
     """
 
     name: str = attrs.field(kw_only=False)
@@ -114,6 +116,7 @@ class Model:
     rate: Rate | None = attrs.field(default=None, validator=_check_policy)
     dialect: Dialect | None = None
     script: tuple[Script, ...] = attrs.field(default=None, converter=_scripts)
+    tape: Tape | None = None
 
     @property
     def provider(self) -> str:
@@ -224,6 +227,7 @@ class Route:
         codec: None for a scripted model.
         base_url: None where it is only known once a local server runs.
         headers: For every request; the key is among them, so never in a repr.
+        connect: Makes what carries the requests.
     """
 
     model: Model
@@ -231,6 +235,7 @@ class Route:
     base_url: str | None
     headers: Mapping[str, str] = attrs.field(repr=False)
     api_key: str | None = attrs.field(repr=False)
+    connect: Connect = HttpClient
 
 
 def resolve(model: str | Model, environment: Mapping[str, str] | None = None) -> Route:
@@ -245,11 +250,11 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
         MissingKey: The provider needs a key; the text names the variable.
         ConfigurationError: Something else is missing; the text says how to give it.
     """
-    if environment is None:
-        environment = os.environ
     given = Model(model) if isinstance(model, str) else model
     if not isinstance(given, Model):  # pyright: ignore[reportUnnecessaryIsInstance] - scripts are seldom type-checked
         raise UnknownModel(f"{given!r} is no model: write 'local:smollm2', or give a Model(...)")
+    plays = given.tape is not None and given.tape.plays  # neither a key nor a server is needed
+    environment = {} if plays else os.environ if environment is None else environment
     known = KNOWN.get(given.provider)
     if known is None or not given.model:
         raise _unknown(given.name)
@@ -259,17 +264,28 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
     if given.provider == "local" and given.model not in LOCAL_MODELS:
         raise _unknown(given.name)
     key = given.api_key or _first(environment, known.older_key_variable, known.key_variable)
-    if key is None and known.needs_key:
+    if key is None and known.needs_key and not plays:
         raise MissingKey(
             f"{given.name} needs a key: set {known.key_variable}, "
             f"or give Model({given.name!r}, api_key=...)"
         )
     _check_key(None, None, key)
     headers = {name: environment[var] for name, var in known.headers if environment.get(var)}
+    secrets = (key, *headers.values())
     if key is not None:
         headers[known.key_header] = known.key_prefix + key
     codec = known.codec(given.dialect)
-    return Route(given, codec, _address(given, known, environment), headers, key)
+    base_url = _address(given, known, environment)
+    return Route(given, codec, base_url, headers, key, _connect(given, base_url, codec, secrets))
+
+
+def _connect(
+    given: Model, base_url: str | None, codec: Codec, secrets: tuple[str | None, ...]
+) -> Connect:
+    """What carries the requests: sockets, or a file, or both."""
+    if given.tape is None:
+        return HttpClient
+    return given.tape.connect(attrs.evolve(given, base_url=base_url), codec.wire, secrets)
 
 
 def _first(environment: Mapping[str, str], *variables: str | None) -> str | None:
