@@ -3,9 +3,13 @@
 from actors.http import Limits
 
 from ._api import Clock, Generate, ProviderApi, Requests, ScriptedApi
-from ._handle import ProviderHandle, ProviderStream, open_provider, start_provider
+from ._fallback import FallbackProvider
+from ._handle import ProviderHandle, ProviderStream, open_provider
 from ._model import Model, Route, resolve
+from ._opening import Candidate
+from ._policies import Breaker, Rate, Retry
 from ._provider import Provider
+from ._race import RaceProvider
 from ._script import (
     Fail,
     Happening,
@@ -32,6 +36,8 @@ from ._script import (
     usage,
 )
 from ._scripted import Scripted
+from ._several import AnyModel, Fallback, Hedge, Race, RoundRobin, Several, looked_up
+from ._start import StartedProvider, start_provider
 from .codecs import (
     COMPATIBLE,
     OPENAI,
@@ -39,6 +45,8 @@ from .codecs import (
     Codec,
     Decoder,
     Dialect,
+    Gemini,
+    Ollama,
     OpenAIChat,
     WireRequest,
 )
@@ -47,15 +55,23 @@ __all__ = [
     "COMPATIBLE",
     "OPENAI",
     "AnthropicMessages",
+    "AnyModel",
+    "Breaker",
+    "Candidate",
     "Clock",
     "Codec",
     "Decoder",
     "Dialect",
     "Fail",
+    "Fallback",
+    "FallbackProvider",
+    "Gemini",
     "Generate",
     "Happening",
+    "Hedge",
     "Limits",
     "Model",
+    "Ollama",
     "OpenAIChat",
     "Pause",
     "Playback",
@@ -63,13 +79,20 @@ __all__ = [
     "ProviderApi",
     "ProviderHandle",
     "ProviderStream",
+    "Race",
+    "RaceProvider",
+    "Rate",
     "Requests",
     "Reset",
+    "Retry",
+    "RoundRobin",
     "Route",
     "Script",
     "Scripted",
     "ScriptedApi",
+    "Several",
     "Stall",
+    "StartedProvider",
     "Step",
     "WireRequest",
     "call",
@@ -78,6 +101,7 @@ __all__ = [
     "echo",
     "fail",
     "finish",
+    "looked_up",
     "open_provider",
     "pause",
     "play",

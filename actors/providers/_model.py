@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -14,11 +14,29 @@ from actors.errors import ConfigurationError, MissingKey, UnknownModel
 from actors.http import Limits
 from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
+from ._policies import Breaker, Rate, Retry
 from ._script import BY_NAME, Script
-from .codecs import COMPATIBLE, OPENAI, AnthropicMessages, Codec, Dialect, OpenAIChat
+from .codecs import (
+    COMPATIBLE,
+    OPENAI,
+    AnthropicMessages,
+    Codec,
+    Dialect,
+    Gemini,
+    Ollama,
+    OpenAIChat,
+    ollama_host,
+)
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_SETTINGS: Final = Settings()
+DEFAULT_RETRY: Final = Retry()
+DEFAULT_BREAKER: Final = Breaker()
+POLICIES: Final = {
+    "retry": (Retry, "Retry(attempts=3), or Retry(attempts=1) for no retry"),
+    "breaker": (Breaker, "Breaker(failures=5, seconds=10), or None for no breaker"),
+    "rate": (Rate, "Rate(requests_per_minute=60), or None for no limit"),
+}
 LOCAL: Final = attrs.evolve(COMPATIBLE, request_fields=REQUEST_FIELDS)
 
 
@@ -45,6 +63,14 @@ def _check_address(_model: object, _attribute: object, url: str | None) -> None:
         raise ConfigurationError("base_url must not hold a password: give it as api_key")
 
 
+def _check_policy(_model: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    kind, example = POLICIES[attribute.name]
+    if value is None and kind is not Retry:
+        return
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{attribute.name} is {value!r}: write {example}")
+
+
 def _scripts(value: Script | tuple[Script, ...] | list[Script] | None) -> tuple[Script, ...]:
     if value is None:
         return ()
@@ -68,7 +94,10 @@ class Model:
         limits: How long it may be silent.
         settings: For every request that does not say otherwise.
         concurrency: So many requests at once.
-        waiting: So many more wait for their turn; beyond, `ProviderOverloaded`.
+        waiting: So many more wait, for their turn or for the rate; beyond, `ProviderOverloaded`.
+        retry: When a request is sent again; `Retry(attempts=1)` for never.
+        breaker: When a failing provider is left alone; None for never.
+        rate: How fast it is asked; None for as fast as requests come.
         dialect: How a compatible server departs from OpenAI's API; None for the usual.
         script: What a `scripted:` model answers: one script, or one a request.
     """
@@ -80,6 +109,9 @@ class Model:
     settings: Settings = DEFAULT_SETTINGS
     concurrency: int = attrs.field(default=1000, validator=attrs.validators.ge(1))
     waiting: int = attrs.field(default=1000, validator=attrs.validators.ge(0))
+    retry: Retry = attrs.field(default=DEFAULT_RETRY, validator=_check_policy)
+    breaker: Breaker | None = attrs.field(default=DEFAULT_BREAKER, validator=_check_policy)
+    rate: Rate | None = attrs.field(default=None, validator=_check_policy)
     dialect: Dialect | None = None
     script: tuple[Script, ...] = attrs.field(default=None, converter=_scripts)
 
@@ -102,7 +134,9 @@ class Known:
         codec: From a dialect to the codec; None for models without a wire.
         base_url: Its own address.
         base_url_variable: The environment variable that overrides it.
+        read_address: How that variable is read; None for an address as it stands.
         key_variable: The environment variable that holds the key.
+        older_key_variable: Another one, which goes before it.
         needs_key: Whether it refuses requests without one.
         key_header: The header that carries the key.
         key_prefix: What stands before the key there.
@@ -113,7 +147,9 @@ class Known:
     codec: Callable[[Dialect | None], Codec] | None = None
     base_url: str | None = None
     base_url_variable: str | None = None
+    read_address: Callable[[str], str] | None = None
     key_variable: str | None = None
+    older_key_variable: str | None = None
     needs_key: bool = False
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
@@ -149,6 +185,25 @@ KNOWN: Final[Mapping[str, Known]] = {
         key_header="x-api-key",
         key_prefix="",
     ),
+    "gemini": Known(
+        "gemini:gemini-flash-latest",
+        codec=lambda _: Gemini(),
+        base_url="https://generativelanguage.googleapis.com",
+        base_url_variable="GOOGLE_GEMINI_BASE_URL",
+        key_variable="GEMINI_API_KEY",
+        older_key_variable="GOOGLE_API_KEY",
+        needs_key=True,
+        key_header="x-goog-api-key",
+        key_prefix="",
+    ),
+    "ollama": Known(
+        "ollama:llama3.2",
+        codec=lambda _: Ollama(),
+        base_url="http://127.0.0.1:11434",
+        base_url_variable="OLLAMA_HOST",
+        read_address=ollama_host,
+        key_variable="OLLAMA_API_KEY",
+    ),
     "local": Known(
         "local:smollm2",
         codec=lambda dialect: OpenAIChat(dialect or LOCAL),
@@ -157,7 +212,7 @@ KNOWN: Final[Mapping[str, Known]] = {
 }
 
 
-PLANNED: Final = frozenset({"gemini", "ollama", "openai-responses"})
+PLANNED: Final = frozenset({"openai-responses"})
 
 
 @attrs.frozen
@@ -203,7 +258,7 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
         return Route(given, None, None, {}, None)
     if given.provider == "local" and given.model not in LOCAL_MODELS:
         raise _unknown(given.name)
-    key = given.api_key or environment.get(known.key_variable or "") or None
+    key = given.api_key or _first(environment, known.older_key_variable, known.key_variable)
     if key is None and known.needs_key:
         raise MissingKey(
             f"{given.name} needs a key: set {known.key_variable}, "
@@ -217,11 +272,19 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
     return Route(given, codec, _address(given, known, environment), headers, key)
 
 
+def _first(environment: Mapping[str, str], *variables: str | None) -> str | None:
+    """The first of the variables that is set, and not to nothing."""
+    return next((environment[v] for v in variables if v is not None and environment.get(v)), None)
+
+
 def _address(given: Model, known: Known, environment: Mapping[str, str]) -> str | None:
     if given.provider == "local" and given.base_url is None:
         return None
     variable = known.base_url_variable
-    url = given.base_url or environment.get(variable or "") or known.base_url
+    set_there = _first(environment, variable)
+    if set_there is not None and known.read_address is not None:
+        set_there = known.read_address(set_there)
+    url = given.base_url or set_there or known.base_url
     if url is None:
         raise ConfigurationError(
             f"{given.name} needs an address: give "
