@@ -32,7 +32,16 @@ from ._script import (
     usage,
 )
 from ._scripted import Scripted
-from .codecs import COMPATIBLE, OPENAI, Codec, Decoder, Dialect, OpenAIChat, WireRequest
+from .codecs import (
+    COMPATIBLE,
+    OPENAI,
+    Codec,
+    Decoder,
+    Dialect,
+    OpenAIChat,
+    OpenAIResponses,
+    WireRequest,
+)
 
 __all__ = [
     "COMPATIBLE",
@@ -47,6 +56,7 @@ __all__ = [
     "Limits",
     "Model",
     "OpenAIChat",
+    "OpenAIResponses",
     "Pause",
     "Playback",
     "Provider",

@@ -15,7 +15,7 @@ from actors.http import Limits
 from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
 from ._script import BY_NAME, Script
-from .codecs import COMPATIBLE, OPENAI, Codec, Dialect, OpenAIChat
+from .codecs import COMPATIBLE, OPENAI, Codec, Dialect, OpenAIChat, OpenAIResponses
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_SETTINGS: Final = Settings()
@@ -116,18 +116,31 @@ class Known:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+def _responses(dialect: Dialect | None) -> Codec:
+    if dialect is not None:
+        raise ConfigurationError("a dialect is for chat completions: openai-responses has none")
+    return OpenAIResponses()
+
+
+_OPENAI: Final = Known(
+    "openai:gpt-4o-mini",
+    codec=lambda dialect: OpenAIChat(dialect or OPENAI),
+    base_url="https://api.openai.com/v1",
+    base_url_variable="OPENAI_BASE_URL",
+    key_variable="OPENAI_API_KEY",
+    needs_key=True,
+    headers=(
+        ("openai-organization", "OPENAI_ORG_ID"),
+        ("openai-project", "OPENAI_PROJECT_ID"),
+    ),
+)
+
 KNOWN: Final[Mapping[str, Known]] = {
-    "openai": Known(
-        "openai:gpt-4o-mini",
-        codec=lambda dialect: OpenAIChat(dialect or OPENAI),
-        base_url="https://api.openai.com/v1",
-        base_url_variable="OPENAI_BASE_URL",
-        key_variable="OPENAI_API_KEY",
-        needs_key=True,
-        headers=(
-            ("openai-organization", "OPENAI_ORG_ID"),
-            ("openai-project", "OPENAI_PROJECT_ID"),
-        ),
+    "openai": _OPENAI,
+    "openai-responses": attrs.evolve(
+        _OPENAI,
+        example="openai-responses:gpt-5-mini",
+        codec=_responses,
     ),
     "openai-compatible": Known(
         "openai-compatible:NAME",
@@ -143,7 +156,7 @@ KNOWN: Final[Mapping[str, Known]] = {
 }
 
 
-PLANNED: Final = frozenset({"anthropic", "gemini", "ollama", "openai-responses"})
+PLANNED: Final = frozenset({"anthropic", "gemini", "ollama"})
 
 
 @attrs.frozen

@@ -7,7 +7,17 @@ from typing import Any, cast
 import pytest
 
 from actors.errors import ConfigurationError, MissingKey, UnknownModel
-from actors.providers import COMPATIBLE, OPENAI, Dialect, Model, OpenAIChat, resolve, say, script
+from actors.providers import (
+    COMPATIBLE,
+    OPENAI,
+    Dialect,
+    Model,
+    OpenAIChat,
+    OpenAIResponses,
+    resolve,
+    say,
+    script,
+)
 
 KEY = "sk-very-secret"
 
@@ -25,6 +35,15 @@ def test_openai_is_found_with_its_key_from_the_environment() -> None:
     assert route.headers == {"authorization": f"Bearer {KEY}"}
     assert route.model.model == "gpt-4o-mini"
     assert dialect_of("openai:gpt-4o-mini", OPENAI_API_KEY=KEY) == OPENAI
+
+
+def test_the_responses_of_openai_are_found_with_the_same_key() -> None:
+    route = resolve("openai-responses:gpt-5-mini", {"OPENAI_API_KEY": KEY})
+
+    assert route.base_url == "https://api.openai.com/v1"
+    assert isinstance(route.codec, OpenAIResponses)
+    with pytest.raises(ConfigurationError, match="openai-responses has none"):
+        resolve(Model("openai-responses:x", dialect=OPENAI), {"OPENAI_API_KEY": KEY})
 
 
 def test_the_variables_of_the_official_sdk_mean_the_same_here() -> None:
@@ -122,7 +141,7 @@ def test_a_key_that_is_no_text_is_refused() -> None:
 
 
 def test_providers_that_are_not_there_yet_are_unknown() -> None:
-    for name in ("anthropic:claude-sonnet", "gemini:flash", "ollama:llama3", "openai-responses:x"):
+    for name in ("anthropic:claude-sonnet", "gemini:flash", "ollama:llama3"):
         with pytest.raises(UnknownModel):
             resolve(name, {})
 

@@ -3,6 +3,7 @@
 from ._codec import Codec, Decoder, WireRequest
 from ._faults import ERROR_BODY_BYTES, error_in_stream, refusal, retry_after
 from .openai_chat import COMPATIBLE, OPENAI, Dialect, OpenAIChat
+from .openai_responses import OpenAIResponses
 
 __all__ = [
     "COMPATIBLE",
@@ -12,6 +13,7 @@ __all__ = [
     "Decoder",
     "Dialect",
     "OpenAIChat",
+    "OpenAIResponses",
     "WireRequest",
     "error_in_stream",
     "refusal",
