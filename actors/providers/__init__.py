@@ -34,6 +34,7 @@ from ._script import (
 from ._scripted import Scripted
 from .codecs import (
     COMPATIBLE,
+    DIALECTS,
     OPENAI,
     Codec,
     Decoder,
@@ -41,10 +42,12 @@ from .codecs import (
     OpenAIChat,
     OpenAIResponses,
     WireRequest,
+    azure_deployment,
 )
 
 __all__ = [
     "COMPATIBLE",
+    "DIALECTS",
     "OPENAI",
     "Clock",
     "Codec",
@@ -72,6 +75,7 @@ __all__ = [
     "Stall",
     "Step",
     "WireRequest",
+    "azure_deployment",
     "call",
     "call_text",
     "crash",

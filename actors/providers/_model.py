@@ -14,12 +14,13 @@ from actors.errors import ConfigurationError, MissingKey, UnknownModel
 from actors.http import Limits
 from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
+from ._compatible import SERVERS, Compatible
 from ._script import BY_NAME, Script
-from .codecs import COMPATIBLE, OPENAI, Codec, Dialect, OpenAIChat, OpenAIResponses
+from .codecs import DIALECTS, Codec, Dialect, OpenAIChat, OpenAIResponses
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_SETTINGS: Final = Settings()
-LOCAL: Final = attrs.evolve(COMPATIBLE, request_fields=REQUEST_FIELDS)
+LOCAL: Final = attrs.evolve(DIALECTS["llamacpp"], request_fields=REQUEST_FIELDS)
 
 
 def _check_key(_model: object, _attribute: object, key: str | None) -> None:
@@ -105,6 +106,8 @@ class Known:
         key_variable: The environment variable that holds the key.
         needs_key: Whether it refuses requests without one.
         headers: Further headers, each with the environment variable that holds it.
+        key_header: The header that carries the key.
+        key_prefix: What stands before the key in it.
     """
 
     example: str
@@ -114,6 +117,21 @@ class Known:
     key_variable: str | None = None
     needs_key: bool = False
     headers: tuple[tuple[str, str], ...] = ()
+    key_header: str = "authorization"
+    key_prefix: str = "Bearer "
+
+
+def _compatible(name: str, server: Compatible) -> Known:
+    return Known(
+        server.example,
+        codec=lambda dialect: OpenAIChat(dialect or DIALECTS[name]),
+        base_url=server.base_url,
+        base_url_variable=f"{server.prefix}_BASE_URL",
+        key_variable=f"{server.prefix}_API_KEY",
+        needs_key=server.needs_key,
+        key_header=server.key_header,
+        key_prefix=server.key_prefix,
+    )
 
 
 def _responses(dialect: Dialect | None) -> Codec:
@@ -124,7 +142,7 @@ def _responses(dialect: Dialect | None) -> Codec:
 
 _OPENAI: Final = Known(
     "openai:gpt-4o-mini",
-    codec=lambda dialect: OpenAIChat(dialect or OPENAI),
+    codec=lambda dialect: OpenAIChat(dialect or DIALECTS["openai"]),
     base_url="https://api.openai.com/v1",
     base_url_variable="OPENAI_BASE_URL",
     key_variable="OPENAI_API_KEY",
@@ -144,10 +162,11 @@ KNOWN: Final[Mapping[str, Known]] = {
     ),
     "openai-compatible": Known(
         "openai-compatible:NAME",
-        codec=lambda dialect: OpenAIChat(dialect or COMPATIBLE),
+        codec=lambda dialect: OpenAIChat(dialect or DIALECTS["openai-compatible"]),
         base_url_variable="OPENAI_COMPATIBLE_BASE_URL",
         key_variable="OPENAI_COMPATIBLE_API_KEY",
     ),
+    **{name: _compatible(name, server) for name, server in SERVERS.items()},
     "local": Known(
         "local:smollm2",
         codec=lambda dialect: OpenAIChat(dialect or LOCAL),
@@ -211,7 +230,7 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
     _check_key(None, None, key)
     headers = {name: environment[var] for name, var in known.headers if environment.get(var)}
     if key is not None:
-        headers["authorization"] = f"Bearer {key}"
+        headers[known.key_header] = known.key_prefix + key
     codec = known.codec(given.dialect)
     return Route(given, codec, _address(given, known, environment), headers, key)
 

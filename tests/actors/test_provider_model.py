@@ -9,6 +9,7 @@ import pytest
 from actors.errors import ConfigurationError, MissingKey, UnknownModel
 from actors.providers import (
     COMPATIBLE,
+    DIALECTS,
     OPENAI,
     Dialect,
     Model,
@@ -18,6 +19,7 @@ from actors.providers import (
     say,
     script,
 )
+from actors.providers._compatible import SERVERS
 
 KEY = "sk-very-secret"
 
@@ -189,3 +191,43 @@ def test_bounds_that_bound_nothing_are_refused() -> None:
         Model("scripted:echo", concurrency=0)
     with pytest.raises(ValueError, match="waiting"):
         Model("scripted:echo", waiting=-1)
+
+
+HOSTED = {name: server for name, server in SERVERS.items() if server.needs_key}
+
+
+@pytest.mark.parametrize("name", sorted(set(HOSTED) - {"azure"}))
+def test_a_provider_is_known_by_its_name_its_address_and_its_key(name: str) -> None:
+    server = HOSTED[name]
+    variable = f"{server.prefix}_API_KEY"
+
+    route = resolve(server.example, {variable: KEY})
+
+    assert server.example.startswith(f"{name}:")
+    assert route.base_url == server.base_url
+    assert route.headers == {"authorization": f"Bearer {KEY}"}
+    assert dialect_of(server.example, **{variable: KEY}) is DIALECTS[name]
+    with pytest.raises(MissingKey, match=f"set {variable}"):
+        resolve(server.example, {})
+
+
+def test_a_server_of_ones_own_needs_no_key_and_is_where_it_usually_is() -> None:
+    assert resolve("llamacpp:any", {}).base_url == "http://127.0.0.1:8080/v1"
+    assert resolve("vllm:any", {"VLLM_BASE_URL": "http://gpu/v1"}).base_url == "http://gpu/v1"
+    assert resolve("llamacpp:any", {"LLAMA_API_KEY": KEY}).api_key == KEY
+
+
+def test_azure_wants_an_address_and_its_key_in_a_header_of_its_own() -> None:
+    url = "https://mine.openai.azure.com/openai/v1"
+    model = Model("azure:mine", base_url=url)
+
+    route = resolve(model, {"AZURE_OPENAI_API_KEY": KEY})
+
+    assert (route.base_url, route.headers) == (url, {"api-key": KEY})
+    with pytest.raises(ConfigurationError, match="set AZURE_OPENAI_BASE_URL"):
+        resolve("azure:mine", {"AZURE_OPENAI_API_KEY": KEY})
+    assert KEY not in repr(route)
+
+
+def test_every_server_has_a_dialect() -> None:
+    assert SERVERS.keys() <= DIALECTS.keys()
