@@ -25,6 +25,7 @@ class Compatible:
         needs_key: Whether it refuses requests without one.
         key_header: The header that carries the key.
         key_prefix: What stands before the key in it.
+        address: What a user's own address looks like.
     """
 
     example: str
@@ -33,11 +34,17 @@ class Compatible:
     needs_key: bool = True
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
+    address: str = ""
 
 
 SERVERS: Final[Mapping[str, Compatible]] = {
     "azure": Compatible(
-        "azure:DEPLOYMENT", None, "AZURE_OPENAI", key_header="api-key", key_prefix=""
+        "azure:DEPLOYMENT",
+        None,
+        "AZURE_OPENAI",
+        key_header="api-key",
+        key_prefix="",
+        address="https://NAME.openai.azure.com/openai/v1",
     ),
     "deepseek": Compatible("deepseek:deepseek-chat", "https://api.deepseek.com", "DEEPSEEK"),
     "groq": Compatible("groq:openai/gpt-oss-20b", "https://api.groq.com/openai/v1", "GROQ"),

@@ -108,6 +108,7 @@ class Known:
         headers: Further headers, each with the environment variable that holds it.
         key_header: The header that carries the key.
         key_prefix: What stands before the key in it.
+        address: What an address of the user's own looks like.
     """
 
     example: str
@@ -119,6 +120,7 @@ class Known:
     headers: tuple[tuple[str, str], ...] = ()
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
+    address: str = "http://127.0.0.1:8080/v1"
 
 
 def _compatible(name: str, server: Compatible) -> Known:
@@ -131,6 +133,7 @@ def _compatible(name: str, server: Compatible) -> Known:
         needs_key=server.needs_key,
         key_header=server.key_header,
         key_prefix=server.key_prefix,
+        address=server.base_url or server.address,
     )
 
 
@@ -243,7 +246,7 @@ def _address(given: Model, known: Known, environment: Mapping[str, str]) -> str 
     if url is None:
         raise ConfigurationError(
             f"{given.name} needs an address: give "
-            f"Model({given.name!r}, base_url='http://127.0.0.1:8080/v1') or set {variable}"
+            f"Model({given.name!r}, base_url={known.address!r}) or set {variable}"
         )
     _check_address(None, None, url)
     return url.rstrip("/")

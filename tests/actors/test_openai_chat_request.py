@@ -357,7 +357,9 @@ WHOLE = [
 
 def test_reasoning_details_of_openrouter_go_back_to_it_and_to_nobody_else() -> None:
     openrouter = DIALECTS["openrouter"]
-    chunks = [{"choices": [{"delta": {"reasoning_details": [detail]}}]} for detail in DETAILS]
+    chunks: list[Any] = [
+        {"choices": [{"delta": {"reasoning_details": [detail]}}]} for detail in DETAILS
+    ]
     chunks += [{"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}]
     body = b"".join(b"data: " + msgspec.json.encode(chunk) + b"\n\n" for chunk in chunks)
 

@@ -224,7 +224,9 @@ def test_azure_wants_an_address_and_its_key_in_a_header_of_its_own() -> None:
     route = resolve(model, {"AZURE_OPENAI_API_KEY": KEY})
 
     assert (route.base_url, route.headers) == (url, {"api-key": KEY})
-    with pytest.raises(ConfigurationError, match="set AZURE_OPENAI_BASE_URL"):
+    with pytest.raises(
+        ConfigurationError, match=r"azure\.com/openai/v1'.* or set AZURE_OPENAI_BASE_URL"
+    ):
         resolve("azure:mine", {"AZURE_OPENAI_API_KEY": KEY})
     assert KEY not in repr(route)
 
