@@ -44,6 +44,7 @@ from ._start import StartedProvider, start_provider
 from ._tape import Tape
 from .codecs import (
     COMPATIBLE,
+    DIALECTS,
     OPENAI,
     AnthropicMessages,
     Codec,
@@ -52,11 +53,14 @@ from .codecs import (
     Gemini,
     Ollama,
     OpenAIChat,
+    OpenAIResponses,
     WireRequest,
+    azure_deployment,
 )
 
 __all__ = [
     "COMPATIBLE",
+    "DIALECTS",
     "OPENAI",
     "AnthropicMessages",
     "AnyModel",
@@ -77,6 +81,7 @@ __all__ = [
     "Model",
     "Ollama",
     "OpenAIChat",
+    "OpenAIResponses",
     "Pause",
     "Playback",
     "Provider",
@@ -102,6 +107,7 @@ __all__ = [
     "Step",
     "Tape",
     "WireRequest",
+    "azure_deployment",
     "call",
     "call_text",
     "crash",
