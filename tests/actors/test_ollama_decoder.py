@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from actors.chat import Request, user
 from actors.errors import ConfigurationError, ProviderProtocolError, StreamTruncated
 from actors.providers import Ollama
+from actors.providers.codecs.ollama._answer import OllamaAnswer
 
 if TYPE_CHECKING:
     from actors.chat import StreamResponse
@@ -123,6 +124,14 @@ def test_chunks_that_came_before_an_error_in_the_same_bytes_are_not_lost() -> No
 
     assert "".join(chunk.content for chunk in chunks) == "Hel"
     assert "while running the model" in str(decoder.failure)
+
+
+def test_an_answer_in_one_piece_is_one_line_for_whoever_has_it_whole() -> None:
+    answer = OllamaAnswer()
+
+    [chunk] = answer.whole(load("ollama", "in_one_piece")[0], now=0.0)
+
+    assert (chunk.content, answer.complete) == ("Hello", True)
 
 
 def test_the_done_line_ends_the_answer_without_waiting_for_the_connection() -> None:
