@@ -68,7 +68,7 @@ from actors.providers import (
     usage,
 )
 from runtime import Actor, Ask, Ref, RuntimeFault, Sink, System, Tell, open_system
-from runtime.testing import assert_no_leaks
+from runtime.testing import assert_no_leaks, cancel_everywhere
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -674,3 +674,24 @@ async def test_a_provider_of_ones_own_is_counted_if_it_says_so() -> None:
             await model.complete(HI)
         assert budget.cancelled_caught
         assert (await model.complete(HI)).text == "word " * 100
+
+
+async def test_wherever_the_caller_is_cancelled_no_call_is_left_in_the_books() -> None:
+    budgets = list[Budget]()
+
+    async def scenario() -> None:
+        async with scripted(WORDS) as agent:
+            outer, inner = Budget(), Budget(tokens=40)
+            budgets.extend((outer, inner))
+            with outer:
+                with inner:
+                    await agent.run("Hi")
+                await agent.run("Hi")
+
+    await cancel_everywhere(scenario)
+
+    assert len(budgets) > 100
+    assert [budget for budget in budgets if "running" in repr(budget)] == []
+    for outer, inner in zip(budgets[::2], budgets[1::2], strict=True):
+        assert outer.used.calls >= inner.used.calls
+        assert outer.used.tokens >= inner.used.tokens
