@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from actors.budget import PRICES, Price, Prices
 from actors.chat import Usage
 from actors.errors import ConfigurationError, UnknownPrice
+from actors.providers._model import KNOWN
 
 COUNTS = st.integers(0, 10**7)
 DOLLARS = st.decimals(0, 1_000, places=4)
@@ -111,6 +112,11 @@ def test_the_table_has_a_date_and_a_source_for_each_provider() -> None:
 
     assert providers == set(PRICES.sources)
     assert PRICES.as_of.year >= 2026
+
+
+@pytest.mark.parametrize("provider", sorted(PRICES.sources))
+def test_the_model_that_a_message_gives_as_an_example_has_a_price(provider: str) -> None:
+    assert PRICES.find(KNOWN[provider].example) is not None
 
 
 def test_in_the_table_output_is_not_cheaper_than_input_nor_the_cache_dearer() -> None:

@@ -7,13 +7,14 @@ from chat_decoding import decode
 from wire_recordings import cases, read
 
 from actors.budget._arithmetic import CallCount, Rates
-from actors.providers import COMPATIBLE, AnthropicMessages, Codec, Gemini, Ollama, OpenAIChat
+from actors.providers import AnthropicMessages, Codec, Gemini, Ollama, OpenAIChat, OpenAIResponses
 
 CODECS: dict[str, Codec] = {
     "anthropic_messages": AnthropicMessages(),
     "gemini_generate": Gemini(),
     "ollama_chat": Ollama(),
-    "openai_chat": OpenAIChat(COMPATIBLE),
+    "openai_chat": OpenAIChat(),
+    "openai_responses": OpenAIResponses(),
 }
 
 
