@@ -17,7 +17,7 @@ import attrs
 from actors.chat import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from actors.chat import Request, StreamChunk
 
@@ -261,6 +261,11 @@ def size_of(request: Request) -> int:
     """About how many bytes of text a request brings to the model, never 0."""
     parts = (*request.turns, *request.tools, request.output)
     return TURN_BYTES + sum(TURN_BYTES + _size(part) for part in parts if part is not None)
+
+
+def size_of_texts(texts: Sequence[str]) -> int:
+    """How many bytes some texts are, never 0."""
+    return max(1, sum(map(_bytes_of, texts)))
 
 
 def _size(value: object) -> int:

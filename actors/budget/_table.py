@@ -155,6 +155,11 @@ _MODELS: Final = {
     "mistral:devstral-2512": Price("0.4", "2", "0.04"),
     "mistral:magistral-medium": Price("2", "5"),
     "mistral:magistral-small": Price("0.5", "1.5"),
+    "openai:text-embedding-3-large": Price("0.13", "0"),
+    "openai:text-embedding-3-small": Price("0.02", "0"),
+    "openai:text-embedding-ada-002": Price("0.1", "0"),
+    "gemini:gemini-embedding-001": Price("0.15", "0"),
+    "mistral:mistral-embed": Price("0.1", "0"),
     "local:*": Price("0", "0"),
 }
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -28,10 +29,11 @@ from actors.budget import (
     Spending,
     fail_after_tokens,
     metered,
+    metered_embedding,
     move_on_after_calls,
     move_on_after_tokens,
 )
-from actors.chat import Outcome, Request, StreamChunk, user
+from actors.chat import Outcome, Request, StreamChunk, Usage, user
 from actors.errors import (
     BudgetSpent,
     CircuitOpen,
@@ -303,6 +305,46 @@ async def test_a_provider_of_ones_own_is_counted_if_it_says_so() -> None:
             await model.complete(HI)
         assert budget.cancelled_caught
         assert (await model.complete(HI)).text == "word " * 100
+
+
+async def embed(texts: list[str], usage: Usage) -> None:
+    async with metered_embedding("openai:text-embedding-3-small", texts) as count:
+        await trio.lowlevel.checkpoint()
+        count(usage)
+
+
+async def test_texts_that_become_vectors_count_by_what_is_sent() -> None:
+    await embed(["nobody counts"], Usage(4))
+    with Budget(cost=1) as budget:
+        await embed(["word " * 8, "word " * 8], Usage())
+        assert (budget.used.calls, budget.used.tokens) == (1, 20)
+        await embed(["word " * 8], Usage(9))
+    assert (budget.used.calls, budget.used.tokens) == (2, 29)
+    assert budget.used.cost == Decimal("0.00000058")
+
+    with move_on_after_tokens(25) as budget:
+        await embed(["word " * 8], Usage(30))  # found out when it is there
+        assert budget.spent
+        await embed(["word"], Usage(1))
+        raise AssertionError
+    assert budget.cancelled_caught
+    assert (budget.used.calls, budget.used.tokens) == (1, 30)
+
+    with move_on_after_tokens(25) as budget:
+        with pytest.raises(ProviderUnavailable):
+            async with metered_embedding("any", ["word " * 8]):
+                raise ProviderUnavailable("busy")
+        assert budget.used == Spending(1, cost=None)
+
+
+async def test_vectors_that_spend_the_budget_stop_what_else_goes_on() -> None:
+    async with provider(script(stall())) as model:
+        with move_on_after_tokens(25) as budget:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(model.complete, HI)
+                await trio.testing.wait_all_tasks_blocked()
+                await embed(["word "], Usage(30))
+    assert budget.cancelled_caught
 
 
 async def test_wherever_the_caller_is_cancelled_no_call_is_left_in_the_books() -> None:
