@@ -18,7 +18,6 @@ import trio
 from actors.budget import metered
 from actors.chat import Settings, StreamChunk
 from actors.errors import AnswerFailed, ProviderError
-from actors.http import HttpClient
 from runtime import Actor, Exit, Sink
 
 from ._api import Clock, Generate, ProviderApi
@@ -30,6 +29,8 @@ from ._rates import Rates, estimated_tokens
 from ._retry import seconds_before_retry
 
 if TYPE_CHECKING:
+    from actors.http import Transport
+
     from ._model import Route
     from .codecs import Codec, WireRequest
 
@@ -60,7 +61,7 @@ class Provider(Actor, ProviderApi):
         self._rates = Rates(model.rate)
         self._gate = Gate(model.concurrency, model.waiting, self._rates)
         self._circuit = Circuit(model.breaker)
-        self._client: HttpClient | None = None
+        self._client: Transport | None = None
         self._line: Line | None = None
         self._clock = Clock()
         self._dice = random.Random()  # noqa: S311 - jitter, not secrets
@@ -70,7 +71,7 @@ class Provider(Actor, ProviderApi):
     async def started(self) -> None:
         secure = isinstance(self._endpoint, str) and self._endpoint.startswith("https:")
         limits, connections = self._route.model.limits, self._route.model.concurrency
-        self._client = HttpClient(limits, connections=connections, secure=secure)
+        self._client = self._route.connect(limits, connections=connections, secure=secure)
         self._time = trio.lowlevel.current_clock().current_time
         self._line = Line(self._client, self._codec, self._route, self._clock, self._is_calm)
 
