@@ -82,20 +82,20 @@ class Caller:
         return self._gate.passing <= FEW
 
     def in_words(self) -> str:
-        """How much of the pool is in use, and how the circuit stands."""
+        """How the circuit stands, how much of the pool is in use, and who waits for what."""
         gate, circuit, now = self._gate, self._circuit, self._time()
-        words = [f"{gate.passing} of {self._route.model.concurrency} requests run"]
-        if gate.waiting:
-            words.append(f"{gate.waiting} wait")
-        if self._retries:
-            words.append(f"{self._retries} retries")
-        if quiet := self._rates.quiet(now):
-            words.append(f"quiet for {quiet:.1f} s")
-        words.append(f"circuit {circuit.state.value}")
+        words = [f"circuit {circuit.state.value}"]
         if circuit.state is CircuitState.OPEN:
             words[-1] += f" for {max(circuit.probe_at - now, 0.0):.1f} s"
         elif circuit.failures:
-            words[-1] += f" after {circuit.failures} failures"
+            words[-1] += f" after {circuit.failures} failed"
+        words.append(f"{gate.passing} of {self._route.model.concurrency} run")
+        if gate.waiting:
+            words.append(f"{gate.waiting} wait")
+        if quiet := self._rates.quiet(now):
+            words.append(f"quiet for {quiet:.1f} s")
+        if self._retries:
+            words.append(f"retried {self._retries} x")
         return ", ".join(words)
 
     def turn(self) -> AbstractAsyncContextManager[None]:
