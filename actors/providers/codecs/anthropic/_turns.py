@@ -7,6 +7,7 @@ without its result. What is written here is accepted whatever provider the turns
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 from typing import TYPE_CHECKING, Final, cast
 
@@ -27,6 +28,7 @@ from actors.chat import (
     UserTurn,
 )
 from actors.errors import ConfigurationError
+from actors.providers.codecs._plain_json import arguments_object
 
 from ._wire import WIRE, Fields, mapping, read_json, text_of
 
@@ -133,15 +135,16 @@ def _said(part: Part, ids: _Ids) -> Fields | None:
 
 
 def _call(call: ToolCall, ids: _Ids) -> Fields:
-    # Arguments that were cut are not JSON: the call stays, its result says what was wrong.
-    arguments = {} if call.arguments_error is not None else dict(call.arguments)
-    more = mapping(read_json(call.signature.encode())) if call.signature else {}
-    return {
+    block: Fields = {
         "type": "tool_use",
         "id": ids.of_call(call.id),
         "name": call.name,
-        "input": arguments,
-    } | more
+        "input": arguments_object(call),
+    }
+    if call.signature:
+        with contextlib.suppress(ValueError):  # not of our making, so nothing to send back
+            block |= mapping(read_json(call.signature.encode()))
+    return block
 
 
 class _Ids:
