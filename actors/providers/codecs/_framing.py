@@ -110,8 +110,12 @@ class EventFraming:
 def _events(blocks: list[bytes]) -> list[WireEvent]:
     events: list[WireEvent] = []
     for block in blocks:
-        if block[:6] == b"data: " and b"\n" not in block:  # nearly every event there is
-            events.append(WireEvent(block[6:]))
+        # Nearly every event there is has one line of data, and maybe a line with its name before.
+        name, data = b"", block
+        if block[:7] == b"event: ":
+            name, _, data = block[7:].partition(b"\n")
+        if data[:6] == b"data: " and b"\n" not in data:
+            events.append(WireEvent(data[6:], name.decode("utf-8", "replace")))
         elif block and (event := _parse(block)) is not None:
             events.append(event)
     return events
