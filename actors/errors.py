@@ -6,9 +6,14 @@ None of them ever holds a key.
 
 from __future__ import annotations
 
-from runtime import RuntimeFault
+from typing import TYPE_CHECKING
+
+from runtime import ActorRestarting, RuntimeFault
 
 from .chat import StreamResponse
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 class ConfigurationError(RuntimeFault):
@@ -23,8 +28,27 @@ class MissingKey(ConfigurationError):
     """The provider needs an API key and none was given; the text names the variable."""
 
 
+class UnknownPrice(ConfigurationError):
+    """A budget of money has no price for a model, so the call was not made; the text says more."""
+
+
 class ModelNotPulled(ConfigurationError):
     """A local model's files are not on this machine; the text says how to fetch them."""
+
+
+class RecordingUnusable(ConfigurationError):
+    """A recording cannot be read or written: the text says which file, and which line of it."""
+
+
+class ReplayMismatch(ConfigurationError):
+    """The program asks what was not recorded: the text shows the first difference.
+
+    Nothing was answered, and the recording goes on where it was.
+    """
+
+
+class CapabilityMissing(ConfigurationError):
+    """The request needs what its model cannot do; the text says what. Nothing was sent."""
 
 
 class PullFailed(ConfigurationError):
@@ -35,16 +59,44 @@ class ModelServerEnded(RuntimeFault):
     """The process that serves a local model did not come up, or ended; nothing is left of it."""
 
 
-class StreamInterrupted(RuntimeFault):
-    """A stream ended before its terminal frame.
+class AnswerFailed(RuntimeFault):
+    """A model's answer did not come, or not whole: the root of all that goes wrong with one.
 
     Attributes:
+        retryable: Whether the same request may succeed later.
+        status: The HTTP status, or None where there was no answer.
+        request_id: The provider's id of the request, for its support.
+        retry_after: Seconds to wait before that makes sense, where somebody said so, or None.
+        attempts: How often the request was sent; 0 if it was not.
         partial: Everything that arrived, readable as any response.
     """
 
-    def __init__(self, text: str, *, partial: StreamResponse | None = None) -> None:
+    retryable = False
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        partial: StreamResponse | None = None,
+    ) -> None:
         super().__init__(text)
+        self.status = status
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.attempts = 0
         self.partial = partial if partial is not None else StreamResponse()
+
+
+class StreamInterrupted(AnswerFailed):
+    """A stream ended before its terminal frame; `partial` has what arrived."""
+
+    retryable = True
+
+    def __init__(self, text: str, *, partial: StreamResponse | None = None) -> None:
+        super().__init__(text, partial=partial)
 
 
 class StreamTruncated(StreamInterrupted):
@@ -67,33 +119,8 @@ class StreamStalled(StreamInterrupted):
         self.seconds = seconds
 
 
-class ProviderError(RuntimeFault):
-    """The provider answered with an error, or could not be reached.
-
-    Attributes:
-        status: The HTTP status, or None where there was no answer.
-        request_id: The provider's id of the request, for its support.
-        retryable: Whether the same request may succeed later.
-        retry_after: Seconds that the provider asks to wait, or None.
-        partial: What had arrived before an error inside the stream.
-    """
-
-    retryable = False
-
-    def __init__(
-        self,
-        text: str,
-        *,
-        status: int | None = None,
-        request_id: str | None = None,
-        retry_after: float | None = None,
-        partial: StreamResponse | None = None,
-    ) -> None:
-        super().__init__(text)
-        self.status = status
-        self.request_id = request_id
-        self.retry_after = retry_after
-        self.partial = partial if partial is not None else StreamResponse()
+class ProviderError(AnswerFailed):
+    """The provider answered with an error, or could not be reached, or was not asked."""
 
 
 class ProviderRejected(ProviderError):
@@ -105,7 +132,10 @@ class ProviderUnauthorized(ProviderError):
 
 
 class ProviderRateLimited(ProviderError):
-    """Too many requests (HTTP 429); wait for `retry_after` seconds."""
+    """Too many requests (HTTP 429); wait for `retry_after` seconds.
+
+    `retryable` is False where what is used up is the money and not the minute.
+    """
 
     retryable = True
 
@@ -116,8 +146,18 @@ class ProviderUnavailable(ProviderError):
     retryable = True
 
 
+class CircuitOpen(ProviderUnavailable):
+    """It failed too often in a row and is left alone for now; nothing was sent.
+
+    `retry_after` is when it will be tried again; None while that is going on.
+    """
+
+
 class ProviderOverloaded(ProviderError):
-    """Our own bounded queue for this provider is full; nothing was sent."""
+    """Our own bounds for this provider are reached; nothing was sent.
+
+    Its queue is full, or its rate would let the request go only after the caller's deadline.
+    """
 
     retryable = True
 
@@ -126,13 +166,55 @@ class ProviderProtocolError(ProviderError):
     """The provider sent bytes that its protocol does not allow."""
 
 
+class NoModelAnswered(ProviderError):
+    """Each of several models failed before it said anything; the last error is the `__cause__`.
+
+    Attributes:
+        failures: What each failed with, in the order of the failures.
+        retryable: Whether one of them may succeed later.
+        retry_after: The shortest pause that one of them asks for, or None.
+    """
+
+    def __init__(self, text: str, *, failures: tuple[RuntimeFault, ...]) -> None:
+        pauses = [each.retry_after for each in failures if isinstance(each, ProviderError)]
+        known = [pause for pause in pauses if pause is not None]
+        super().__init__(text, retry_after=min(known, default=None))
+        self.failures = failures
+        self.retryable = any(_may_pass(each) for each in failures)
+
+
+def _may_pass(fault: RuntimeFault) -> bool:
+    if isinstance(fault, ProviderError):
+        return fault.retryable
+    return isinstance(fault, StreamInterrupted | ActorRestarting)
+
+
 class LimitReached(RuntimeFault):
     """A run hit a limit of its `AgentOptions`; everything up to there is in the history.
 
     Attributes:
-        limit: Which one, by its name in `Limits`.
+        limit: Which one, by its name in `RunLimits`.
     """
 
     def __init__(self, text: str, *, limit: str) -> None:
         super().__init__(text)
         self.limit = limit
+
+
+class BudgetSpent(LimitReached):
+    """A budget has run out: what went on below it was stopped, or a call was not made.
+
+    Attributes:
+        limit: Of what there was not enough: "calls", "tokens" or "cost".
+        calls: How many were made below the budget.
+        tokens: How many were used, some of them estimated.
+        cost: How many US dollars; None where a price is not known.
+        scope: The `Budget`.
+    """
+
+    def __init__(
+        self, text: str, *, limit: str, used: tuple[int, int, Decimal | None], scope: object
+    ) -> None:
+        super().__init__(text, limit=limit)
+        self.calls, self.tokens, self.cost = used
+        self.scope = scope

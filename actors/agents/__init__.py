@@ -1,9 +1,10 @@
 """Agents: a pure turn machine, the actor that carries it out, and an easy way in."""
 
 from ._agent import Agent
-from ._conversation import Conversation, History, Report, Run, RunReport
+from ._conversation import Conversation, History, Report, Run, RunReport, UseModel
 from ._open import AgentHandle, AgentRun, open_agent
 from ._options import AgentOptions, AgentSetup, RunLimits
+from ._switch import ModelSwitch
 
 __all__ = [
     "Agent",
@@ -13,9 +14,11 @@ __all__ = [
     "AgentSetup",
     "Conversation",
     "History",
+    "ModelSwitch",
     "Report",
     "Run",
     "RunLimits",
     "RunReport",
+    "UseModel",
     "open_agent",
 ]

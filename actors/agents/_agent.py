@@ -34,11 +34,21 @@ from runtime import (
     carry,
 )
 
-from ._conversation import Conversation, History, Report, Run, RunReport, report_of, verdict
+from ._conversation import (
+    Conversation,
+    History,
+    Report,
+    Run,
+    RunReport,
+    UseModel,
+    report_of,
+    verdict,
+)
+from ._switch import ModelSwitch
 from ._turn import CallModel, Command, Emit, Exhausted, Record, RunTools, TurnMachine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from actors.journal import Journal
     from actors.providers import ProviderApi
@@ -56,13 +66,22 @@ class _Within:
 
 
 class Agent(Actor, Conversation):
-    """Holds one conversation, with the journal as its memory."""
+    """Holds one conversation, with the journal as its memory.
+
+    Args:
+        provider: Who answers, or the switch by which that can be changed.
+        journal: Where the conversation is kept.
+        setup: The rest.
+    """
 
     # Who asks while it restarts gets the answer of the next incarnation.
     default_options = ChildOptions(restart=RestartPolicy.TRANSIENT, keep_mailbox=True)
 
     def __init__(
-        self, provider: Ref[ProviderApi], journal: Ref[Journal], setup: AgentSetup
+        self,
+        provider: Ref[ProviderApi] | ModelSwitch,
+        journal: Ref[Journal],
+        setup: AgentSetup,
     ) -> None:
         self._provider = provider
         self._journal = journal
@@ -73,6 +92,7 @@ class Agent(Actor, Conversation):
         self._unwritten: RuntimeFault | None = None  # why the copy may differ from the journal
 
     async def started(self) -> None:
+        self._stop_unused()
         try:
             self._entries = list(await read(self._journal, self._setup.options.conversation))
         except ActorStopped:  # for good: no further incarnation could do better
@@ -95,6 +115,15 @@ class Agent(Actor, Conversation):
     async def report(self, message: Report) -> RunReport:
         self._require_copy()
         return report_of(self._entries, message.id)
+
+    @UseModel.handles(concurrent=True)
+    async def use_model(self, message: UseModel) -> None:
+        if not isinstance(self._provider, ModelSwitch):
+            raise ConfigurationError(
+                "this agent was given a provider that somebody else started: give it a "
+                "ModelSwitch, as open_agent does"
+            )
+        await self._provider.use(message.model)
 
     @Run.handles(concurrent=True)
     async def run(self, message: Run, out: Sink[Event]) -> None:
@@ -123,9 +152,23 @@ class Agent(Actor, Conversation):
     def setup(self) -> AgentSetup:
         return self._setup
 
-    @property
-    def provider(self) -> Ref[ProviderApi]:
-        return self._provider
+    @contextlib.contextmanager
+    def provider(self) -> Generator[Ref[ProviderApi]]:
+        """Who answers one model call; it runs until the block is left."""
+        if not isinstance(self._provider, ModelSwitch):
+            yield self._provider
+            return
+        try:
+            with self._provider.in_use() as provider:
+                yield provider
+        finally:
+            self._stop_unused()
+
+    def _stop_unused(self) -> None:
+        """Stop providers that were replaced during a call, without waiting for their ends."""
+        if isinstance(self._provider, ModelSwitch) and self._provider.has_unused:
+            with contextlib.suppress(ActorStopped):  # then the next incarnation does it
+                self.start_soon(self._provider.stop_unused)
 
     def request(self) -> Request:
         """The history as it is now, valid for any provider."""
@@ -189,12 +232,23 @@ class _RunInProgress:
 
     async def carry_out(self) -> None:
         try:
-            await self._obey(self._machine.begin(self._message.text, self._now()))
+            await self._go()
         except BaseException as error:
             # A journal that fails now crashes the agent; the reader hears of what came first.
             with contextlib.suppress(RuntimeFault):
                 await self._end(*verdict(error))
             raise
+
+    async def _go(self) -> None:
+        first = self._machine.begin(self._message.text, self._now())
+        budget = self._agent.setup.options.limits.budget()
+        if budget is None:
+            await self._obey(first)
+            return
+        with budget:
+            await self._obey(first)
+        if budget.cancelled_caught:
+            raise budget.fault()
 
     async def _end(self, outcome: Outcome, reason: str) -> None:
         """Write the end, unless it is written."""
@@ -228,11 +282,12 @@ class _RunInProgress:
 
     async def _call_model(self) -> list[Command]:
         machine, out = self._machine, self._out
-        async with self._agent.provider.stream(Generate(self._agent.request())) as stream:
-            while chunks := await stream.take_many():
-                events = machine.chunks(chunks)
-                if events:
-                    await out.send_many(events)
+        with self._agent.provider() as provider:
+            async with provider.stream(Generate(self._agent.request())) as stream:
+                while chunks := await stream.take_many():
+                    events = machine.chunks(chunks)
+                    if events:
+                        await out.send_many(events)
         if not machine.partial.is_complete:  # whoever implements a provider
             raise StreamTruncated(
                 "the provider's stream ended without its final chunk", partial=machine.partial

@@ -10,6 +10,7 @@ import trio
 from actors.chat import Event, Outcome, Turn, Usage
 from actors.errors import LimitReached, StreamStalled, StreamTruncated
 from actors.journal import AssistantSaid, Entry, RunEnded, RunStarted
+from actors.providers import AnyModel
 from runtime import Ask, Stream
 
 from ._options import check_text
@@ -49,6 +50,22 @@ class Run(Stream[Conversation, Event]):
 @attrs.frozen
 class History(Ask[Conversation, tuple[Turn, ...]]):
     """What the next request would send, without the instructions."""
+
+
+@attrs.frozen
+class UseModel(Ask[Conversation, None]):
+    """Talk to another model from the next model call on, also in the run that goes on.
+
+    The conversation stays. The provider before it is stopped once no call uses it. If the new
+    one does not start, or this is cancelled, the agent keeps the one that it has.
+
+    Raises:
+        ConfigurationError: The model cannot be used (`UnknownModel`, `MissingKey`, ...), or the
+            agent was given a provider that somebody else started.
+        RuntimeFault: It does not start.
+    """
+
+    model: AnyModel
 
 
 @attrs.frozen

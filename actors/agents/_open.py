@@ -23,7 +23,7 @@ from actors.chat import (
     Turn,
 )
 from actors.journal import MemoryJournal
-from actors.providers import Clock, Model, resolve, start_provider
+from actors.providers import AnyModel, Clock, Model, Several, StartedProvider, looked_up
 from actors.tools import Toolbox
 from runtime import (
     ActorStopped,
@@ -37,8 +37,9 @@ from runtime import (
 )
 
 from ._agent import Agent
-from ._conversation import Conversation, History, Report, Run, verdict
+from ._conversation import Conversation, History, Report, Run, UseModel, verdict
 from ._options import AgentOptions, AgentSetup
+from ._switch import ModelSwitch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
@@ -157,13 +158,19 @@ class AgentHandle:
     Attributes:
         ref: The `Agent` actor.
         system: The system that it runs in.
-        model: What it talks to.
     """
 
-    def __init__(self, ref: Ref[Agent], system: System, model: Model) -> None:
+    def __init__(
+        self, ref: Ref[Agent], system: System, model: Model | Several | ModelSwitch
+    ) -> None:
         self.ref = ref
         self.system = system
-        self.model = model
+        self._model = model
+
+    @property
+    def model(self) -> Model | Several:
+        """What it talks to, from the next model call on."""
+        return self._model.model if isinstance(self._model, ModelSwitch) else self._model
 
     def stream(self, text: str) -> AgentRun:
         """Begin a run; see `AgentRun`.
@@ -192,6 +199,20 @@ class AgentHandle:
         assert response is not None
         return response
 
+    async def use(self, model: AnyModel) -> None:
+        """Talk to another model from the next model call on; the conversation stays.
+
+        `await agent.use("openai:gpt-4o")`, also while a run goes on. The provider before it is
+        stopped once no call uses it.
+
+        If this fails or is cancelled, the agent keeps the model that it has.
+
+        Raises:
+            ConfigurationError: The model cannot be used (`UnknownModel`, `MissingKey`, ...).
+            RuntimeFault: It does not start, or what the actors' end means.
+        """
+        await self.ref.ask(UseModel(model))
+
     async def history(self) -> tuple[Turn, ...]:
         """The conversation so far, as the next request would send it."""
         return await self.ref.ask(History())
@@ -202,7 +223,7 @@ class AgentHandle:
 
 @asynccontextmanager
 async def open_agent(
-    model: str | Model,
+    model: AnyModel,
     *,
     tools: Iterable[AnyTool | Callable[..., Any]] = (),
     instructions: str | None = None,
@@ -212,7 +233,7 @@ async def open_agent(
     """Start an agent with its provider and its journal, supervised; all has ended afterwards.
 
     Args:
-        model: `"provider:model"`, or a `Model`.
+        model: `"provider:model"`, a `Model`, or several in one: `Fallback(...)`, `Race(...)`.
         tools: Tools or plain functions.
         instructions: What the model is told before everything else.
         options: Conversation id, limits, sampling.
@@ -224,7 +245,7 @@ async def open_agent(
         SystemFailed: If it crashed too often, in a system of its own. In the one given, its
             runs end with `ActorStopped` then.
     """
-    chosen = resolve(model).model
+    looked_up(model)
     setup = AgentSetup(instructions, Toolbox(tuple(tools)), options)
     async with AsyncExitStack() as stack:
         restart = RestartPolicy.TEMPORARY  # a group that gave up does not trouble its neighbours
@@ -232,16 +253,26 @@ async def open_agent(
             system = await stack.enter_async_context(open_system(limit=NO_RESTART))
             restart = RestartPolicy.PERMANENT  # to be refused: `SystemFailed` says why
         group = await _supervise(system, restart)
+        agent: Ref[Agent] | None = None
         try:
             journal = await group.spawn(MemoryJournal, name="journal")
-            provider = await start_provider(group, model)
-            agent = await group.spawn(Agent, provider, journal, setup, name="agent")
-            yield AgentHandle(agent, system, chosen)
+            switch = ModelSwitch(await StartedProvider.start(group, model), group)
+            agent = await group.spawn(Agent, switch, journal, setup, name="agent")
+            yield AgentHandle(agent, system, switch)
         except BaseException:
-            await group.stop(now=True)
+            await _end(group, agent, now=True)
             raise
         else:
-            await group.stop()
+            await _end(group, agent)
+
+
+async def _end(group: Supervisor, agent: Ref[Agent] | None, *, now: bool = False) -> None:
+    """End the agent first: a provider that it has changed to was started after it."""
+    try:
+        if agent is not None:
+            await (agent.kill() if now else agent.stop())
+    finally:
+        await group.stop(now=now)
 
 
 async def _supervise(system: System, restart: RestartPolicy) -> Supervisor:

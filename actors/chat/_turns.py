@@ -67,7 +67,7 @@ class Text:
     """Text of a user or a model. `signature` goes back to the provider byte for byte."""
 
     text: str
-    signature: str | None = None
+    signature: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
@@ -75,7 +75,7 @@ class Thinking:
     """A model's reasoning. `signature` goes back to the provider byte for byte."""
 
     text: str
-    signature: str | None = None
+    signature: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
@@ -142,7 +142,7 @@ class ToolCall:
     arguments: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     arguments_text: str = attrs.field(default="{}", eq=False, repr=False)
     arguments_error: str | None = None
-    signature: str | None = None
+    signature: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
@@ -170,11 +170,18 @@ class SystemTurn:
     text: str
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class UserTurn:
     """What the user says and shows, in this order. A string stands for a single `Text`."""
 
     parts: tuple[UserPart, ...] = attrs.field(converter=_user_parts)
+
+    def __repr__(self) -> str:
+        match self.parts:
+            case (Text(text),):
+                return f"UserTurn({text!r})"
+            case parts:
+                return f"UserTurn({parts!r})"
 
     @property
     def text(self) -> str:
@@ -191,7 +198,7 @@ class AssistantTurn:
     """
 
     parts: tuple[Part, ...]
-    wire: str = ""
+    wire: str = attrs.field(default="", repr=False)
 
     @property
     def text(self) -> str:

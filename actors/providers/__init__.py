@@ -3,9 +3,14 @@
 from actors.http import Limits
 
 from ._api import Clock, Generate, ProviderApi, Requests, ScriptedApi
-from ._handle import ProviderHandle, ProviderStream, open_provider, start_provider
+from ._fallback import FallbackProvider
+from ._handle import ProviderHandle, ProviderStream, open_provider
 from ._model import Model, Route, resolve
+from ._opening import Candidate
+from ._policies import Breaker, Rate, Retry
 from ._provider import Provider
+from ._race import RaceProvider
+from ._recorded import Recording, Replay
 from ._script import (
     Fail,
     Happening,
@@ -21,6 +26,7 @@ from ._script import (
     echo,
     fail,
     finish,
+    opaque,
     pause,
     play,
     reset,
@@ -28,17 +34,24 @@ from ._script import (
     script,
     stall,
     think,
+    together,
     truncate,
     usage,
 )
 from ._scripted import Scripted
+from ._several import AnyModel, Fallback, Hedge, Race, RoundRobin, Several, looked_up
+from ._start import StartedProvider, start_provider
+from ._tape import Tape
 from .codecs import (
     COMPATIBLE,
     DIALECTS,
     OPENAI,
+    AnthropicMessages,
     Codec,
     Decoder,
     Dialect,
+    Gemini,
+    Ollama,
     OpenAIChat,
     OpenAIResponses,
     WireRequest,
@@ -49,15 +62,24 @@ __all__ = [
     "COMPATIBLE",
     "DIALECTS",
     "OPENAI",
+    "AnthropicMessages",
+    "AnyModel",
+    "Breaker",
+    "Candidate",
     "Clock",
     "Codec",
     "Decoder",
     "Dialect",
     "Fail",
+    "Fallback",
+    "FallbackProvider",
+    "Gemini",
     "Generate",
     "Happening",
+    "Hedge",
     "Limits",
     "Model",
+    "Ollama",
     "OpenAIChat",
     "OpenAIResponses",
     "Pause",
@@ -66,14 +88,24 @@ __all__ = [
     "ProviderApi",
     "ProviderHandle",
     "ProviderStream",
+    "Race",
+    "RaceProvider",
+    "Rate",
+    "Recording",
+    "Replay",
     "Requests",
     "Reset",
+    "Retry",
+    "RoundRobin",
     "Route",
     "Script",
     "Scripted",
     "ScriptedApi",
+    "Several",
     "Stall",
+    "StartedProvider",
     "Step",
+    "Tape",
     "WireRequest",
     "azure_deployment",
     "call",
@@ -82,6 +114,8 @@ __all__ = [
     "echo",
     "fail",
     "finish",
+    "looked_up",
+    "opaque",
     "open_provider",
     "pause",
     "play",
@@ -92,6 +126,7 @@ __all__ = [
     "stall",
     "start_provider",
     "think",
+    "together",
     "truncate",
     "usage",
 ]

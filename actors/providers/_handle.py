@@ -21,14 +21,11 @@ from actors.chat import (
     UserTurn,
 )
 from actors.errors import ConfigurationError, StreamTruncated
-from actors.local import Address, ModelServer
 from runtime import Ref, RestartStrategy, Supervisor, open_system
 
 from ._api import Clock, Generate, ProviderApi
-from ._model import Model, resolve
-from ._provider import Provider
-from ._script import BY_NAME, Playback
-from ._scripted import Scripted
+from ._several import AnyModel, looked_up
+from ._start import start_provider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -159,34 +156,9 @@ def _spec(tool: ToolSpec | HasSpec) -> ToolSpec:
     return spec
 
 
-async def start_provider(
-    supervisor: Supervisor, model: str | Model, *, name: str = "provider"
-) -> Ref[ProviderApi]:
-    """Start the provider of `model`, and what it needs, below `supervisor`.
-
-    A local model's server is started before it, as `name` with "-server" added.
-
-    Raises:
-        UnknownModel, MissingKey, ConfigurationError: as `resolve` says; nothing was started.
-        ModelNotPulled: A local model's files are not on this machine.
-    """
-    route = resolve(model)
-    if route.codec is None:
-        scripts = route.model.script or (BY_NAME[route.model.model],)
-        return await supervisor.spawn(Scripted, Playback(*scripts), route.model.limits, name=name)
-    if route.base_url is not None:
-        return await supervisor.spawn(Provider, route, name=name)
-    server = await supervisor.spawn(ModelServer, route.model.model, name=f"{name}-server")
-
-    async def address() -> str:
-        return await server.ask(Address())
-
-    return await supervisor.spawn(Provider, route, address, name=name)
-
-
 @asynccontextmanager
 async def open_provider(
-    model: str | Model, *, system: Supervisor | None = None
+    model: AnyModel, *, system: Supervisor | None = None
 ) -> AsyncGenerator[ProviderHandle]:
     """Start a provider, in a system of its own or in the one given; leaving stops it.
 
@@ -194,7 +166,7 @@ async def open_provider(
         UnknownModel, MissingKey, ConfigurationError: as `resolve` says; nothing was started.
         ModelNotPulled: A local model's files are not on this machine.
     """
-    resolve(model)
+    looked_up(model)
     if system is None:
         async with open_system() as own:
             yield ProviderHandle(await start_provider(own, model))

@@ -5,21 +5,40 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
 from actors.chat import Settings
 from actors.errors import ConfigurationError, MissingKey, UnknownModel
-from actors.http import Limits
+from actors.http import Connect, HttpClient, Limits
 from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
 from ._compatible import SERVERS, Compatible
+from ._policies import Breaker, Rate, Retry
 from ._script import BY_NAME, Script
-from .codecs import DIALECTS, Codec, Dialect, OpenAIChat, OpenAIResponses
+from ._tape import Tape
+from .codecs import (
+    DIALECTS,
+    AnthropicMessages,
+    Codec,
+    Dialect,
+    Gemini,
+    Ollama,
+    OpenAIChat,
+    OpenAIResponses,
+    ollama_host,
+)
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_SETTINGS: Final = Settings()
+DEFAULT_RETRY: Final = Retry()
+DEFAULT_BREAKER: Final = Breaker()
+POLICIES: Final = {
+    "retry": (Retry, "Retry(attempts=3), or Retry(attempts=1) for no retry"),
+    "breaker": (Breaker, "Breaker(failures=5, seconds=10), or None for no breaker"),
+    "rate": (Rate, "Rate(requests_per_minute=60), or None for no limit"),
+}
 LOCAL: Final = attrs.evolve(DIALECTS["llamacpp"], request_fields=REQUEST_FIELDS)
 
 
@@ -46,6 +65,14 @@ def _check_address(_model: object, _attribute: object, url: str | None) -> None:
         raise ConfigurationError("base_url must not hold a password: give it as api_key")
 
 
+def _check_policy(_model: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    kind, example = POLICIES[attribute.name]
+    if value is None and kind is not Retry:
+        return
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{attribute.name} is {value!r}: write {example}")
+
+
 def _scripts(value: Script | tuple[Script, ...] | list[Script] | None) -> tuple[Script, ...]:
     if value is None:
         return ()
@@ -69,9 +96,13 @@ class Model:
         limits: How long it may be silent.
         settings: For every request that does not say otherwise.
         concurrency: So many requests at once.
-        waiting: So many more wait for their turn; beyond, `ProviderOverloaded`.
+        waiting: So many more wait, for their turn or for the rate; beyond, `ProviderOverloaded`.
+        retry: When a request is sent again; `Retry(attempts=1)` for never.
+        breaker: When a failing provider is left alone; None for never.
+        rate: How fast it is asked; None for as fast as requests come.
         dialect: How a compatible server departs from OpenAI's API; None for the usual.
         script: What a `scripted:` model answers: one script, or one a request.
+        tape: The file of a `Recording` or a `Replay`, which make such models.
     """
 
     name: str = attrs.field(kw_only=False)
@@ -81,8 +112,12 @@ class Model:
     settings: Settings = DEFAULT_SETTINGS
     concurrency: int = attrs.field(default=1000, validator=attrs.validators.ge(1))
     waiting: int = attrs.field(default=1000, validator=attrs.validators.ge(0))
+    retry: Retry = attrs.field(default=DEFAULT_RETRY, validator=_check_policy)
+    breaker: Breaker | None = attrs.field(default=DEFAULT_BREAKER, validator=_check_policy)
+    rate: Rate | None = attrs.field(default=None, validator=_check_policy)
     dialect: Dialect | None = None
     script: tuple[Script, ...] = attrs.field(default=None, converter=_scripts)
+    tape: Tape | None = None
 
     @property
     def provider(self) -> str:
@@ -103,11 +138,13 @@ class Known:
         codec: From a dialect to the codec; None for models without a wire.
         base_url: Its own address.
         base_url_variable: The environment variable that overrides it.
+        read_address: How that variable is read; None for an address as it stands.
         key_variable: The environment variable that holds the key.
+        older_key_variable: Another one, which goes before it.
         needs_key: Whether it refuses requests without one.
-        headers: Further headers, each with the environment variable that holds it.
         key_header: The header that carries the key.
-        key_prefix: What stands before the key in it.
+        key_prefix: What stands before the key there.
+        headers: Further headers, each with the environment variable that holds it.
         address: What an address of the user's own looks like.
     """
 
@@ -115,11 +152,13 @@ class Known:
     codec: Callable[[Dialect | None], Codec] | None = None
     base_url: str | None = None
     base_url_variable: str | None = None
+    read_address: Callable[[str], str] | None = None
     key_variable: str | None = None
+    older_key_variable: str | None = None
     needs_key: bool = False
-    headers: tuple[tuple[str, str], ...] = ()
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
+    headers: tuple[tuple[str, str], ...] = ()
     address: str = "http://127.0.0.1:8080/v1"
 
 
@@ -169,6 +208,35 @@ KNOWN: Final[Mapping[str, Known]] = {
         base_url_variable="OPENAI_COMPATIBLE_BASE_URL",
         key_variable="OPENAI_COMPATIBLE_API_KEY",
     ),
+    "anthropic": Known(
+        "anthropic:claude-sonnet-5",
+        codec=lambda _dialect: AnthropicMessages(),
+        base_url="https://api.anthropic.com",
+        base_url_variable="ANTHROPIC_BASE_URL",
+        key_variable="ANTHROPIC_API_KEY",
+        needs_key=True,
+        key_header="x-api-key",
+        key_prefix="",
+    ),
+    "gemini": Known(
+        "gemini:gemini-flash-latest",
+        codec=lambda _: Gemini(),
+        base_url="https://generativelanguage.googleapis.com",
+        base_url_variable="GOOGLE_GEMINI_BASE_URL",
+        key_variable="GEMINI_API_KEY",
+        older_key_variable="GOOGLE_API_KEY",
+        needs_key=True,
+        key_header="x-goog-api-key",
+        key_prefix="",
+    ),
+    "ollama": Known(
+        "ollama:llama3.2",
+        codec=lambda _: Ollama(),
+        base_url="http://127.0.0.1:11434",
+        base_url_variable="OLLAMA_HOST",
+        read_address=ollama_host,
+        key_variable="OLLAMA_API_KEY",
+    ),
     **{name: _compatible(name, server) for name, server in SERVERS.items()},
     "local": Known(
         "local:smollm2",
@@ -176,9 +244,6 @@ KNOWN: Final[Mapping[str, Known]] = {
     ),
     "scripted": Known("scripted:echo"),
 }
-
-
-PLANNED: Final = frozenset({"anthropic", "gemini", "ollama"})
 
 
 @attrs.frozen
@@ -190,6 +255,7 @@ class Route:
         codec: None for a scripted model.
         base_url: None where it is only known once a local server runs.
         headers: For every request; the key is among them, so never in a repr.
+        connect: Makes what carries the requests.
     """
 
     model: Model
@@ -197,6 +263,7 @@ class Route:
     base_url: str | None
     headers: Mapping[str, str] = attrs.field(repr=False)
     api_key: str | None = attrs.field(repr=False)
+    connect: Connect = HttpClient
 
 
 def resolve(model: str | Model, environment: Mapping[str, str] | None = None) -> Route:
@@ -211,11 +278,11 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
         MissingKey: The provider needs a key; the text names the variable.
         ConfigurationError: Something else is missing; the text says how to give it.
     """
-    if environment is None:
-        environment = os.environ
     given = Model(model) if isinstance(model, str) else model
     if not isinstance(given, Model):  # pyright: ignore[reportUnnecessaryIsInstance] - scripts are seldom type-checked
         raise UnknownModel(f"{given!r} is no model: write 'local:smollm2', or give a Model(...)")
+    plays = given.tape is not None and given.tape.plays  # neither a key nor a server is needed
+    environment = {} if plays else os.environ if environment is None else environment
     known = KNOWN.get(given.provider)
     if known is None or not given.model:
         raise _unknown(given.name)
@@ -224,25 +291,44 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
         return Route(given, None, None, {}, None)
     if given.provider == "local" and given.model not in LOCAL_MODELS:
         raise _unknown(given.name)
-    key = given.api_key or environment.get(known.key_variable or "") or None
-    if key is None and known.needs_key:
+    key = given.api_key or _first(environment, known.older_key_variable, known.key_variable)
+    if key is None and known.needs_key and not plays:
         raise MissingKey(
             f"{given.name} needs a key: set {known.key_variable}, "
             f"or give Model({given.name!r}, api_key=...)"
         )
     _check_key(None, None, key)
     headers = {name: environment[var] for name, var in known.headers if environment.get(var)}
+    secrets = (key, *headers.values())
     if key is not None:
         headers[known.key_header] = known.key_prefix + key
     codec = known.codec(given.dialect)
-    return Route(given, codec, _address(given, known, environment), headers, key)
+    base_url = _address(given, known, environment)
+    return Route(given, codec, base_url, headers, key, _connect(given, base_url, codec, secrets))
+
+
+def _connect(
+    given: Model, base_url: str | None, codec: Codec, secrets: tuple[str | None, ...]
+) -> Connect:
+    """What carries the requests: sockets, or a file, or both."""
+    if given.tape is None:
+        return HttpClient
+    return given.tape.connect(attrs.evolve(given, base_url=base_url), codec.wire, secrets)
+
+
+def _first(environment: Mapping[str, str], *variables: str | None) -> str | None:
+    """The first of the variables that is set, and not to nothing."""
+    return next((environment[v] for v in variables if v is not None and environment.get(v)), None)
 
 
 def _address(given: Model, known: Known, environment: Mapping[str, str]) -> str | None:
     if given.provider == "local" and given.base_url is None:
         return None
     variable = known.base_url_variable
-    url = given.base_url or environment.get(variable or "") or known.base_url
+    set_there = _first(environment, variable)
+    if set_there is not None and known.read_address is not None:
+        set_there = known.read_address(set_there)
+    url = given.base_url or set_there or known.base_url
     if url is None:
         raise ConfigurationError(
             f"{given.name} needs an address: give "
@@ -264,9 +350,7 @@ def _unknown(name: str) -> UnknownModel:
     provider, _, model = name.partition(":")
     near = difflib.get_close_matches(provider, KNOWN, n=1, cutoff=0.7)
     hint = ""
-    if provider in PLANNED:
-        hint = f"; {provider} has a wire format of its own, which is not supported yet."
-    elif near:
+    if near:
         hint = f"; did you mean {KNOWN[near[0]].example}?"
     elif provider and not model:
         hint = f"; did you mean openai:{provider}?"

@@ -376,6 +376,8 @@ def test_reasoning_details_of_openrouter_go_back_to_it_and_to_nobody_else() -> N
         "reasoning_details": WHOLE,
     }
     assert "reasoning_details" not in sent(request, OPENAI)["messages"][1]
+    foreign = AssistantTurn((Text("Hello"), Opaque("x", {"reasoning_details": WHOLE})), "x")
+    assert "reasoning_details" not in sent(Request((foreign,)), openrouter)["messages"][0]
     assert not any(isinstance(part, Opaque) for part in other.turn.parts)
 
 

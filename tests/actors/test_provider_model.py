@@ -11,10 +11,14 @@ from actors.providers import (
     COMPATIBLE,
     DIALECTS,
     OPENAI,
+    Breaker,
     Dialect,
+    Gemini,
     Model,
+    Ollama,
     OpenAIChat,
     OpenAIResponses,
+    Retry,
     resolve,
     say,
     script,
@@ -72,6 +76,60 @@ def test_what_the_model_says_goes_before_the_environment() -> None:
     assert (route.base_url, route.api_key) == ("http://host/v1", "mine")
 
 
+def test_gemini_takes_its_key_in_a_header_of_its_own() -> None:
+    route = resolve("gemini:gemini-2.5-flash", {"GEMINI_API_KEY": KEY})
+
+    assert route.base_url == "https://generativelanguage.googleapis.com"
+    assert route.headers == {"x-goog-api-key": KEY}
+    assert isinstance(route.codec, Gemini)
+
+
+def test_of_the_two_variables_of_gemini_the_one_that_its_sdk_prefers_counts() -> None:
+    both = {"GEMINI_API_KEY": KEY, "GOOGLE_API_KEY": "g-1", "GOOGLE_GEMINI_BASE_URL": "http://h/"}
+
+    route = resolve("gemini:gemini-2.5-flash", both)
+
+    assert (route.base_url, route.api_key) == ("http://h", "g-1")
+    with pytest.raises(MissingKey, match="set GEMINI_API_KEY"):
+        resolve("gemini:gemini-2.5-flash", {"GOOGLE_API_KEY": ""})
+
+
+def test_ollama_needs_no_key_but_takes_one_for_its_cloud() -> None:
+    route = resolve("ollama:llama3.2", {})
+
+    assert (route.base_url, route.headers) == ("http://127.0.0.1:11434", {})
+    assert isinstance(route.codec, Ollama)
+    cloud = resolve(Model("ollama:gpt-oss", base_url="https://ollama.com"), {"OLLAMA_API_KEY": KEY})
+    assert (cloud.base_url, cloud.headers) == (
+        "https://ollama.com",
+        {"authorization": f"Bearer {KEY}"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("", "http://127.0.0.1:11434"),
+        ("10.0.0.7", "http://10.0.0.7:11434"),
+        (":8000", "http://127.0.0.1:8000"),
+        ("10.0.0.7:8000/", "http://10.0.0.7:8000"),
+        ("http://box", "http://box:80"),
+        ("https://box", "https://box:443"),
+        ("box/ollama/", "http://box:11434/ollama"),
+        ("[::1]", "http://[::1]:11434"),
+        ("https://[::1]:8000/x", "https://[::1]:8000/x"),
+    ],
+)
+def test_the_host_of_ollama_is_read_as_its_client_reads_it(host: str, url: str) -> None:
+    assert resolve("ollama:llama3.2", {"OLLAMA_HOST": host}).base_url == url
+
+
+@pytest.mark.parametrize("host", ["box:port", "box:99999", "http://[::1", "ftp://box"])
+def test_a_host_of_ollama_that_is_none_is_refused(host: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"OLLAMA_HOST|base_url"):
+        resolve("ollama:llama3.2", {"OLLAMA_HOST": host})
+
+
 def test_a_missing_key_is_named() -> None:
     with pytest.raises(MissingKey, match=r"set OPENAI_API_KEY, or give Model\('openai:gpt-4o'"):
         resolve("openai:gpt-4o", {})
@@ -125,12 +183,6 @@ def test_a_name_that_is_near_nothing_gets_no_guess(name: str) -> None:
     assert "did you mean" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["anthropic:claude", "gemini:pro", "ollama:x"])
-def test_a_wire_format_that_is_to_come_is_said_to_be_missing(name: str) -> None:
-    with pytest.raises(UnknownModel, match="not supported yet"):
-        resolve(name, {})
-
-
 @pytest.mark.parametrize("given", ["hi", ["hi"], say("hi")])
 def test_what_is_no_script_is_refused_where_it_is_given(given: Any) -> None:
     with pytest.raises(ConfigurationError, match="is no script"):
@@ -140,12 +192,6 @@ def test_what_is_no_script_is_refused_where_it_is_given(given: Any) -> None:
 def test_a_key_that_is_no_text_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="a string, not int"):
         Model("openai:x", api_key=cast("Any", 123))
-
-
-def test_providers_that_are_not_there_yet_are_unknown() -> None:
-    for name in ("anthropic:claude-sonnet", "gemini:flash", "ollama:llama3"):
-        with pytest.raises(UnknownModel):
-            resolve(name, {})
 
 
 def test_a_scripted_model_needs_a_script_unless_it_is_the_echo() -> None:
@@ -191,6 +237,27 @@ def test_bounds_that_bound_nothing_are_refused() -> None:
         Model("scripted:echo", concurrency=0)
     with pytest.raises(ValueError, match="waiting"):
         Model("scripted:echo", waiting=-1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "text"),
+    [
+        ({"retry": 3}, r"retry is 3: write Retry\(attempts=3\)"),
+        ({"retry": None}, r"retry is None: write .*Retry\(attempts=1\) for no retry"),
+        ({"breaker": 5}, r"breaker is 5: write Breaker\("),
+        ({"rate": 60}, r"rate is 60: write Rate\(requests_per_minute=60\)"),
+    ],
+)
+def test_a_policy_that_is_none_says_what_to_write(policy: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        Model("scripted:echo", **policy)
+
+
+def test_retries_and_the_breaker_are_on_unless_told_otherwise_and_no_rate_is() -> None:
+    model = Model("scripted:echo")
+
+    assert (model.retry, model.breaker, model.rate) == (Retry(attempts=3), Breaker(), None)
+    assert Model("scripted:echo", breaker=None).breaker is None
 
 
 HOSTED = {name: server for name, server in SERVERS.items() if server.needs_key}

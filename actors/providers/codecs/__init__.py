@@ -1,7 +1,10 @@
 """The wire formats of providers, each a pure codec that knows nothing of the others."""
 
 from ._codec import Codec, Decoder, WireRequest
-from ._faults import ERROR_BODY_BYTES, error_in_stream, refusal, retry_after
+from ._faults import ERROR_BODY_BYTES, error_in_stream, refusal, request_id_of, retry_after
+from .anthropic import AnthropicMessages
+from .gemini import Gemini
+from .ollama import Ollama, ollama_host
 from .openai_chat import COMPATIBLE, DIALECTS, OPENAI, Dialect, OpenAIChat, azure_deployment
 from .openai_responses import OpenAIResponses
 
@@ -10,14 +13,19 @@ __all__ = [
     "DIALECTS",
     "ERROR_BODY_BYTES",
     "OPENAI",
+    "AnthropicMessages",
     "Codec",
     "Decoder",
     "Dialect",
+    "Gemini",
+    "Ollama",
     "OpenAIChat",
     "OpenAIResponses",
     "WireRequest",
     "azure_deployment",
     "error_in_stream",
+    "ollama_host",
     "refusal",
+    "request_id_of",
     "retry_after",
 ]

@@ -34,11 +34,16 @@ _WORDS: Final[Mapping[str, int]] = {  # an error's type, where no status comes w
     "invalid_prompt": 400,
     "context_length_exceeded": 400,
     "authentication_error": 401,
+    "billing_error": 402,
     "permission_error": 403,
     "not_found_error": 404,
+    "request_too_large": 413,
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
     "insufficient_quota": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
 }
 
 
@@ -57,9 +62,14 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) ->
     return _kind(status)(
         f"the provider answered {status}: {said}",
         status=status,
-        request_id=next((headers[name] for name in _REQUEST_IDS if name in headers), None),
+        request_id=request_id_of(headers),
         retry_after=retry_after(headers, now),
     )
+
+
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """The provider's id of a request; names in lower case."""
+    return next((headers[name] for name in _REQUEST_IDS if name in headers), None)
 
 
 def error_in_stream(error: object) -> ProviderError:

@@ -1,0 +1,56 @@
+"""One model after the other, until one begins to answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runtime import Actor, RuntimeFault, Sink
+
+from ._api import Generate, ProviderApi
+from ._opening import Failure, Opening, concerns_one_model, conclusion, said_nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.chat import StreamChunk
+
+    from ._opening import Candidate
+
+
+class FallbackProvider(Actor, ProviderApi):
+    """Lets the first model answer that can; `Fallback` and `RoundRobin` say which is first.
+
+    The items of the one that answers go straight to the reader.
+
+    Args:
+        candidates: The models, in their order.
+        in_turn: Whether each request begins one further on.
+    """
+
+    def __init__(self, candidates: Sequence[Candidate], in_turn: bool = False) -> None:  # noqa: FBT001, FBT002 - `spawn` takes positional arguments
+        self._candidates = tuple(candidates)
+        self._in_turn = in_turn
+        self._first = 0
+
+    @Generate.handles(concurrent=True)
+    async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
+        failures: list[Failure] = []
+        for candidate in self._order():
+            opening = Opening(out, candidate.name)
+            try:
+                await candidate.ref.stream_into(message, opening)
+            except RuntimeFault as fault:
+                if opening.has_begun or not concerns_one_model(fault):
+                    raise
+                failures.append(Failure(candidate.name, fault))
+            else:
+                if opening.has_begun:
+                    return
+                failures.append(Failure(candidate.name, said_nothing()))
+        raise conclusion(failures)
+
+    def _order(self) -> tuple[Candidate, ...]:
+        first = self._first
+        if self._in_turn:
+            self._first = (first + 1) % len(self._candidates)
+        return self._candidates[first:] + self._candidates[:first]

@@ -1,0 +1,114 @@
+"""Several models at once, or soon after each other: the first word wins."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from runtime import Actor, RuntimeFault, Sink
+
+from ._api import Generate, ProviderApi
+from ._opening import Failure, Opening, concerns_one_model, conclusion, said_nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.chat import StreamChunk
+
+    from ._opening import Candidate
+
+
+class RaceProvider(Actor, ProviderApi):
+    """Lets the model answer that speaks first, and stops the others; for `Race` and `Hedge`.
+
+    The others are cancelled in the step in which the first word comes, and it is handed on
+    without waiting for their ends. When the stream has ended, so have they.
+
+    Args:
+        candidates: The models, in their order.
+        after: Seconds between their starts, while none has failed; 0 starts all at once.
+    """
+
+    def __init__(self, candidates: Sequence[Candidate], after: float = 0.0) -> None:
+        self._candidates = tuple(candidates)
+        self._after = after
+
+    @Generate.handles(concurrent=True)
+    async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
+        await _Contest(self._candidates, self._after, message, out).carry_out()
+
+
+class _Runner:
+    """One model in a contest."""
+
+    def __init__(self, candidate: Candidate, out: Sink[StreamChunk], contest: _Contest) -> None:
+        self.candidate = candidate
+        self.scope = trio.CancelScope()
+        self.opening = Opening(out, candidate.name, partial(contest.claim, self))
+
+
+class _Contest:
+    """One request, and all that run for it."""
+
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        after: float,
+        message: Generate,
+        out: Sink[StreamChunk],
+    ) -> None:
+        self._runners = [_Runner(candidate, out, self) for candidate in candidates]
+        self._after = after
+        self._message = message
+        self._winner: _Runner | None = None
+        self._broken: RuntimeFault | None = None  # what the winner failed with
+        self._failures: list[Failure] = []  # of those that had not said anything
+        self._is_pointless = False  # the request is wrong: no further model need try
+        self._news = trio.Event()
+
+    async def carry_out(self) -> None:
+        async with trio.open_nursery() as nursery:
+            for runner in self._runners:
+                nursery.start_soon(self._run, runner)
+                if not await self._wants_another():
+                    break
+        if self._broken is not None:
+            raise self._broken
+        if self._winner is None:
+            raise conclusion(self._failures)
+
+    async def _wants_another(self) -> bool:
+        if self._after:
+            with trio.move_on_after(self._after):
+                await self._news.wait()
+            self._news = trio.Event()
+        return self._winner is None and not self._is_pointless
+
+    async def _run(self, runner: _Runner) -> None:
+        with runner.scope:
+            fault: RuntimeFault | None = None
+            try:
+                await runner.candidate.ref.stream_into(self._message, runner.opening)
+            except RuntimeFault as raised:
+                fault = raised
+            if runner is self._winner:
+                self._broken = fault
+            else:
+                self._fail(runner, fault or said_nothing())
+
+    def _fail(self, runner: _Runner, fault: RuntimeFault) -> None:
+        self._failures.append(Failure(runner.candidate.name, fault))
+        self._is_pointless = self._is_pointless or not concerns_one_model(fault)
+        self._news.set()
+
+    def claim(self, runner: _Runner) -> bool:
+        """This one has something to say: whether it is the first."""
+        if self._winner is None:
+            self._winner = runner
+            for other in self._runners:
+                if other is not runner:
+                    other.scope.cancel("another model was faster")
+            self._news.set()
+        return self._winner is runner
