@@ -14,7 +14,7 @@ from actors.errors import ProviderProtocolError
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024  # an image or audio in base64 fits
 BOM: Final = b"\xef\xbb\xbf"
 _FIELDS: Final = (b"data", b"event", b"id", b"retry", b":")
-_LONGEST_FIELD: Final = max(map(len, _FIELDS))
+_FIRST_BYTES: Final = max(map(len, _FIELDS))
 
 
 class WireEvent(NamedTuple):
@@ -75,7 +75,7 @@ class EventFraming:
         rest = b"".join(self._held)
         self._held.clear()
         if not self._begun:
-            self.knows_fields = _begins_as_events_do(rest)
+            self.knows_fields = _begins_with_field(rest)
         return _events([rest])
 
     def _hold(self, data: bytes) -> None:
@@ -87,18 +87,17 @@ class EventFraming:
             )
 
     def _begin(self, data: bytes) -> bytes:
-        """Drop a byte order mark, and look at the first field; either may be cut."""
+        """Drop a byte order mark, and see what the first line is, either of which may be cut."""
         data = b"".join(self._held) + data
         self._held.clear()
         self._held_bytes = 0
-        begun = data.removeprefix(BOM).lstrip(b"\r\n")
-        if len(begun) < _LONGEST_FIELD:
-            self._hold(begun)
+        rest = data.removeprefix(BOM).lstrip(b"\r\n")
+        if len(rest) < _FIRST_BYTES:  # too few for any event
+            self._hold(data if BOM.startswith(data) else rest)
             return b""
         self._begun = True
-        data = data.removeprefix(BOM)
-        self.knows_fields = _begins_as_events_do(data)
-        return data
+        self.knows_fields = _begins_with_field(rest)
+        return rest
 
     def _with_newlines(self, data: bytes) -> bytes:
         """Turn CRLF and CR into LF; a CR at the end of a read may be half a CRLF."""
@@ -110,16 +109,20 @@ class EventFraming:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def _begins_as_events_do(data: bytes) -> bool:
-    line = data.lstrip(b"\r\n")[:_LONGEST_FIELD]
-    return any(line.startswith(f) or f.startswith(line) for f in _FIELDS)
+def _begins_with_field(data: bytes) -> bool:
+    line = data[:_FIRST_BYTES]
+    return any(line.startswith(field) or field.startswith(line) for field in _FIELDS)
 
 
 def _events(blocks: list[bytes]) -> list[WireEvent]:
     events: list[WireEvent] = []
     for block in blocks:
-        if block[:6] == b"data: " and b"\n" not in block:  # nearly every event there is
-            events.append(WireEvent(block[6:]))
+        # Nearly every event there is has one line of data, and maybe a line with its name before.
+        name, data = b"", block
+        if block[:7] == b"event: ":
+            name, _, data = block[7:].partition(b"\n")
+        if data[:6] == b"data: " and b"\n" not in data:
+            events.append(WireEvent(data[6:], name.decode("utf-8", "replace")))
         elif block and (event := _parse(block)) is not None:
             events.append(event)
     return events
