@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from ._json import kind_of, objects
+from ._json import kind_of, object_of, objects
 from ._wire import Failure
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _message(message: Json, index: int) -> Iterator[Failure]:
 
 def _call(call: Json, where: str) -> Iterator[Failure]:
     id: Any = call.get("id")
-    function: Json = call.get("function") or {}
+    function = object_of(call.get("function"))
     if not isinstance(id, str):
         name = f"{where}.id"
         yield no(f"Missing required parameter: '{name}'.", "missing_required_parameter", name)
@@ -149,7 +149,7 @@ def _options(body: Json) -> Iterator[Failure]:
     if tools == []:
         yield _empty("tools")
     for number, tool in enumerate(objects(tools)):
-        function: Json = tool.get("function") or {}
+        function = object_of(tool.get("function"))
         yield from check_name(f"tools[{number}].function.name", function.get("name"))
     if not tools:
         for name in NEED_TOOLS:
