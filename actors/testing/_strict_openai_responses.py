@@ -117,11 +117,7 @@ def _reasoning(items: list[Json]) -> Iterator[Failure]:
                 param="input",
             )
         seen.add(id)
-        spoken = following.get("role") == "assistant" or "call_id" in following
-        answer = str(following.get("type", "message")).endswith("_output")
-        if item.get("type") == "reasoning" and not _follows(
-            following, spoken=spoken and not answer
-        ):
+        if item.get("type") == "reasoning" and not _is_output(following):
             yield no(
                 f"Item '{id}' of type 'reasoning' was provided without its required following "
                 "item.",
@@ -129,9 +125,12 @@ def _reasoning(items: list[Json]) -> Iterator[Failure]:
             )
 
 
-def _follows(following: Json, *, spoken: bool) -> bool:
-    kind: str = following.get("type", "")
-    return spoken or kind == "reasoning" or (kind.endswith("_call") and kind != "message")
+def _is_output(item: Json) -> bool:
+    """Whether it came from the model; a message that somebody wrote has no id."""
+    kind = str(item.get("type", "message"))
+    if kind == "message":
+        return item.get("role") == "assistant" and bool(item.get("id"))
+    return kind == "reasoning" or kind.endswith("_call")
 
 
 def _results(items: list[Json]) -> Iterator[Failure]:

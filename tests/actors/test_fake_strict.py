@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wire_recordings import cases, folder
 
 from actors.testing import WIRES, WireName, refusal
 
@@ -117,7 +119,7 @@ RESPONSES_ACCEPTED = [
     {"model": "m", "previous_response_id": "r", "input": [OUTPUT]},
     respond(said("user"), said("assistant", SPOKEN), said("user", [{"type": "input_text"}])),
     respond(said("user"), REASONING, FUNCTION_CALL, OUTPUT),
-    respond(said("user"), REASONING, said("assistant", SPOKEN)),
+    respond(said("user"), REASONING, said("assistant", SPOKEN, id="msg_1")),
 ]
 RESPONSES_REFUSED = [
     ({"input": "Hello"}, "Missing required parameter: 'model'."),
@@ -139,6 +141,7 @@ RESPONSES_REFUSED = [
         "Item 'rs_1' of type 'reasoning' was provided without its required following item.",
     ),
     (respond(said("user"), REASONING, said("user")), "without its required following item."),
+    (respond(said("user"), REASONING, said("assistant")), "without its required following item."),
     (
         respond(said("user"), REASONING, FUNCTION_CALL, OUTPUT, REASONING, FUNCTION_CALL),
         "Duplicate item found with id rs_1.",
@@ -411,6 +414,33 @@ def test_a_bad_request_is_refused_in_the_providers_words(
     assert failure is not None
     assert failure.status == 400
     assert words in failure.message
+
+
+APIS: dict[str, WireName] = {
+    "openai_chat": "openai-chat",
+    "openai_responses": "openai-responses",
+    "anthropic_messages": "anthropic",
+    "gemini_generate": "gemini",
+    "ollama_chat": "ollama",
+}
+THEMSELVES = ("openai/", "anthropic/", "gemini/", "vertex/", "ollama/")
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_what_the_real_providers_answered_is_accepted(api: str) -> None:
+    root = folder()
+    if root is None:
+        pytest.skip("no recordings here: set TROUPE_WIRE to their folder")
+    judged = 0
+    for case in cases(api, refused=False):
+        request = root / case / "request.json"
+        if case.startswith(THEMSELVES) and request.exists():
+            path = json.loads((request.parent / "meta.json").read_text("utf-8")).get("path")
+            judged += 1
+            assert refusal(APIS[api], json.loads(request.read_text("utf-8")), path=path) is None, (
+                case
+            )
+    assert judged > 0
 
 
 def test_only_from_gemini_3_on_a_call_needs_its_signature() -> None:
