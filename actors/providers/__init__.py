@@ -10,6 +10,7 @@ from ._opening import Candidate
 from ._policies import Breaker, Rate, Retry
 from ._provider import Provider
 from ._race import RaceProvider
+from ._recorded import Recording, Replay
 from ._script import (
     Fail,
     Happening,
@@ -40,8 +41,10 @@ from ._script import (
 from ._scripted import Scripted
 from ._several import AnyModel, Fallback, Hedge, Race, RoundRobin, Several, looked_up
 from ._start import StartedProvider, start_provider
+from ._tape import Tape
 from .codecs import (
     COMPATIBLE,
+    DIALECTS,
     OPENAI,
     AnthropicMessages,
     Codec,
@@ -50,11 +53,14 @@ from .codecs import (
     Gemini,
     Ollama,
     OpenAIChat,
+    OpenAIResponses,
     WireRequest,
+    azure_deployment,
 )
 
 __all__ = [
     "COMPATIBLE",
+    "DIALECTS",
     "OPENAI",
     "AnthropicMessages",
     "AnyModel",
@@ -75,6 +81,7 @@ __all__ = [
     "Model",
     "Ollama",
     "OpenAIChat",
+    "OpenAIResponses",
     "Pause",
     "Playback",
     "Provider",
@@ -84,6 +91,8 @@ __all__ = [
     "Race",
     "RaceProvider",
     "Rate",
+    "Recording",
+    "Replay",
     "Requests",
     "Reset",
     "Retry",
@@ -96,7 +105,9 @@ __all__ = [
     "Stall",
     "StartedProvider",
     "Step",
+    "Tape",
     "WireRequest",
+    "azure_deployment",
     "call",
     "call_text",
     "crash",

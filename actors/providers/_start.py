@@ -96,8 +96,8 @@ async def _start(
     ref: Ref[ProviderApi]
     if route.codec is None:
         scripts = model.script or (BY_NAME[model.model],)
-        given = Playback(*scripts), model.limits, model.name
-        ref = await supervisor.spawn(Scripted, *given, name=name)
+        playback = Playback(*scripts)
+        ref = await supervisor.spawn(Scripted, playback, model.limits, model.name, name=name)
     elif route.base_url is not None:
         ref = await supervisor.spawn(Provider, route, name=name)
     else:
