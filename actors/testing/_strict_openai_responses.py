@@ -106,7 +106,10 @@ def _unsupported(value: object, known: tuple[str, ...], where: str) -> Failure:
 
 
 def _reasoning(items: list[Json]) -> Iterator[Failure]:
-    """Reasoning stands once, and right before the item that it led to."""
+    """Reasoning stands once, and right before the item that it led to.
+
+    The API pairs the two by their ids: reasoning that is sent without one needs no partner.
+    """
     seen: set[str] = set()
     for item, following in itertools.pairwise([*items, {}]):
         id = str(item.get("id", ""))
@@ -117,7 +120,7 @@ def _reasoning(items: list[Json]) -> Iterator[Failure]:
                 param="input",
             )
         seen.add(id)
-        if item.get("type") == "reasoning" and not _is_output(following):
+        if item.get("type") == "reasoning" and id and not _is_output(following):
             yield no(
                 f"Item '{id}' of type 'reasoning' was provided without its required following "
                 "item.",

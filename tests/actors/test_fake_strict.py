@@ -120,6 +120,7 @@ RESPONSES_ACCEPTED = [
     respond(said("user"), said("assistant", SPOKEN), said("user", [{"type": "input_text"}])),
     respond(said("user"), REASONING, FUNCTION_CALL, OUTPUT),
     respond(said("user"), REASONING, said("assistant", SPOKEN, id="msg_1")),
+    respond(said("user"), item("reasoning", encrypted_content="x"), said("assistant")),
 ]
 RESPONSES_REFUSED = [
     ({"input": "Hello"}, "Missing required parameter: 'model'."),
