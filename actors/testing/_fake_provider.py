@@ -25,7 +25,7 @@ from actors.providers import Pause
 from ._fake_answers import Answer, Fault, answer, check
 from ._reply import Reply, refuse, reply_to
 from ._wire import Asked, Failure, Task
-from ._wires import WIRES, WireName
+from ._wires import BY_NAME, WIRES, WireName
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -158,12 +158,12 @@ async def open_fake_provider(
     if wire not in WIRES:
         raise ConfigurationError(f"there is no wire {wire!r}: write one of {', '.join(WIRES)}")
     for each in answers:
-        check(each, WIRES[wire])
-    server = FakeProvider(answers, WIRES[wire], strict=strict)
+        check(each, BY_NAME[wire])
+    server = FakeProvider(answers, BY_NAME[wire], strict=strict)
     failure: BaseException | None = None
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port: int = listeners[0].socket.getsockname()[1]
-    server.base_url = f"http://127.0.0.1:{port}{WIRES[wire].root}"
+    server.base_url = f"http://127.0.0.1:{port}{BY_NAME[wire].root}"
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, server.serve, listeners)
         try:
