@@ -88,7 +88,12 @@ class Hub:
             )
 
     def report_crash(self, path: str, error: BaseException) -> None:
-        log.error("%s crashed", path, exc_info=error)
+        if log.isEnabledFor(logging.ERROR):
+            # Not `log.error`: it would walk up the stack for a place that is always this one,
+            # and a restart waits for it.
+            said, trace = "%s crashed", (type(error), error, error.__traceback__)
+            level = logging.ERROR
+            log.handle(log.makeRecord(log.name, level, __file__, 0, said, (path,), trace))
         self.publish(Crashed(path, error))
 
     def show(self, fact: Fact) -> None:

@@ -8,7 +8,7 @@ handed back to be failed. An operation happens wholly or leaves no trace.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import attrs
@@ -50,7 +50,8 @@ class Mailbox(Generic[T]):
         self._capacity = options.capacity
         self._overflow = options.overflow
         self._queue: deque[T] | None = None  # made on first use: most actors idle
-        self._line: deque[T] | None = None
+        # A dict, since any number may stand in line, and all of them be cancelled at once.
+        self._line: OrderedDict[T, None] | None = None
         self._ahead: deque[T] | None = None  # taken before the queue; beside its capacity
         self._notices = 0  # how many of those come before all others
 
@@ -78,14 +79,23 @@ class Mailbox(Generic[T]):
         if queue is None:
             queue = self._queue = deque()
         if isinstance(self._overflow, Conflate):
-            for place in (queue, self._line):
-                replaced = _replace(place, item, self._overflow) if place else None
-                if replaced is not None:
-                    return Offer(queued=place is queue, evicted=replaced)
+            replaced = self._conflate(queue, item, self._overflow)
+            if replaced is not None:
+                return replaced
         if len(queue) < self._capacity:
             queue.append(item)
             return QUEUED
         return self._offer_to_full(queue, item)
+
+    def _conflate(self, queue: deque[T], item: T, policy: Conflate) -> Offer[T] | None:
+        """Put the item in the place of one with the same key, if any waits."""
+        if (evicted := _replace(queue, item, policy)) is not None:
+            return Offer(queued=True, evicted=evicted)
+        line = list(self._line or ())
+        if (evicted := _replace(line, item, policy)) is not None:
+            self._line = OrderedDict.fromkeys(line)
+            return Offer(queued=False, evicted=evicted)
+        return None
 
     def _offer_to_full(self, queue: deque[T], item: T) -> Offer[T]:
         match self._overflow:
@@ -101,8 +111,8 @@ class Mailbox(Generic[T]):
                 return Offer(queued=True, evicted=queue.popleft())
             case _:
                 if self._line is None:
-                    self._line = deque()
-                self._line.append(item)
+                    self._line = OrderedDict()
+                self._line[item] = None
                 return IN_LINE
 
     def take(self) -> T | None:
@@ -117,9 +127,9 @@ class Mailbox(Generic[T]):
             self._move_up(self._queue, self._line)
         return item
 
-    def _move_up(self, queue: deque[T], line: deque[T]) -> None:
+    def _move_up(self, queue: deque[T], line: OrderedDict[T, None]) -> None:
         while line and len(queue) < self._capacity:
-            moved = line.popleft()
+            moved, _ = line.popitem(last=False)
             queue.append(moved)
             moved.accepted()
 
@@ -143,12 +153,14 @@ class Mailbox(Generic[T]):
             self._notices -= self._ahead.index(item) < self._notices
             self._ahead.remove(item)
             return True
-        for waiting in (self._queue, self._line):
-            if waiting and item in waiting:
-                waiting.remove(item)
-                if self._queue is not None and self._line:
-                    self._move_up(self._queue, self._line)
-                return True
+        if self._line and item in self._line:
+            del self._line[item]
+            return True
+        if self._queue and item in self._queue:
+            self._queue.remove(item)
+            if self._line:
+                self._move_up(self._queue, self._line)
+            return True
         return False
 
     def drain(self) -> Iterator[T]:

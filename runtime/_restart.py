@@ -94,7 +94,7 @@ class Backoff:
         try:
             wait = min(self.first * self.factor**restarts, self.longest)
         except OverflowError:
-            wait = self.longest
+            wait = self.longest if self.first else 0.0
         return wait * (1 - self.jitter * dice)
 
 

@@ -23,7 +23,7 @@ def refusals(turns: Sequence[Turn]) -> list[str]:
     found = list(_order(turns))
     for turn in turns:
         match turn:
-            case UserTurn(text) if not text.strip():
+            case UserTurn() if not turn.text.strip():
                 found.append("a user turn without text")
             case AssistantTurn():
                 found += _answer(turn)

@@ -167,25 +167,28 @@ class TurnMachine:
         self._check("model_ended")
         response = self._response
         self.usage += response.usage
-        calls = self._distinct(response.tool_calls)
-        spoken = tuple(part for part in response.turn.parts if not isinstance(part, ToolCall))
-        said = self._said(spoken + calls, now, complete=True)
+        parts = self._distinct(response.turn.parts)
+        calls = tuple(part for part in parts if isinstance(part, ToolCall))
+        said = self._said(parts, now, complete=True)
         if calls:
             return self._call_tools(said, calls, now)
         if response.finish_reason is FinishReason.PAUSE:
             return [Record((said,)), self._go_on("model_ended", now)]
         return self._done(said, now)
 
-    def _distinct(self, calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
+    def _distinct(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         """The calls under ids that are unique in this run; some servers repeat or omit them."""
-        distinct: list[ToolCall] = []
-        for call in calls:
-            id, again = call.id, 1
-            while id in self._ids:
-                again += 1
-                id = f"{call.id}-{again}"
-            self._ids.add(id)
-            distinct.append(attrs.evolve(call, id=id))
+        distinct: list[Part] = []
+        for part in parts:
+            if isinstance(part, ToolCall):
+                id, again = part.id, 1
+                while id in self._ids:
+                    again += 1
+                    id = f"{part.id}-{again}"
+                self._ids.add(id)
+                distinct.append(attrs.evolve(part, id=id))
+            else:
+                distinct.append(part)
         return tuple(distinct)
 
     def _call_tools(
@@ -305,7 +308,7 @@ class TurnMachine:
         return AssistantSaid(
             run=self._run,
             timestamp=now,
-            turn=AssistantTurn(parts),
+            turn=AssistantTurn(parts, str(response.metadata.get("wire", ""))),
             complete=complete,
             usage=response.usage,
             finish_reason=response.finish_reason if complete else None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -64,9 +64,10 @@ class Usage:
 
 @attrs.frozen
 class Text:
-    """A piece of the answer itself."""
+    """Text of a user or a model. `signature` goes back to the provider byte for byte."""
 
     text: str
+    signature: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
@@ -74,7 +75,54 @@ class Thinking:
     """A model's reasoning. `signature` goes back to the provider byte for byte."""
 
     text: str
-    signature: str | None = None
+    signature: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class Opaque:
+    """Something that a provider wants back as it came, and that nobody else understands.
+
+    Attributes:
+        wire: The wire format that it belongs to; others leave it out.
+        data: The JSON object, to the letter.
+    """
+
+    wire: str
+    data: Mapping[str, Any]
+
+
+def _one_source(record: Image | File, _attribute: object, url: str | None) -> None:
+    if (record.data is None) == (url is None):
+        name = type(record).__name__
+        raise ValueError(
+            f"{name} takes its bytes or its address, and just one of them: "
+            f"{name}(path.read_bytes(), media_type=...) or {name}(url='https://...')"
+        )
+
+
+@attrs.frozen
+class Image:
+    """A picture, by its bytes or by its address.
+
+    Attributes:
+        data: The bytes of the picture's file.
+        media_type: What they are.
+        url: Where the provider finds it; not every provider looks.
+    """
+
+    data: bytes | None = attrs.field(default=None, repr=False)
+    media_type: str = attrs.field(default="image/png", kw_only=True)
+    url: str | None = attrs.field(default=None, kw_only=True, validator=_one_source)
+
+
+@attrs.frozen
+class File:
+    """A document, by its bytes or by its address; see `Image`."""
+
+    data: bytes | None = attrs.field(default=None, repr=False)
+    media_type: str = attrs.field(default="application/pdf", kw_only=True)
+    url: str | None = attrs.field(default=None, kw_only=True, validator=_one_source)
+    name: str = attrs.field(default="document", kw_only=True)
 
 
 @attrs.frozen
@@ -86,6 +134,7 @@ class ToolCall:
         arguments: The parsed JSON object; empty where `arguments_error` is set.
         arguments_text: What the model wrote, to the letter.
         arguments_error: Why the arguments are unusable (usually cut off), else None.
+        signature: What seals the call, to be sent back unchanged.
     """
 
     id: str
@@ -93,6 +142,7 @@ class ToolCall:
     arguments: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     arguments_text: str = attrs.field(default="{}", eq=False, repr=False)
     arguments_error: str | None = None
+    signature: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
@@ -105,7 +155,12 @@ class ToolResult:
     status: ToolStatus = ToolStatus.OK
 
 
-Part = Text | Thinking | ToolCall
+Part = Text | Thinking | ToolCall | Opaque
+UserPart = Text | Image | File
+
+
+def _user_parts(said: str | tuple[UserPart, ...]) -> tuple[UserPart, ...]:
+    return (Text(said),) if isinstance(said, str) else tuple(said)
 
 
 @attrs.frozen
@@ -115,18 +170,35 @@ class SystemTurn:
     text: str
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class UserTurn:
-    """What the user says."""
+    """What the user says and shows, in this order. A string stands for a single `Text`."""
 
-    text: str
+    parts: tuple[UserPart, ...] = attrs.field(converter=_user_parts)
+
+    def __repr__(self) -> str:
+        match self.parts:
+            case (Text(text),):
+                return f"UserTurn({text!r})"
+            case parts:
+                return f"UserTurn({parts!r})"
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
 
 
 @attrs.frozen
 class AssistantTurn:
-    """What the model said, in the order in which it said it."""
+    """What the model said, in the order in which it said it.
+
+    Attributes:
+        wire: The wire format whose signatures are in the parts; "" where there are none.
+            Sent to a model of another format, they are left out.
+    """
 
     parts: tuple[Part, ...]
+    wire: str = attrs.field(default="", repr=False)
 
     @property
     def text(self) -> str:
@@ -135,6 +207,13 @@ class AssistantTurn:
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+    def seen_by(self, wire: str) -> AssistantTurn:
+        """The turn as a model of the format `wire` may get it: no seals but of its own kind."""
+        if wire == self.wire:
+            return self
+        parts = (part for part in self.parts if not isinstance(part, Opaque))
+        return AssistantTurn(tuple(attrs.evolve(part, signature=None) for part in parts))
 
 
 @attrs.frozen
@@ -152,9 +231,9 @@ def system(text: str) -> Turn:
     return SystemTurn(text)
 
 
-def user(text: str) -> Turn:
-    """What the user says."""
-    return UserTurn(text)
+def user(*content: str | Image | File) -> Turn:
+    """What the user says: `user("What is this?", Image(path.read_bytes()))`."""
+    return UserTurn(tuple(Text(part) if isinstance(part, str) else part for part in content))
 
 
 def assistant(text: str, *calls: ToolCall) -> AssistantTurn:
@@ -173,8 +252,33 @@ class ToolSpec:
 
 
 @attrs.frozen
+class OutputSchema:
+    """The JSON that an answer must be.
+
+    Attributes:
+        schema: A JSON schema of type object.
+        name: What it is called towards the provider.
+        strict: Whether the provider shall hold the model to it while it writes.
+    """
+
+    schema: Mapping[str, Any]
+    name: str = "answer"
+    strict: bool = True
+
+
+Effort = Literal["off", "low", "medium", "high"]
+
+
+@attrs.frozen
 class Settings:
-    """Sampling settings; None leaves the provider's default alone."""
+    """How the model shall answer; None leaves the provider's default alone.
+
+    Attributes:
+        thinking: How much it shall reason before it answers.
+        tool_choice: "auto", "none", "required", or the name of the one tool to call.
+        parallel_tool_calls: Whether it may ask for several calls at once.
+        extra: Fields of the provider's own request format, sent as they are.
+    """
 
     temperature: float | None = None
     max_tokens: int | None = None
@@ -183,6 +287,10 @@ class Settings:
     presence_penalty: float | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    thinking: Effort | None = None
+    tool_choice: str | None = None
+    parallel_tool_calls: bool | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
 
 DEFAULT_SETTINGS: Final = Settings()
@@ -190,8 +298,15 @@ DEFAULT_SETTINGS: Final = Settings()
 
 @attrs.frozen
 class Request:
-    """One call of a model, whatever the provider."""
+    """One call of a model, whatever the provider.
+
+    Attributes:
+        output: The JSON that the answer must be; None for free text.
+        streamed: False asks for the answer in one piece.
+    """
 
     turns: tuple[Turn, ...]
     tools: tuple[ToolSpec, ...] = ()
     settings: Settings = DEFAULT_SETTINGS
+    output: OutputSchema | None = None
+    streamed: bool = True

@@ -21,6 +21,7 @@ import attrs
 from actors.chat import (
     AssistantTurn,
     FinishReason,
+    Opaque,
     Outcome,
     Part,
     Text,
@@ -80,6 +81,7 @@ class _Answer:
     parts: list[Part | _Call]
     complete: bool
     paused: bool
+    wire: str
 
     def calls(self) -> list[_Call]:
         return [part for part in self.parts if isinstance(part, _Call)]
@@ -102,7 +104,18 @@ class _Answer:
 
     def is_empty(self) -> bool:
         """Thinking alone is no answer: providers refuse a turn that ends with it."""
-        return all(isinstance(part, Thinking) for part in self.parts)
+        silent = Thinking if self.paused else Thinking | Opaque
+        return all(isinstance(part, silent) for part in self.parts)
+
+    def unsealed(self) -> list[Part | _Call]:
+        """Its parts for a turn of another wire format, which would refuse its signatures."""
+        unsealed: list[Part | _Call] = []
+        for part in self.parts:
+            if isinstance(part, _Call):
+                unsealed.append(attrs.evolve(part, call=attrs.evolve(part.call, signature=None)))
+            elif not isinstance(part, Opaque):
+                unsealed.append(attrs.evolve(part, signature=None))
+        return unsealed
 
 
 class _Record:
@@ -155,7 +168,7 @@ class _Record:
             _Call(part) if isinstance(part, ToolCall) else part for part in entry.turn.parts
         ]
         paused = entry.finish_reason is FinishReason.PAUSE
-        self.answer = _Answer(parts, entry.complete, paused)
+        self.answer = _Answer(parts, entry.complete, paused, entry.turn.wire)
         self.said.append(self.answer)
 
     def _called(self, entry: ToolCalled) -> None:
@@ -199,18 +212,19 @@ def _joined(said: Iterable[str | _Answer]) -> list[str | _Answer]:
     for each in said:
         before = joined[-1] if joined else None
         if isinstance(each, _Answer) and isinstance(before, _Answer) and not before.calls():
-            joined[-1] = attrs.evolve(each, parts=[*_continued(before), *each.parts])
+            joined[-1] = attrs.evolve(each, parts=[*_continued(before, each), *each.parts])
         else:
             joined.append(each)
     return joined
 
 
-def _continued(answer: _Answer) -> list[Part | _Call]:
+def _continued(answer: _Answer, by: _Answer) -> list[Part | _Call]:
     """Its parts, to be followed by others. What a provider paused goes on in mid-sentence."""
-    last = answer.parts[-1] if answer.parts else None
+    parts = answer.parts if answer.wire == by.wire else answer.unsealed()
+    last = parts[-1] if parts else None
     if isinstance(last, Text) and not answer.paused:
-        return [*answer.parts[:-1], Text(last.text + BETWEEN)]
-    return answer.parts
+        return [*parts[:-1], Text(last.text + BETWEEN)]
+    return parts
 
 
 class _Writer:
@@ -248,7 +262,7 @@ class _Writer:
             results.append(ToolResult(call.id, name, *part.result()))
         while isinstance(parts[-1], Thinking):  # ends: the answer is not empty
             parts.pop()
-        self._turns.append(AssistantTurn(tuple(parts)))
+        self._turns.append(AssistantTurn(tuple(parts), answer.wire))
         if results:
             self._turns.append(ToolTurn(tuple(results)))
 

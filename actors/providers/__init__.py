@@ -3,12 +3,9 @@
 from actors.http import Limits
 
 from ._api import Clock, Generate, ProviderApi, Requests, ScriptedApi
-from ._codec import Codec, Decoder, WireRequest
 from ._fallback import FallbackProvider
 from ._handle import ProviderHandle, ProviderStream, open_provider
 from ._model import Model, Route, resolve
-from ._openai_chat import OpenAIChat
-from ._openai_wire import COMPATIBLE, OPENAI, Dialect
 from ._opening import Candidate
 from ._provider import Provider
 from ._race import RaceProvider
@@ -40,10 +37,23 @@ from ._script import (
 from ._scripted import Scripted
 from ._several import AnyModel, Fallback, Hedge, Race, RoundRobin, Several, looked_up
 from ._start import StartedProvider, start_provider
+from .codecs import (
+    COMPATIBLE,
+    OPENAI,
+    AnthropicMessages,
+    Codec,
+    Decoder,
+    Dialect,
+    Gemini,
+    Ollama,
+    OpenAIChat,
+    WireRequest,
+)
 
 __all__ = [
     "COMPATIBLE",
     "OPENAI",
+    "AnthropicMessages",
     "AnyModel",
     "Candidate",
     "Clock",
@@ -53,11 +63,13 @@ __all__ = [
     "Fail",
     "Fallback",
     "FallbackProvider",
+    "Gemini",
     "Generate",
     "Happening",
     "Hedge",
     "Limits",
     "Model",
+    "Ollama",
     "OpenAIChat",
     "Pause",
     "Playback",

@@ -14,10 +14,18 @@ from actors.errors import ConfigurationError, MissingKey, UnknownModel
 from actors.http import Limits
 from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
-from ._codec import Codec
-from ._openai_chat import OpenAIChat
-from ._openai_wire import COMPATIBLE, OPENAI, Dialect
 from ._script import BY_NAME, Script
+from .codecs import (
+    COMPATIBLE,
+    OPENAI,
+    AnthropicMessages,
+    Codec,
+    Dialect,
+    Gemini,
+    Ollama,
+    OpenAIChat,
+    ollama_host,
+)
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_SETTINGS: Final = Settings()
@@ -104,8 +112,12 @@ class Known:
         codec: From a dialect to the codec; None for models without a wire.
         base_url: Its own address.
         base_url_variable: The environment variable that overrides it.
+        read_address: How that variable is read; None for an address as it stands.
         key_variable: The environment variable that holds the key.
+        older_key_variable: Another one, which goes before it.
         needs_key: Whether it refuses requests without one.
+        key_header: The header that carries the key.
+        key_prefix: What stands before the key there.
         headers: Further headers, each with the environment variable that holds it.
     """
 
@@ -113,8 +125,12 @@ class Known:
     codec: Callable[[Dialect | None], Codec] | None = None
     base_url: str | None = None
     base_url_variable: str | None = None
+    read_address: Callable[[str], str] | None = None
     key_variable: str | None = None
+    older_key_variable: str | None = None
     needs_key: bool = False
+    key_header: str = "authorization"
+    key_prefix: str = "Bearer "
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -137,6 +153,35 @@ KNOWN: Final[Mapping[str, Known]] = {
         base_url_variable="OPENAI_COMPATIBLE_BASE_URL",
         key_variable="OPENAI_COMPATIBLE_API_KEY",
     ),
+    "anthropic": Known(
+        "anthropic:claude-sonnet-4-5",
+        codec=lambda _dialect: AnthropicMessages(),
+        base_url="https://api.anthropic.com",
+        base_url_variable="ANTHROPIC_BASE_URL",
+        key_variable="ANTHROPIC_API_KEY",
+        needs_key=True,
+        key_header="x-api-key",
+        key_prefix="",
+    ),
+    "gemini": Known(
+        "gemini:gemini-flash-latest",
+        codec=lambda _: Gemini(),
+        base_url="https://generativelanguage.googleapis.com",
+        base_url_variable="GOOGLE_GEMINI_BASE_URL",
+        key_variable="GEMINI_API_KEY",
+        older_key_variable="GOOGLE_API_KEY",
+        needs_key=True,
+        key_header="x-goog-api-key",
+        key_prefix="",
+    ),
+    "ollama": Known(
+        "ollama:llama3.2",
+        codec=lambda _: Ollama(),
+        base_url="http://127.0.0.1:11434",
+        base_url_variable="OLLAMA_HOST",
+        read_address=ollama_host,
+        key_variable="OLLAMA_API_KEY",
+    ),
     "local": Known(
         "local:smollm2",
         codec=lambda dialect: OpenAIChat(dialect or LOCAL),
@@ -145,7 +190,7 @@ KNOWN: Final[Mapping[str, Known]] = {
 }
 
 
-PLANNED: Final = frozenset({"anthropic", "gemini", "ollama", "openai-responses"})
+PLANNED: Final = frozenset({"openai-responses"})
 
 
 @attrs.frozen
@@ -191,7 +236,7 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
         return Route(given, None, None, {}, None)
     if given.provider == "local" and given.model not in LOCAL_MODELS:
         raise _unknown(given.name)
-    key = given.api_key or environment.get(known.key_variable or "") or None
+    key = given.api_key or _first(environment, known.older_key_variable, known.key_variable)
     if key is None and known.needs_key:
         raise MissingKey(
             f"{given.name} needs a key: set {known.key_variable}, "
@@ -200,16 +245,24 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
     _check_key(None, None, key)
     headers = {name: environment[var] for name, var in known.headers if environment.get(var)}
     if key is not None:
-        headers["authorization"] = f"Bearer {key}"
+        headers[known.key_header] = known.key_prefix + key
     codec = known.codec(given.dialect)
     return Route(given, codec, _address(given, known, environment), headers, key)
+
+
+def _first(environment: Mapping[str, str], *variables: str | None) -> str | None:
+    """The first of the variables that is set, and not to nothing."""
+    return next((environment[v] for v in variables if v is not None and environment.get(v)), None)
 
 
 def _address(given: Model, known: Known, environment: Mapping[str, str]) -> str | None:
     if given.provider == "local" and given.base_url is None:
         return None
     variable = known.base_url_variable
-    url = given.base_url or environment.get(variable or "") or known.base_url
+    set_there = _first(environment, variable)
+    if set_there is not None and known.read_address is not None:
+        set_there = known.read_address(set_there)
+    url = given.base_url or set_there or known.base_url
     if url is None:
         raise ConfigurationError(
             f"{given.name} needs an address: give "

@@ -24,11 +24,11 @@ from actors.http import HttpClient, HttpStream
 from runtime import Actor, Exit, Sink
 
 from ._api import Clock, Generate, ProviderApi
-from ._faults import ERROR_BODY_BYTES, refusal
+from .codecs import ERROR_BODY_BYTES, refusal
 
 if TYPE_CHECKING:
-    from ._codec import Codec, Decoder
     from ._model import Route
+    from .codecs import Codec, Decoder
 
 SETTLE_SECONDS: Final = 0.05
 OK: Final = 200

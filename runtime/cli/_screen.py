@@ -14,6 +14,8 @@ from rich.console import Console
 from actors.chat import (
     AssistantTurn,
     Event,
+    Opaque,
+    Part,
     SystemTurn,
     Text,
     Thinking,
@@ -122,8 +124,10 @@ def _turn_lines(turn: Turn) -> list[str]:
             return [_part_line(part) for part in turn.parts]
 
 
-def _part_line(part: Text | Thinking | ToolCall) -> str:
+def _part_line(part: Part) -> str:
     match part:
+        case Opaque():
+            return f"{part.wire}: {part.data.get('type', 'something')} for the model alone"
         case Text():
             return f"model: {part.text}"
         case Thinking():

@@ -1,4 +1,4 @@
-"""Feeds a body to the OpenAI chat codec, cut wherever a test wants it."""
+"""Feeds a body to a codec, cut wherever a test wants it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from actors.errors import ProviderError, StreamInterrupted
 from actors.providers import OpenAIChat
 
 if TYPE_CHECKING:
+    from actors.providers import Codec
     from runtime import RuntimeFault
 
 
-def decode(body: bytes, cuts: list[int]) -> tuple[StreamResponse, RuntimeFault | None]:
-    """What came of `body`, and the error it ended with, as a provider would see them."""
-    decoder = OpenAIChat().decoder()
+def decode(
+    body: bytes, cuts: list[int], codec: Codec | None = None
+) -> tuple[StreamResponse, RuntimeFault | None]:
+    """What came of `body`, and the error it ended with, as a provider would see them.
+
+    The codec is OpenAI's chat if none is given.
+    """
+    decoder = (codec or OpenAIChat()).decoder()
     response = StreamResponse()
     borders = [0, *cuts, len(body)]
     try:

@@ -142,7 +142,11 @@ def test_any_json_at_all_ends_with_an_answer_or_one_of_our_errors(
 def test_the_model_and_the_id_come_with_the_first_chunk() -> None:
     response, _ = decode(load("text")[0], [])
 
-    assert response.chunks[0].metadata == {"id": "chatcmpl-1", "model": "m-1"}
+    assert response.chunks[0].metadata == {
+        "id": "chatcmpl-1",
+        "model": "m-1",
+        "wire": "openai-chat",
+    }
 
 
 def test_an_event_without_end_is_refused_before_it_fills_the_memory() -> None:

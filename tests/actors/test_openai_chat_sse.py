@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import ProviderProtocolError
-from actors.providers._sse import EventFraming, ServerSentEvent
+from actors.providers.codecs._framing import EventFraming, WireEvent
 
 NEWLINES = st.sampled_from(["\n", "\r", "\r\n"])
 LINES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20)
 
 
-def events(body: bytes, cuts: list[int] | None = None) -> list[ServerSentEvent]:
+def events(body: bytes, cuts: list[int] | None = None) -> list[WireEvent]:
     framing = EventFraming()
     borders = [0, *(cuts or []), len(body)]
     pairs = itertools.pairwise(borders)
@@ -47,7 +47,7 @@ def test_what_is_framed_comes_out_whatever_the_newline_and_the_cuts(
 def test_an_event_may_have_a_name_and_fields_that_nobody_needs() -> None:
     body = b"event: error\nid: 7\nretry: 10\nunknown\ndata: x\n\n"
 
-    assert events(body) == [ServerSentEvent(b"x", "error")]
+    assert events(body) == [WireEvent(b"x", "error")]
 
 
 def test_comments_and_events_without_data_are_nothing() -> None:
@@ -55,11 +55,11 @@ def test_comments_and_events_without_data_are_nothing() -> None:
 
 
 def test_a_line_with_data_and_no_colon_is_an_empty_line_of_data() -> None:
-    assert events(b"data\ndata: x\n\n") == [ServerSentEvent(b"\nx")]
+    assert events(b"data\ndata: x\n\n") == [WireEvent(b"\nx")]
 
 
 def test_the_end_of_the_connection_ends_an_event() -> None:
-    assert events(b"data: x") == [ServerSentEvent(b"x")]
+    assert events(b"data: x") == [WireEvent(b"x")]
 
 
 def test_a_crlf_that_is_cut_in_two_is_one_newline() -> None:
@@ -68,14 +68,14 @@ def test_a_crlf_that_is_cut_in_two_is_one_newline() -> None:
     assert framing.feed(b"data: a\r") == []
     assert framing.feed(b"") == []
     assert framing.feed(b"\ndata: b\r") == []
-    assert framing.feed(b"\n\r") == [ServerSentEvent(b"a\nb")]
-    assert framing.feed(b"\ndata: c\n\n") == [ServerSentEvent(b"c")]
+    assert framing.feed(b"\n\r") == [WireEvent(b"a\nb")]
+    assert framing.feed(b"\ndata: c\n\n") == [WireEvent(b"c")]
 
 
 def test_a_byte_order_mark_is_dropped_also_when_it_is_cut() -> None:
     body = b"\xef\xbb\xbfdata: x\n\n"
 
-    assert events(body) == events(body, [1, 2]) == [ServerSentEvent(b"x")]
+    assert events(body) == events(body, [1, 2]) == [WireEvent(b"x")]
 
 
 def test_an_event_above_the_bound_is_refused() -> None:

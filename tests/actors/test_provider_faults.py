@@ -11,7 +11,7 @@ from actors.errors import (
     ProviderUnauthorized,
     ProviderUnavailable,
 )
-from actors.providers._faults import error_in_stream, refusal, retry_after
+from actors.providers.codecs import error_in_stream, refusal, retry_after
 
 
 @pytest.mark.parametrize(

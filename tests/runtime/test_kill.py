@@ -38,6 +38,7 @@ from runtime import (
     Ref,
     Restarted,
     RestartPolicy,
+    RuntimeFault,
     Sink,
     Stopped,
     open_system,
@@ -443,3 +444,40 @@ async def test_a_stop_that_drains_begins_nothing_in_an_actor_that_was_killed(
         nursery.cancel_scope.cancel()
     assert begun == []
     assert len(heard.of(DeadLetter)) == 1
+
+
+async def test_a_fault_that_comes_out_of_a_handler_together_with_its_cancel_is_no_crash(
+    autojump_clock: MockClock,
+) -> None:
+    heard, seen = Heard(), list[RuntimeFault]()
+
+    async def fail_when_cancelled() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ActorStopped("a fault of somebody else", path="/x")
+
+    async def both(_: Puppet) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fail_when_cancelled)
+            nursery.start_soon(trio.sleep_forever)
+
+    async def ask(ref: Ref[Puppet]) -> None:
+        try:
+            await ref.ask(Do(both))
+        except RuntimeFault as fault:
+            seen.append(fault)
+
+    async with open_system() as system, trio.open_nursery() as nursery:
+        nursery.start_soon(heard.listen, system)
+        puppet = await system.spawn(Puppet)
+        nursery.start_soon(ask, puppet)
+        await trio.testing.wait_all_tasks_blocked()
+        await puppet.kill()
+        async with puppet.watch() as watch:
+            exit = await watch.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+
+    assert (exit, heard.of(Crashed)) == (Exit.STOPPED, [])
+    assert isinstance(seen[0], ActorStopped)

@@ -146,6 +146,10 @@ def test_the_dice_take_a_share_of_the_jitter_off_a_wait(dice: float, wait: float
     assert Backoff(2, 2, jitter=0.5).seconds(0, dice) == wait
 
 
+def test_a_backoff_of_nothing_stays_nothing_however_often_it_is_used() -> None:
+    assert Backoff(0, 30).seconds(2_000, dice=0.5) == 0
+
+
 def test_the_waits_double_by_default() -> None:
     waits = [Backoff(0.1, 1.0).seconds(restarts, 0) for restarts in range(5)]
 

@@ -1,0 +1,26 @@
+"""The wire formats of providers, each a pure codec that knows nothing of the others."""
+
+from ._codec import Codec, Decoder, WireRequest
+from ._faults import ERROR_BODY_BYTES, error_in_stream, refusal, retry_after
+from .anthropic import AnthropicMessages
+from .gemini import Gemini
+from .ollama import Ollama, ollama_host
+from .openai_chat import COMPATIBLE, OPENAI, Dialect, OpenAIChat
+
+__all__ = [
+    "COMPATIBLE",
+    "ERROR_BODY_BYTES",
+    "OPENAI",
+    "AnthropicMessages",
+    "Codec",
+    "Decoder",
+    "Dialect",
+    "Gemini",
+    "Ollama",
+    "OpenAIChat",
+    "WireRequest",
+    "error_in_stream",
+    "ollama_host",
+    "refusal",
+    "retry_after",
+]

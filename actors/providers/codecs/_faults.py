@@ -1,0 +1,136 @@
+"""What a provider's error means: a status, headers and a body become one of our errors. Pure."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+
+from actors.errors import (
+    ProviderError,
+    ProviderRateLimited,
+    ProviderRejected,
+    ProviderUnauthorized,
+    ProviderUnavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_TEXT: Final = 600
+ERROR_BODY_BYTES: Final = 64 * 1024
+_REQUEST_IDS: Final = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
+_KINDS: Final[Mapping[int, type[ProviderError]]] = {
+    401: ProviderUnauthorized,
+    403: ProviderUnauthorized,
+    408: ProviderUnavailable,
+    409: ProviderUnavailable,
+    425: ProviderUnavailable,
+    429: ProviderRateLimited,
+}
+_WORDS: Final[Mapping[str, int]] = {  # an error's type, where no status comes with it
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
+
+def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) -> ProviderError:
+    """The error for an answer whose status is not 200.
+
+    Args:
+        status: The HTTP status.
+        headers: Names in lower case.
+        body: As much of it as was read.
+        now: Seconds since the epoch, for a Retry-After that is a date.
+    """
+    said = _message(body)
+    if status < 400:  # noqa: PLR2004 - a redirect, which a POST must not follow
+        said = f"it redirects to {headers.get('location', 'nowhere')}: give that as base_url"
+    return _kind(status)(
+        f"the provider answered {status}: {said}",
+        status=status,
+        request_id=next((headers[name] for name in _REQUEST_IDS if name in headers), None),
+        retry_after=retry_after(headers, now),
+    )
+
+
+def error_in_stream(error: object) -> ProviderError:
+    """The error for an error object inside an answer whose status was 200."""
+    text = f"the provider failed inside its answer: {_text_of(error)}"
+    details = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
+    status = _status(details)
+    kind = _kind(status) if status is not None else ProviderUnavailable
+    return kind(text, status=status)
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that the provider asks to wait, or None."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name, "")
+        if value.strip().replace(".", "", 1).isdecimal():
+            return float(value) * unit
+    try:
+        moment = parsedate_to_datetime(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return max(moment.timestamp() - now, 0.0)
+
+
+def _kind(status: int) -> type[ProviderError]:
+    if status in _KINDS:
+        return _KINDS[status]
+    return ProviderUnavailable if status >= 500 else ProviderRejected  # noqa: PLR2004
+
+
+def _status(details: Mapping[str, Any]) -> int | None:
+    for name in ("status_code", "status", "code"):
+        value = details.get(name)
+        if isinstance(value, str) and value.isdecimal():
+            value = int(value)
+        if isinstance(value, int) and 400 <= value < 600:  # noqa: PLR2004
+            return value
+    for name in ("code", "type"):
+        if (status := _WORDS.get(str(details.get(name)))) is not None:
+            return status
+    return None
+
+
+def _message(body: bytes) -> str:
+    try:
+        return _text_of(msgspec.json.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _bounded(body.decode("utf-8", "replace")) or "(no body)"
+
+
+def _text_of(error: object) -> str:
+    """Find the sentence meant for people; providers put it in many places."""
+    found: object = error
+    while (inner := _inside(found)) is not None:
+        found = inner
+    return _bounded(found if isinstance(found, str) else msgspec.json.encode(found).decode())
+
+
+def _inside(error: object) -> object | None:
+    if isinstance(error, dict):
+        details = cast("dict[str, object]", error)
+        return next((details[k] for k in ("error", "message", "detail") if details.get(k)), None)
+    if isinstance(error, list):
+        errors = cast("list[object]", error)
+        return errors[0] if len(errors) == 1 else None
+    return None
+
+
+def _bounded(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "..."

@@ -1,0 +1,202 @@
+"""Turns of a conversation as the messages that Anthropic's API takes. Pure.
+
+The API refuses a whole conversation for one blank text, one id that it does not like, one call
+without its result. What is written here is accepted whatever provider the turns came from.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING, Final, cast
+
+from actors.chat import (
+    AssistantTurn,
+    File,
+    Image,
+    Opaque,
+    SystemTurn,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    ToolStatus,
+    ToolTurn,
+    Turn,
+    UserPart,
+    UserTurn,
+)
+from actors.errors import ConfigurationError
+
+from ._wire import WIRE, Fields, mapping, read_json, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.chat import Part
+
+_NOT_IN_AN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_TEXTS: Final = ("text/", "application/json", "application/xml")
+
+
+def messages_of(turns: Sequence[Turn]) -> list[Fields]:
+    """The messages, user and assistant in turn; system turns stand elsewhere.
+
+    Raises:
+        ConfigurationError: A file is of a kind that the API does not take.
+    """
+    ids = _Ids()
+    messages: list[Fields] = []
+    for turn in turns:
+        blocks = _blocks(turn, ids)
+        if not blocks:
+            continue  # a blank one is refused: an answer that was cut before its first word
+        role = "assistant" if isinstance(turn, AssistantTurn) else "user"
+        if messages and messages[-1]["role"] == role:
+            messages[-1]["content"] += blocks
+        else:
+            messages.append({"role": role, "content": blocks})
+    for message in messages:
+        if message["role"] == "user":
+            message["content"].sort(key=_is_no_result)  # results first, else as they came
+    return _without_unanswered(messages)
+
+
+def _is_no_result(block: Fields) -> bool:
+    return text_of(block.get("type")) != "tool_result"
+
+
+def _blocks(turn: Turn, ids: _Ids) -> list[Fields]:
+    match turn:
+        case SystemTurn():
+            return []
+        case UserTurn(parts):
+            return [block for part in parts if (block := _shown(part)) is not None]
+        case ToolTurn(results):
+            return [_result(result, ids) for result in results]
+        case AssistantTurn():
+            said = (_said(part, ids) for part in turn.seen_by(WIRE).parts)
+            return [block for block in said if block is not None]
+
+
+def _shown(part: UserPart) -> Fields | None:
+    match part:
+        case Text(text):
+            return {"type": "text", "text": text} if text.strip() else None
+        case Image():
+            return {"type": "image", "source": _source(part)}
+        case File():
+            return {"type": "document", "source": _document(part), "title": part.name}
+
+
+def _source(part: Image | File) -> Fields:
+    if part.data is None:
+        return {"type": "url", "url": part.url}
+    data = base64.b64encode(part.data).decode()
+    return {"type": "base64", "media_type": part.media_type, "data": data}
+
+
+def _document(part: File) -> Fields:
+    if part.data is None or part.media_type == "application/pdf":
+        return _source(part)
+    try:
+        if part.media_type.startswith(_TEXTS):
+            return {"type": "text", "media_type": "text/plain", "data": part.data.decode()}
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"the file {part.name!r} is not UTF-8: {error}") from error
+    raise ConfigurationError(
+        f"Anthropic reads PDF and text, not {part.media_type}: show a picture as Image(...)"
+    )
+
+
+def _result(result: ToolResult, ids: _Ids) -> Fields:
+    block: Fields = {"type": "tool_result", "tool_use_id": ids.of_result(result.call_id)}
+    if result.content.strip():
+        block["content"] = result.content
+    if result.status is not ToolStatus.OK:
+        block |= {"content": result.content or result.status.value, "is_error": True}
+    return block
+
+
+def _said(part: Part, ids: _Ids) -> Fields | None:
+    match part:
+        case Text(text):
+            return {"type": "text", "text": text} if text.strip() else None
+        case Thinking(text, signature):
+            # Without its signature it is refused; it then was cut, or another model's.
+            sealed = {"type": "thinking", "thinking": text, "signature": signature}
+            return sealed if signature else None
+        case Opaque(wire, data):
+            return dict(data) if wire == WIRE else None
+        case ToolCall():
+            return _call(part, ids)
+
+
+def _call(call: ToolCall, ids: _Ids) -> Fields:
+    # Arguments that were cut are not JSON: the call stays, its result says what was wrong.
+    arguments = {} if call.arguments_error is not None else dict(call.arguments)
+    more = mapping(read_json(call.signature.encode())) if call.signature else {}
+    return {
+        "type": "tool_use",
+        "id": ids.of_call(call.id),
+        "name": call.name,
+        "input": arguments,
+    } | more
+
+
+class _Ids:
+    """Ids of calls as the API takes them: of few characters, and each but once.
+
+    Other providers use more, and those that send none get the same one in every answer.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}
+        self._used: set[str] = set()
+
+    def of_call(self, id: str) -> str:
+        plain = _NOT_IN_AN_ID.sub("_", id) or "call"
+        unique, count = plain, 1
+        while unique in self._used:
+            count += 1
+            unique = f"{plain}_{count}"
+        self._used.add(unique)
+        self._last[id] = unique
+        return unique
+
+    def of_result(self, id: str) -> str:
+        """That of the latest call with this id."""
+        return self._last.get(id) or _NOT_IN_AN_ID.sub("_", id)
+
+
+def _without_unanswered(messages: list[Fields]) -> list[Fields]:
+    """Leave out the provider's own calls whose result never came because the answer was cut.
+
+    Those at the very end stay: the provider goes on where it paused. So do those that wait for
+    results of ours.
+    """
+    blocks = [block for message in messages for block in cast("list[Fields]", message["content"])]
+    answered = {text_of(block.get("tool_use_id")) for block in blocks}
+    end = len(messages)
+    while end and _goes_on(messages[end - 1]):
+        end -= 1
+    kept: list[Fields] = []
+    for position, message in enumerate(messages):
+        content = message["content"]
+        if position < end and message["role"] == "assistant":
+            content = [block for block in content if not _is_unanswered(block, answered)]
+        if content:
+            kept.append({"role": message["role"], "content": content})
+    return kept
+
+
+def _goes_on(message: Fields) -> bool:
+    content = cast("list[Fields]", message["content"])
+    if message["role"] == "assistant":
+        return True
+    return not any(map(_is_no_result, content))
+
+
+def _is_unanswered(block: Fields, answered: set[str]) -> bool:
+    called = block.get("type") in ("server_tool_use", "mcp_tool_use")
+    return called and text_of(block.get("id")) not in answered

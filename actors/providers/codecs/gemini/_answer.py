@@ -1,0 +1,215 @@
+"""One answer of Gemini, added up from its decoded pieces. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from actors.chat import FinishReason, Opaque, StreamChunk, ToolCallDelta, Usage
+from actors.errors import ProviderProtocolError, StreamTruncated
+from actors.providers.codecs._decoding import excerpt
+from actors.providers.codecs._faults import error_in_stream
+
+from ._calls import Calls
+from ._wire import (
+    FINISH_REASONS,
+    WIRE,
+    Candidate,
+    FunctionCall,
+    Part,
+    Response,
+    read_body,
+    read_object,
+    read_part,
+    read_response,
+    read_usage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import msgspec
+
+    from actors.errors import ProviderError
+    from actors.providers.codecs._framing import WireEvent
+
+_NOTHING: Final[tuple[StreamChunk, ...]] = ()
+
+
+class _Said(NamedTuple):
+    """What one part brings."""
+
+    content: str = ""
+    thinking: str = ""
+    signature: str | None = None
+    calls: tuple[ToolCallDelta, ...] = ()
+    opaque: tuple[Opaque, ...] = ()
+
+
+class GeminiAnswer:
+    """Turns the parts of an answer into chunks, one for each, in their order.
+
+    There is no terminal frame: a finish reason may come early and more than once, and the usage
+    after it, so an answer ends with its connection. See `Answer` for the contract.
+    """
+
+    def __init__(self) -> None:
+        self.complete = False
+        self.failure: ProviderError | None = None
+        self._finish_reason: str | None = None
+        self._blocked = False  # the prompt was, so that there is no candidate
+        self._begun = False
+        self._name = ""
+        self._count = 0
+        self._calls = Calls()
+        self._usage: dict[str, Any] = {}
+        self._new_usage: Usage | None = None  # goes out with the next chunk, once
+        self._metadata: dict[str, Any] = {}  # likewise
+        self._grounding: dict[str, Any] = {}
+        self._ratings: object = None
+
+    @property
+    def may_end(self) -> bool:
+        return self._finish_reason is not None or self._blocked
+
+    def take(self, event: WireEvent, now: float) -> Sequence[StreamChunk]:
+        """See `Answer.take`."""
+        try:
+            return self._take(read_response(event.data), now)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
+
+    def whole(self, body: bytes, now: float) -> Sequence[StreamChunk]:
+        """See `Answer.whole`.
+
+        Raises:
+            StreamTruncated: A list of pieces has no finish reason.
+        """
+        try:
+            return self._whole(read_body(body), body, now)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
+
+    def _whole(
+        self, found: Response | list[Response], body: bytes, now: float
+    ) -> Sequence[StreamChunk]:
+        pieces = found if isinstance(found, list) else [found]
+        chunks: list[StreamChunk] = []
+        for piece in pieces:
+            chunks += self._take(piece, now)
+            if self.failure is not None:
+                return _NOTHING
+        if not self.may_end and not any(piece.candidates for piece in pieces):
+            raise ProviderProtocolError(f"the answer has no candidates: {excerpt(body)}")
+        if not self.may_end and isinstance(found, list):
+            raise StreamTruncated("the list of answers ended without a finish reason")
+        return chunks
+
+    def _take(self, response: Response, now: float) -> Sequence[StreamChunk]:
+        self._note(response)
+        if response.error:
+            self.failure = error_in_stream(response.error)
+            return _NOTHING
+        candidate = response.first
+        if candidate is None:
+            return _NOTHING
+        self._note_candidate(candidate)
+        if candidate.content is None or not candidate.content.parts:
+            return _NOTHING
+        said = [self._read(part) for part in candidate.content.parts]
+        return [self._chunk(item, now) for item in said if item is not None]
+
+    def final(self, now: float) -> StreamChunk:
+        """See `Answer.final`."""
+        metadata, self._metadata = self._metadata, {}
+        if self._ratings:
+            metadata["safetyRatings"] = self._ratings
+        return StreamChunk(
+            index=self._count,
+            finish_reason=self._reason(),
+            metadata=metadata,
+            timestamp=now,
+            is_final=True,
+            usage=read_usage(self._usage) if self._usage else None,
+            raw_finish_reason=self._finish_reason,
+        )
+
+    def _reason(self) -> FinishReason:
+        if self._finish_reason is None and self._blocked:
+            return FinishReason.CONTENT_FILTER
+        reason = FINISH_REASONS.get(self._finish_reason or "", FinishReason.OTHER)
+        if self._calls.used and reason is FinishReason.STOP:
+            return FinishReason.TOOL_CALLS  # Gemini says STOP after calls, too
+        return reason
+
+    def _note(self, response: Response) -> None:
+        if not self._begun:
+            self._begun = True
+            self._metadata["wire"] = WIRE
+            if response.model_version is not None:
+                self._metadata |= {"id": response.response_id, "model": response.model_version}
+        self._name = self._name or response.response_id or ""
+        counted = response.usage_metadata
+        if counted:
+            # Without a total it counts nothing, and must not undo what was counted before.
+            self._usage = counted if "totalTokenCount" in counted else self._usage | counted
+            self._new_usage = read_usage(self._usage)
+        feedback = response.prompt_feedback
+        if feedback:
+            self._metadata["promptFeedback"] = feedback
+            self._blocked = self._blocked or bool(feedback.get("blockReason"))
+
+    def _note_candidate(self, candidate: Candidate) -> None:
+        if candidate.finish_reason:
+            self._finish_reason = candidate.finish_reason
+        self._ratings = candidate.safety_ratings or self._ratings
+        if candidate.finish_message:
+            self._metadata["finishMessage"] = candidate.finish_message
+        if candidate.citation_metadata:
+            before = self._metadata.get("citations", [])
+            self._metadata["citations"] = before + candidate.citation_metadata.all
+        if candidate.grounding_metadata:
+            self._grounding = self._grounding | candidate.grounding_metadata
+            self._metadata["groundingMetadata"] = self._grounding
+        if candidate.url_context_metadata:
+            self._metadata["urlContextMetadata"] = candidate.url_context_metadata
+
+    def _read(self, raw: msgspec.Raw) -> _Said | None:
+        """What a part says; None where it is empty."""
+        part = read_part(raw)
+        if not isinstance(part, Part):
+            return _opaque(part)
+        if part.function_call is not None:
+            return self._read_call(part, part.function_call, raw)
+        text = part.text or ""
+        if part.thought:
+            return _Said(thinking=text, signature=part.thought_signature)
+        return _Said(text, signature=part.thought_signature)
+
+    def _read_call(self, part: Part, call: FunctionCall, raw: msgspec.Raw) -> _Said | None:
+        deltas = self._calls.take(call, self._name, part.thought_signature)
+        if deltas is None:  # without a name, and with nothing that it could go on with
+            return _opaque(read_object(raw))
+        return _Said(calls=deltas) if deltas else None
+
+    def _chunk(self, said: _Said, now: float) -> StreamChunk:
+        index = self._count
+        self._count = index + 1
+        metadata, self._metadata = self._metadata, {}
+        usage, self._new_usage = self._new_usage, None
+        return StreamChunk(
+            said.content,
+            index,
+            metadata=metadata,
+            timestamp=now,
+            thinking=said.thinking,
+            signature=said.signature,
+            tool_calls=said.calls,
+            usage=usage,
+            opaque=said.opaque,
+        )
+
+
+def _opaque(part: dict[str, Any]) -> _Said | None:
+    """A part that goes back as it came: among others an empty text with a signature."""
+    empty = not any(value for name, value in part.items() if name != "thought")
+    return None if empty else _Said(opaque=(Opaque(WIRE, part),))

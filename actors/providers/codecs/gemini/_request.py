@@ -1,0 +1,204 @@
+"""Encodes a request as Gemini's generateContent takes it. Pure."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from actors.chat import (
+    AssistantTurn,
+    Effort,
+    File,
+    Image,
+    Opaque,
+    OutputSchema,
+    Part,
+    Request,
+    Settings,
+    SystemTurn,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    ToolStatus,
+    ToolTurn,
+    Turn,
+    UserPart,
+    UserTurn,
+)
+from actors.errors import ConfigurationError
+from actors.providers.codecs._codec import WireRequest
+from actors.providers.codecs._plain_json import arguments_object, extended, is_made_up, write_json
+
+from ._wire import WIRE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Json = dict[str, Any]
+
+_RESOURCES: Final = ("models/", "tunedModels/")
+# Families whose thinking is set in tokens, and that take calls without a signature.
+_BEFORE_GEMINI_3: Final = ("gemini-1", "gemini-2", "gemma", "learnlm")
+# Google's own figures for "low", "medium" and "high": https://ai.google.dev/gemini-api/docs/openai
+_BUDGETS: Final[Mapping[Effort, int]] = {"off": 0, "low": 1024, "medium": 8192, "high": 24576}
+_LEVELS: Final[Mapping[Effort, str]] = {
+    "off": "MINIMAL",  # Gemini 3 cannot be kept from thinking altogether
+    "low": "LOW",
+    "medium": "MEDIUM",
+    "high": "HIGH",
+}
+_MODES: Final[Mapping[str, str]] = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+# "skip_thought_signature_validator" in base64: what Google asks for where a call was made by
+# another model, so that it has no signature: https://ai.google.dev/gemini-api/docs/thought-signatures
+NOT_SIGNED: Final = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
+
+
+def encode_request(request: Request, model: str) -> WireRequest:
+    """The request as bytes.
+
+    Raises:
+        ConfigurationError: It has no turns, asks for what Gemini cannot do, or holds what JSON
+            cannot.
+    """
+    if request.settings.parallel_tool_calls is False:
+        raise ConfigurationError(
+            "Gemini cannot be kept to one tool call at a time: leave parallel_tool_calls open"
+        )
+    old = model.rpartition("/")[2].startswith(_BEFORE_GEMINI_3)
+    body: Json = {"contents": _contents(request.turns, signed=not old)}
+    if not body["contents"]:
+        raise ConfigurationError("a request needs at least one turn, such as user('Hello')")
+    told = [{"text": turn.text} for turn in request.turns if isinstance(turn, SystemTurn)]
+    if told:
+        body["systemInstruction"] = {"parts": told}
+    if request.tools:
+        declared = [
+            {
+                "name": spec.name,
+                "description": spec.description,
+                "parametersJsonSchema": spec.parameters,
+            }
+            for spec in request.tools
+        ]
+        body["tools"] = [{"functionDeclarations": declared}]
+    if request.settings.tool_choice is not None:
+        body["toolConfig"] = {"functionCallingConfig": _choice(request.settings.tool_choice)}
+    if config := _config(request.settings, request.output, budgets=old):
+        body["generationConfig"] = config
+    payload = write_json(extended(body, request.settings.extra))
+    return WireRequest(_path(model, streamed=request.streamed), payload)
+
+
+def _path(model: str, *, streamed: bool) -> str:
+    name = model if model.startswith(_RESOURCES) else f"models/{model}"
+    method = "streamGenerateContent?alt=sse" if streamed else "generateContent"
+    return f"/v1beta/{quote(name)}:{method}"
+
+
+def _contents(turns: Sequence[Turn], *, signed: bool) -> list[Json]:
+    contents = [_content(turn, signed=signed) for turn in turns]
+    return [content for content in contents if content["parts"]]
+
+
+def _content(turn: Turn, *, signed: bool) -> Json:
+    match turn:
+        case UserTurn(parts):
+            return {"role": "user", "parts": [_user_part(part) for part in parts]}
+        case ToolTurn(results):
+            return {"role": "user", "parts": [_result(result) for result in results]}
+        case AssistantTurn():
+            return {"role": "model", "parts": _model_parts(turn, signed=signed)}
+        case SystemTurn():
+            return {"parts": []}  # it stands in a field of its own
+
+
+def _user_part(part: UserPart) -> Json:
+    match part:
+        case Text(text):
+            return {"text": text}
+        case Image(data, media_type=kind, url=url) | File(data, media_type=kind, url=url):
+            if data is None:
+                return {"fileData": {"fileUri": url, "mimeType": kind}}
+            encoded = base64.b64encode(data).decode()
+            return {"inlineData": {"mimeType": kind, "data": encoded}}
+
+
+def _result(result: ToolResult) -> Json:
+    key = "output" if result.status is ToolStatus.OK else "error"
+    response: Json = {"name": result.name, "response": {key: result.content}}
+    if not is_made_up(WIRE, result.call_id):
+        response["id"] = result.call_id
+    return {"functionResponse": response}
+
+
+def _model_parts(turn: AssistantTurn, *, signed: bool) -> list[Json]:
+    """The parts of an answer; none where there are but thoughts, cut before their first word."""
+    own = turn.wire == WIRE
+    parts = turn.seen_by(WIRE).parts
+    if all(isinstance(part, Thinking) for part in parts):
+        return []
+    written = [said for part in parts if (said := _model_part(part, own=own)) is not None]
+    if signed:
+        # The first call of a turn must have a signature, the others need none.
+        first = next((said for said in written if "functionCall" in said), None)
+        if first is not None:
+            first.setdefault("thoughtSignature", NOT_SIGNED)
+    return written
+
+
+def _model_part(part: Part, *, own: bool) -> Json | None:
+    match part:
+        case Text(text, signature):
+            return _signed({"text": text}, signature) if text or signature else None
+        case Thinking(text, signature):
+            return _signed({"text": text, "thought": True}, signature) if own else None
+        case ToolCall(signature=signature):
+            return _signed({"functionCall": _call(part)}, signature)
+        case Opaque(wire, data):
+            return dict(data) if wire == WIRE else None
+
+
+def _signed(said: Json, signature: str | None) -> Json:
+    return said if signature is None else {**said, "thoughtSignature": signature}
+
+
+def _call(call: ToolCall) -> Json:
+    said: Json = {"name": call.name, "args": arguments_object(call)}
+    if not is_made_up(WIRE, call.id):
+        said["id"] = call.id
+    return said
+
+
+def _choice(choice: str) -> Json:
+    if choice in _MODES:
+        return {"mode": _MODES[choice]}
+    return {"mode": "ANY", "allowedFunctionNames": [choice]}
+
+
+def _config(settings: Settings, output: OutputSchema | None, *, budgets: bool) -> Json:
+    named: Json = {
+        "temperature": settings.temperature,
+        "topP": settings.top_p,
+        "maxOutputTokens": settings.max_tokens,
+        "stopSequences": settings.stop or None,
+        "seed": settings.seed,
+        "presencePenalty": settings.presence_penalty,
+        "frequencyPenalty": settings.frequency_penalty,
+    }
+    if output is not None:
+        named["responseMimeType"] = "application/json"
+        named["responseJsonSchema"] = output.schema
+    if settings.thinking is not None:
+        named["thinkingConfig"] = _thinking(settings.thinking, budgets=budgets)
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _thinking(effort: Effort, *, budgets: bool) -> Json:
+    config: Json = {"includeThoughts": effort != "off"}
+    if budgets:
+        config["thinkingBudget"] = _BUDGETS[effort]
+    else:
+        config["thinkingLevel"] = _LEVELS[effort]
+    return config

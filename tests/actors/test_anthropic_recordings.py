@@ -1,0 +1,121 @@
+"""Recorded answers of Anthropic's API, against what the official SDK read from the same bytes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from chat_decoding import decode
+from wire_recordings import cases, cuts_of, read, seen, wanted
+
+from actors.chat import Opaque, Request, Text, Thinking, ToolCall, user
+from actors.providers import AnthropicMessages
+from actors.providers.codecs import refusal
+
+if TYPE_CHECKING:
+    from actors.chat import StreamResponse
+
+CODEC = AnthropicMessages()
+ANSWERED = cases("anthropic_messages", refused=False)
+
+
+def seen_raw(response: StreamResponse) -> dict[str, Any]:
+    """What came out; of the usage the provider's own numbers, as the recordings have them."""
+    raw = response.usage.raw
+    names = ("input_tokens", "output_tokens", "cache_read_input_tokens")
+    counted = [raw.get(name) or 0 for name in names]
+    return seen(response) | {"usage": (*counted, response.usage.reasoning_tokens)}
+
+
+@pytest.mark.parametrize("case", ANSWERED)
+def test_a_recording_reads_as_the_official_sdk_reads_it(case: str) -> None:
+    body, meta, oracle = read(case)
+
+    response, error = decode(body, [], CODEC)
+
+    assert seen_raw(response) == wanted(oracle)
+    assert (error is None) == (meta["expected_outcome"] == "ok")
+    assert response.metadata["model"] == oracle["model"]
+    assert len(response.metadata.get("citations", [])) == oracle["citations"]
+    usage = response.usage
+    raw = [usage.raw.get(f"{name}_input_tokens") or 0 for name in ("cache_read", "cache_creation")]
+    assert usage.input_tokens == (usage.raw.get("input_tokens") or 0) + sum(raw)
+
+
+@pytest.mark.parametrize("case", ANSWERED)
+def test_a_recording_reads_the_same_however_it_is_cut(case: str) -> None:
+    body, _, _ = read(case)
+    whole, error = decode(body, [], CODEC)
+    for cuts in cuts_of(case, body):
+        again, error_again = decode(body, cuts, CODEC)
+        assert seen_raw(again) == seen_raw(whole)
+        assert again.turn == whole.turn
+        assert type(error_again) is type(error)
+
+
+def blocks_on_the_wire(body: bytes) -> list[dict[str, Any]]:
+    """The blocks of a recording as they were sent, put together by other means than ours."""
+    text = body.decode().replace("\r\n", "\n").replace("\r", "\n").replace("\n\ndata:", "\ndata:")
+    if text.lstrip().startswith("{"):
+        whole: list[dict[str, Any]] = json.loads(text)["content"]
+        return whole
+    blocks: dict[int, dict[str, Any]] = {}
+    for frame in text.split("\n\n"):
+        lines = [line[5:] for line in frame.split("\n") if line.startswith("data:")]
+        event = json.loads("\n".join(lines)) if lines else {}
+        if event.get("type") == "message_start":
+            blocks |= dict(enumerate(event["message"]["content"]))
+        elif event.get("type") == "content_block_start":
+            blocks[event["index"]] = event["content_block"]
+        elif event.get("type") == "content_block_delta":
+            block, delta = blocks[event["index"]], event["delta"]
+            for name in ("text", "thinking", "content"):
+                if name in delta:
+                    block[name] = (block.get(name) or "") + delta[name]
+            block["signature"] = delta.get("signature", block.get("signature"))
+            block["json"] = block.get("json", "") + delta.get("partial_json", "")
+    for block in blocks.values():
+        if arguments := block.pop("json", ""):
+            block["input"] = arguments
+        if not block.get("signature"):
+            block.pop("signature", None)
+    return list(blocks.values())
+
+
+@pytest.mark.parametrize("case", ANSWERED)
+def test_seals_and_blocks_of_the_server_go_back_as_they_came(case: str) -> None:
+    body, meta, _ = read(case)
+    if meta["expected_outcome"] != "ok":
+        pytest.skip("an answer that was cut goes back without what was cut")
+    turn = decode(body, [], CODEC)[0].turn
+
+    sent = msgspec.json.decode(CODEC.encode(Request((user("Hello"), turn)), "m").body)
+
+    back = sent["messages"][1]["content"] if turn.parts else []
+    sealed = ("text", "tool_use")
+    came = [block for block in blocks_on_the_wire(body) if block["type"] not in sealed]
+    for block in came:
+        if isinstance(block.get("input"), str):
+            block["input"] = json.loads(block["input"])
+    assert [block for block in back if block["type"] not in sealed] == came
+    kinds = {Text: "text", Thinking: "thinking", ToolCall: "tool_use"}
+    assert [block["type"] for block in back] == [
+        part.data["type"] if isinstance(part, Opaque) else kinds[type(part)] for part in turn.parts
+    ]
+    calls = [block for block in back if block["type"] == "tool_use"]
+    assert [(call["id"], call["input"]) for call in calls] == [
+        (call.id, dict(call.arguments)) for call in turn.tool_calls
+    ]
+
+
+@pytest.mark.parametrize("case", cases("anthropic_messages", refused=True))
+def test_a_recorded_refusal_becomes_an_error_with_the_providers_words(case: str) -> None:
+    body, meta, oracle = read(case)
+
+    error = refusal(meta["status"], meta.get("response_headers", {}), body, now=0.0)
+
+    assert error.status == meta["status"] == oracle["error"]["status_code"]
+    assert error.retryable == (meta["status"] == 429 or meta["status"] >= 500)
+    assert str(error).partition(": ")[2] == oracle["error"]["body"]["error"]["message"]
