@@ -37,8 +37,8 @@ def encode_request(request: Request, model: str, dialect: Dialect) -> WireReques
     messages = [message for turn in request.turns for message in _messages(turn, dialect)]
     if not messages:
         raise ConfigurationError("a request needs at least one turn, such as user('Hello')")
-    body: Message = {"model": model, "messages": messages, "stream": True}
-    if dialect.stream_options:
+    body: Message = {"model": model, "messages": messages, "stream": request.streamed}
+    if dialect.stream_options and request.streamed:
         body["stream_options"] = {"include_usage": True}
     body |= _settings(request.settings, dialect) | dict(dialect.request_fields)
     if request.tools:
