@@ -3,6 +3,7 @@
 from actors.http import Limits
 
 from ._api import Clock, Generate, ProviderApi, Requests, ScriptedApi
+from ._capabilities import Capabilities
 from ._fallback import FallbackProvider
 from ._handle import ProviderHandle, ProviderStream, open_provider
 from ._model import Model, Route, resolve
@@ -35,7 +36,16 @@ from ._script import (
     usage,
 )
 from ._scripted import Scripted
-from ._several import AnyModel, Fallback, Hedge, Race, RoundRobin, Several, looked_up
+from ._several import (
+    AnyModel,
+    Fallback,
+    Hedge,
+    Race,
+    RoundRobin,
+    Several,
+    capabilities_of,
+    looked_up,
+)
 from ._start import StartedProvider, start_provider
 from .codecs import (
     COMPATIBLE,
@@ -56,6 +66,7 @@ __all__ = [
     "AnthropicMessages",
     "AnyModel",
     "Candidate",
+    "Capabilities",
     "Clock",
     "Codec",
     "Decoder",
@@ -93,6 +104,7 @@ __all__ = [
     "WireRequest",
     "call",
     "call_text",
+    "capabilities_of",
     "crash",
     "echo",
     "fail",

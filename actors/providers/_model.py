@@ -14,6 +14,7 @@ from actors.errors import ConfigurationError, MissingKey, UnknownModel
 from actors.http import Limits
 from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
+from ._capabilities import Capabilities
 from ._script import BY_NAME, Script
 from .codecs import (
     COMPATIBLE,
@@ -81,6 +82,7 @@ class Model:
         waiting: So many more wait for their turn; beyond, `ProviderOverloaded`.
         dialect: How a compatible server departs from OpenAI's API; None for the usual.
         script: What a `scripted:` model answers: one script, or one a request.
+        capabilities: What it can do; None for what `capabilities_of` knows of its name.
     """
 
     name: str = attrs.field(kw_only=False)
@@ -92,6 +94,7 @@ class Model:
     waiting: int = attrs.field(default=1000, validator=attrs.validators.ge(0))
     dialect: Dialect | None = None
     script: tuple[Script, ...] = attrs.field(default=None, converter=_scripts)
+    capabilities: Capabilities | None = None
 
     @property
     def provider(self) -> str:
@@ -230,12 +233,12 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
         raise UnknownModel(f"{given!r} is no model: write 'local:smollm2', or give a Model(...)")
     known = KNOWN.get(given.provider)
     if known is None or not given.model:
-        raise _unknown(given.name)
+        raise unknown(given.name)
     if known.codec is None:
         _check_script(given)
         return Route(given, None, None, {}, None)
     if given.provider == "local" and given.model not in LOCAL_MODELS:
-        raise _unknown(given.name)
+        raise unknown(given.name)
     key = given.api_key or _first(environment, known.older_key_variable, known.key_variable)
     if key is None and known.needs_key:
         raise MissingKey(
@@ -280,7 +283,8 @@ def _check_script(given: Model) -> None:
         )
 
 
-def _unknown(name: str) -> UnknownModel:
+def unknown(name: str) -> UnknownModel:
+    """The error for a name that stands for no model; it says what can be written."""
     provider, _, model = name.partition(":")
     near = difflib.get_close_matches(provider, KNOWN, n=1, cutoff=0.7)
     hint = ""

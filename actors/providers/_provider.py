@@ -24,6 +24,9 @@ from actors.http import HttpClient, HttpStream
 from runtime import Actor, Exit, Sink
 
 from ._api import Clock, Generate, ProviderApi
+from ._capabilities import require
+from ._several import capabilities_of
+from ._whole import Whole
 from .codecs import ERROR_BODY_BYTES, refusal
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ class Provider(Actor, ProviderApi):
             raise ValueError(f"{route.model.name} is not reached over HTTP: use start_provider")
         self._route = route
         self._codec: Codec = route.codec
+        self._capabilities = capabilities_of(route.model)
         self._endpoint: Endpoint = found
         self._gate = _Gate(route.model.concurrency, route.model.waiting)
         self._client: HttpClient | None = None
@@ -69,13 +73,18 @@ class Provider(Actor, ProviderApi):
 
     @Generate.handles(concurrent=True)
     async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
+        if not (self._capabilities.streaming and message.request.streamed):
+            out = Whole(out)
         async with self._gate.turn():
             await self._answer(message.request, out)
 
     async def _answer(self, request: Request, out: Sink[StreamChunk]) -> None:
         """One attempt. What arrived goes with any error."""
         settings = merged(self._route.model.settings, request.settings)
-        call = self._codec.encode(attrs.evolve(request, settings=settings), self._route.model.model)
+        streamed = request.streamed and self._capabilities.streaming
+        request = attrs.evolve(request, settings=settings, streamed=streamed)
+        require(request, self._capabilities, self._route.model.name)
+        call = self._codec.encode(request, self._route.model.model)
         url = await self._base_url() + call.path
         started = self._clock.now()
         arrived: list[StreamChunk] = []

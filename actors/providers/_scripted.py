@@ -11,7 +11,9 @@ from actors.http import Limits
 from runtime import Actor, Sink
 
 from ._api import Clock, Generate, ProviderApi, Requests, ScriptedApi
+from ._capabilities import Capabilities, require
 from ._script import Crash, Fail, Happening, Pause, Playback, Stall, play
+from ._whole import Whole
 
 
 class Scripted(Actor, ProviderApi, ScriptedApi):
@@ -21,11 +23,18 @@ class Scripted(Actor, ProviderApi, ScriptedApi):
         playback: The scripts; it is not part of the actor, so that a crash does not start
             them over.
         limits: How long a script may be silent, as for a real provider.
+        capabilities: What the model is said to be able to do.
     """
 
-    def __init__(self, playback: Playback, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        playback: Playback,
+        limits: Limits | None = None,
+        capabilities: Capabilities | None = None,
+    ) -> None:
         self._playback = playback
         self._limits = limits if limits is not None else Limits()
+        self._capabilities = capabilities if capabilities is not None else Capabilities()
         self._clock = Clock()
 
     @Requests.handles(concurrent=True)
@@ -34,6 +43,9 @@ class Scripted(Actor, ProviderApi, ScriptedApi):
 
     @Generate.handles(concurrent=True)
     async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
+        require(message.request, self._capabilities, "this scripted model")
+        if not (self._capabilities.streaming and message.request.streamed):
+            out = Whole(out)
         number, answer = self._playback.next(message.request)
         arrived = StreamResponse(self._clock.now())
         for item in play(answer, message.request, number):
