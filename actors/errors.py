@@ -39,16 +39,44 @@ class ModelServerEnded(RuntimeFault):
     """The process that serves a local model did not come up, or ended; nothing is left of it."""
 
 
-class StreamInterrupted(RuntimeFault):
-    """A stream ended before its terminal frame.
+class AnswerFailed(RuntimeFault):
+    """A model's answer did not come, or not whole: the root of all that goes wrong with one.
 
     Attributes:
+        retryable: Whether the same request may succeed later.
+        status: The HTTP status, or None where there was no answer.
+        request_id: The provider's id of the request, for its support.
+        retry_after: Seconds to wait before that makes sense, where somebody said so, or None.
+        attempts: How often the request was sent; 0 if it was not.
         partial: Everything that arrived, readable as any response.
     """
 
-    def __init__(self, text: str, *, partial: StreamResponse | None = None) -> None:
+    retryable = False
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        partial: StreamResponse | None = None,
+    ) -> None:
         super().__init__(text)
+        self.status = status
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.attempts = 0
         self.partial = partial if partial is not None else StreamResponse()
+
+
+class StreamInterrupted(AnswerFailed):
+    """A stream ended before its terminal frame; `partial` has what arrived."""
+
+    retryable = True
+
+    def __init__(self, text: str, *, partial: StreamResponse | None = None) -> None:
+        super().__init__(text, partial=partial)
 
 
 class StreamTruncated(StreamInterrupted):
@@ -71,33 +99,8 @@ class StreamStalled(StreamInterrupted):
         self.seconds = seconds
 
 
-class ProviderError(RuntimeFault):
-    """The provider answered with an error, or could not be reached.
-
-    Attributes:
-        status: The HTTP status, or None where there was no answer.
-        request_id: The provider's id of the request, for its support.
-        retryable: Whether the same request may succeed later.
-        retry_after: Seconds that the provider asks to wait, or None.
-        partial: What had arrived before an error inside the stream.
-    """
-
-    retryable = False
-
-    def __init__(
-        self,
-        text: str,
-        *,
-        status: int | None = None,
-        request_id: str | None = None,
-        retry_after: float | None = None,
-        partial: StreamResponse | None = None,
-    ) -> None:
-        super().__init__(text)
-        self.status = status
-        self.request_id = request_id
-        self.retry_after = retry_after
-        self.partial = partial if partial is not None else StreamResponse()
+class ProviderError(AnswerFailed):
+    """The provider answered with an error, or could not be reached, or was not asked."""
 
 
 class ProviderRejected(ProviderError):
@@ -109,7 +112,10 @@ class ProviderUnauthorized(ProviderError):
 
 
 class ProviderRateLimited(ProviderError):
-    """Too many requests (HTTP 429); wait for `retry_after` seconds."""
+    """Too many requests (HTTP 429); wait for `retry_after` seconds.
+
+    `retryable` is False where what is used up is the money and not the minute.
+    """
 
     retryable = True
 
@@ -120,8 +126,18 @@ class ProviderUnavailable(ProviderError):
     retryable = True
 
 
+class CircuitOpen(ProviderUnavailable):
+    """It failed too often in a row and is left alone for now; nothing was sent.
+
+    `retry_after` is when it will be tried again; None while that is going on.
+    """
+
+
 class ProviderOverloaded(ProviderError):
-    """Our own bounded queue for this provider is full; nothing was sent."""
+    """Our own bounds for this provider are reached; nothing was sent.
+
+    Its queue is full, or its rate would let the request go only after the caller's deadline.
+    """
 
     retryable = True
 
@@ -140,7 +156,7 @@ class NoModelAnswered(ProviderError):
     """
 
     def __init__(self, text: str, *, failures: tuple[RuntimeFault, ...]) -> None:
-        pauses = [each.retry_after for each in failures if isinstance(each, ProviderError)]
+        pauses = [each.retry_after for each in failures if isinstance(each, AnswerFailed)]
         known = [pause for pause in pauses if pause is not None]
         super().__init__(text, retry_after=min(known, default=None))
         self.failures = failures
@@ -148,9 +164,9 @@ class NoModelAnswered(ProviderError):
 
 
 def _may_pass(fault: RuntimeFault) -> bool:
-    if isinstance(fault, ProviderError):
-        return fault.retryable
-    return isinstance(fault, StreamInterrupted | ActorRestarting)
+    return (
+        fault.retryable if isinstance(fault, AnswerFailed) else isinstance(fault, ActorRestarting)
+    )
 
 
 class LimitReached(RuntimeFault):

@@ -68,6 +68,14 @@ class Actor:
     async def stopped(self, exit: Exit) -> None:
         """Clean up after this incarnation, cancelled after its `cleanup` seconds."""
 
+    def described(self) -> str:
+        """A few words on this actor's own state, for its line in `system.tree()`.
+
+        Called for every snapshot while it runs, at any moment, between two lines of a handler
+        and from a signal handler, too: look, and change nothing.
+        """
+        return ""
+
     @property
     def ref(self) -> Ref[Self]:
         """The address of this actor, the same for every incarnation."""

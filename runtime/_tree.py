@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ._interrupts import call
 from ._member import ActorMember
+from ._runner import Incarnation
 from ._statistics import Statistics, statistics_of
 from ._supervisor import Branch
 
@@ -26,6 +28,7 @@ class Node:
         path: Names from the root.
         kind: The actor's class, or the supervisor's strategy.
         statistics: Of an actor; None for a supervisor.
+        details: What the actor itself says: its `described`.
         children: In start order.
         at: When the snapshot was taken, in seconds on trio's clock.
     """
@@ -35,6 +38,16 @@ class Node:
     statistics: Statistics | None
     children: tuple[Node, ...] = ()
     at: float = attrs.field(default=0.0, eq=False)
+    details: str = ""
+
+    def in_words(self, now: float) -> list[str]:
+        """What there is to say beside path and kind: of an actor's statistics, and its details.
+
+        Args:
+            now: Seconds on trio's clock, for how long a message has been handled.
+        """
+        words = self.statistics.in_words(now) if self.statistics else []
+        return [*words, self.details] if self.details else words
 
     def __str__(self) -> str:
         return format_tree(self)
@@ -56,9 +69,20 @@ def node_of(branch: Branch) -> Node:
                     statistics_of(member.cell),
                     node_of(below).children if isinstance(below, Branch) else (),
                     now,
+                    _details(member),
                 )
             )
     return Node(branch.path, branch.kind_name, None, tuple(children), now)
+
+
+def _details(member: ActorMember) -> str:
+    life = member.life
+    if not isinstance(life, Incarnation) or not life.is_ready or life.is_down:
+        return ""
+    try:
+        return call(life.actor.described)
+    except Exception as error:  # noqa: BLE001 - whoever looks at the tree hears of it
+        return f"cannot describe itself: {error!r}"
 
 
 def format_tree(node: Node) -> str:
@@ -71,7 +95,7 @@ def format_tree(node: Node) -> str:
 
 
 def _lines(node: Node, indent: str) -> Iterator[str]:
-    facts = f": {', '.join(node.statistics.in_words(node.at))}" if node.statistics else ""
-    yield f"{indent}{node.path} {node.kind}{facts}"
+    facts = ", ".join(node.in_words(node.at))
+    yield f"{indent}{node.path} {node.kind}{': ' if facts else ''}{facts}"
     for child in node.children:
         yield from _lines(child, f"{indent}  ")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,6 +28,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def seeds(request: pytest.FixtureRequest) -> range:
     first, _, end = str(request.config.getoption("--seeds")).rpartition(":")
     return range(int(first or 0), int(end))
+
+
+@pytest.fixture
+def socket_clock() -> MockClock:
+    """Virtual time for tests with sockets of this process.
+
+    The loopback brings what was sent before the loop looks at its sockets again; the threshold
+    is for a machine so busy that it does not. So time jumps only where everybody waits for it.
+    """
+    return MockClock(autojump_threshold=0.01)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

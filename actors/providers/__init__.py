@@ -8,6 +8,7 @@ from ._fallback import FallbackProvider
 from ._handle import ProviderHandle, ProviderStream, open_provider
 from ._model import Model, Route, resolve
 from ._opening import Candidate
+from ._policies import Breaker, Rate, Retry
 from ._provider import Provider
 from ._race import RaceProvider
 from ._script import (
@@ -65,6 +66,7 @@ __all__ = [
     "OPENAI",
     "AnthropicMessages",
     "AnyModel",
+    "Breaker",
     "Candidate",
     "Capabilities",
     "Clock",
@@ -90,8 +92,10 @@ __all__ = [
     "ProviderStream",
     "Race",
     "RaceProvider",
+    "Rate",
     "Requests",
     "Reset",
+    "Retry",
     "RoundRobin",
     "Route",
     "Script",

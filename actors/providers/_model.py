@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -15,6 +15,7 @@ from actors.http import Limits
 from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
 from ._capabilities import Capabilities
+from ._policies import Breaker, Rate, Retry
 from ._script import BY_NAME, Script
 from .codecs import (
     COMPATIBLE,
@@ -30,6 +31,13 @@ from .codecs import (
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_SETTINGS: Final = Settings()
+DEFAULT_RETRY: Final = Retry()
+DEFAULT_BREAKER: Final = Breaker()
+POLICIES: Final = {
+    "retry": (Retry, "Retry(attempts=3), or Retry(attempts=1) for no retry"),
+    "breaker": (Breaker, "Breaker(failures=5, seconds=10), or None for no breaker"),
+    "rate": (Rate, "Rate(requests_per_minute=60), or None for no limit"),
+}
 LOCAL: Final = attrs.evolve(COMPATIBLE, request_fields=REQUEST_FIELDS)
 
 
@@ -56,6 +64,14 @@ def _check_address(_model: object, _attribute: object, url: str | None) -> None:
         raise ConfigurationError("base_url must not hold a password: give it as api_key")
 
 
+def _check_policy(_model: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    kind, example = POLICIES[attribute.name]
+    if value is None and kind is not Retry:
+        return
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{attribute.name} is {value!r}: write {example}")
+
+
 def _scripts(value: Script | tuple[Script, ...] | list[Script] | None) -> tuple[Script, ...]:
     if value is None:
         return ()
@@ -79,7 +95,10 @@ class Model:
         limits: How long it may be silent.
         settings: For every request that does not say otherwise.
         concurrency: So many requests at once.
-        waiting: So many more wait for their turn; beyond, `ProviderOverloaded`.
+        waiting: So many more wait, for their turn or for the rate; beyond, `ProviderOverloaded`.
+        retry: When a request is sent again; `Retry(attempts=1)` for never.
+        breaker: When a failing provider is left alone; None for never.
+        rate: How fast it is asked; None for as fast as requests come.
         dialect: How a compatible server departs from OpenAI's API; None for the usual.
         script: What a `scripted:` model answers: one script, or one a request.
         capabilities: What it can do; None for what `capabilities_of` knows of its name.
@@ -92,6 +111,9 @@ class Model:
     settings: Settings = DEFAULT_SETTINGS
     concurrency: int = attrs.field(default=1000, validator=attrs.validators.ge(1))
     waiting: int = attrs.field(default=1000, validator=attrs.validators.ge(0))
+    retry: Retry = attrs.field(default=DEFAULT_RETRY, validator=_check_policy)
+    breaker: Breaker | None = attrs.field(default=DEFAULT_BREAKER, validator=_check_policy)
+    rate: Rate | None = attrs.field(default=None, validator=_check_policy)
     dialect: Dialect | None = None
     script: tuple[Script, ...] = attrs.field(default=None, converter=_scripts)
     capabilities: Capabilities | None = None

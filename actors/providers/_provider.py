@@ -1,41 +1,43 @@
 """The provider actor: one HTTP client, one codec, any number of answers at a time up to a bound.
 
 It holds the chunks of at most one read of the socket: a reader that does not read makes the
-server wait. Leaving a stream closes its socket at once.
+server wait. Leaving a stream closes its socket at once. What it decides about retries, rates
+and the circuit is decided in pure modules beside this one; here it is carried out.
 """
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import logging
+import random
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 import attrs
 import trio
 
-from actors.chat import Request, Settings, StreamChunk, StreamResponse
-from actors.errors import (
-    ProviderError,
-    ProviderOverloaded,
-    StreamInterrupted,
-)
-from actors.http import HttpClient, HttpStream
+from actors.chat import Request, Settings, StreamChunk
+from actors.errors import AnswerFailed, ProviderError
+from actors.http import HttpClient
 from runtime import Actor, Exit, Sink
 
 from ._api import Clock, Generate, ProviderApi
+from ._breaker import Circuit, CircuitState, Verdict, verdict_on
 from ._capabilities import require
+from ._exchange import Exchange, Line
+from ._gate import Gate
+from ._hints import wait_for, windows
+from ._rates import Rates, estimated_tokens
+from ._retry import seconds_before_retry
 from ._several import capabilities_of
 from ._whole import Whole
-from .codecs import ERROR_BODY_BYTES, refusal
 
 if TYPE_CHECKING:
     from ._model import Route
-    from .codecs import Codec, Decoder
+    from .codecs import Codec, WireRequest
 
-SETTLE_SECONDS: Final = 0.05
-OK: Final = 200
-FEW: Final = 32  # answers at a time, up to which a tenth of latency is worth a twelfth of CPU
+log = logging.getLogger("actors.providers")
+
+FEW: Final = 32  # answers at a time; see `Line.is_calm`
 
 Endpoint = str | Callable[[], Awaitable[str]]
 
@@ -57,131 +59,165 @@ class Provider(Actor, ProviderApi):
         self._codec: Codec = route.codec
         self._capabilities = capabilities_of(route.model)
         self._endpoint: Endpoint = found
-        self._gate = _Gate(route.model.concurrency, route.model.waiting)
+        model = route.model
+        self._rates = Rates(model.rate)
+        self._gate = Gate(model.concurrency, model.waiting, self._rates)
+        self._circuit = Circuit(model.breaker)
         self._client: HttpClient | None = None
+        self._line: Line | None = None
         self._clock = Clock()
+        self._dice = random.Random()  # noqa: S311 - jitter, not secrets
+        self._retries = 0
+        self._time: Callable[[], float] = trio.current_time  # callable anywhere once started
 
     async def started(self) -> None:
         secure = isinstance(self._endpoint, str) and self._endpoint.startswith("https:")
         limits, connections = self._route.model.limits, self._route.model.concurrency
         self._client = HttpClient(limits, connections=connections, secure=secure)
+        self._time = trio.lowlevel.current_clock().current_time
+        self._line = Line(self._client, self._codec, self._route, self._clock, self._is_calm)
 
     async def stopped(self, exit: Exit) -> None:
         del exit
         if self._client is not None:
             await self._client.aclose()
 
+    def _is_calm(self) -> bool:
+        return self._gate.passing <= FEW
+
+    def described(self) -> str:
+        """How much of the pool is in use, and how the circuit stands."""
+        gate, circuit, now = self._gate, self._circuit, self._time()
+        words = [f"{gate.passing} of {self._route.model.concurrency} requests run"]
+        if gate.waiting:
+            words.append(f"{gate.waiting} wait")
+        if self._retries:
+            words.append(f"{self._retries} retries")
+        if quiet := self._rates.quiet(now):
+            words.append(f"quiet for {quiet:.1f} s")
+        words.append(f"circuit {circuit.state.value}")
+        if circuit.state is CircuitState.OPEN:
+            words[-1] += f" for {max(circuit.probe_at - now, 0.0):.1f} s"
+        elif circuit.failures:
+            words[-1] += f" after {circuit.failures} failures"
+        return ", ".join(words)
+
     @Generate.handles(concurrent=True)
     async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
-        if not (self._capabilities.streaming and message.request.streamed):
+        request = self._prepared(message.request)
+        if not request.streamed:
             out = Whole(out)
+        call = self._codec.encode(request, self._route.model.model)
+        tokens = estimated_tokens(call.body, request.settings.max_tokens)
+        self._refuse_if_open()  # before it waits for a turn only to hear that
         async with self._gate.turn():
-            await self._answer(message.request, out)
+            await self._answer(call, tokens, out)
 
-    async def _answer(self, request: Request, out: Sink[StreamChunk]) -> None:
-        """One attempt. What arrived goes with any error."""
+    def _prepared(self, request: Request) -> Request:
+        """With what the model's record says where the request does not, and fit for the model."""
         settings = merged(self._route.model.settings, request.settings)
         streamed = request.streamed and self._capabilities.streaming
         request = attrs.evolve(request, settings=settings, streamed=streamed)
         require(request, self._capabilities, self._route.model.name)
-        call = self._codec.encode(request, self._route.model.model)
-        url = await self._base_url() + call.path
-        started = self._clock.now()
-        arrived: list[StreamChunk] = []
-        assert self._client is not None, "messages come after `started`"
+        return request
+
+    async def _answer(self, call: WireRequest, tokens: int, out: Sink[StreamChunk]) -> None:
+        """Attempt after attempt, until one has handed on a chunk or a retry makes no sense."""
+        failure: AnswerFailed | None = None
+        attempts = 0
+        while True:
+            url = await self._base_url() + call.path
+            try:
+                await self._gate.pace(tokens)
+                self._refuse_if_open()
+            except ProviderError:
+                if failure is None:
+                    raise
+                raise failure from None  # it says more than that there is no further attempt
+            attempts += 1
+            try:
+                await self._attempt(url, call, out, tokens, attempts)
+            except AnswerFailed as error:
+                failure, error.attempts = error, attempts
+                seconds = self._seconds_before_retry(error)
+                if seconds is None:
+                    raise
+            else:
+                return
+            self._retries += 1
+            self._log_retry(failure, seconds)
+            await trio.sleep(seconds)
+
+    async def _attempt(
+        self, url: str, call: WireRequest, out: Sink[StreamChunk], tokens: int, number: int
+    ) -> None:
+        """Ask once, and tell the circuit and the rates what became of it."""
+        permit = self._circuit.admit(trio.current_time())
+        verdict = Verdict.UNKNOWN
+        reason = ""
+
+        def begins(chunk: StreamChunk) -> StreamChunk:
+            self._circuit.report(permit, Verdict.ALIVE, trio.current_time())
+            if number == 1:
+                return chunk
+            return attrs.evolve(chunk, metadata={**chunk.metadata, "attempts": number})
+
+        assert self._line is not None, "messages come after `started`"
+        exchange = Exchange(self._line, tokens, begins)
         try:
-            async with self._client.stream(
-                "POST", url, {**dict(call.headers), **self._route.headers}, call.body
-            ) as response:
-                if response.status != OK:
-                    raise await self._refusal(response)
-                await self._forward(response, out, arrived)
-        except (StreamInterrupted, ProviderError) as error:
-            error.partial = _partial(arrived, started)
-            self._hide_key(error)
+            await exchange.carry_out(url, call, out)
+        except AnswerFailed as error:
+            verdict, reason = verdict_on(error), str(error)
+            self._heed(error)
             raise
+        finally:
+            if not exchange.arrived:  # else it was reported when that began
+                self._circuit.report(permit, verdict, trio.current_time(), reason)
+            self._settle(exchange, tokens)
+
+    def _heed(self, error: AnswerFailed) -> None:
+        """Let nobody ask while the provider wants to be left alone; an hour is not waited for."""
+        if error.retry_after is not None and error.retry_after <= self._route.model.retry.longest:
+            self._rates.be_quiet(trio.current_time() + error.retry_after)
+
+    def _settle(self, exchange: Exchange, tokens: int) -> None:
+        """Learn from an exchange that is over what it has cost, and what is left."""
+        now = trio.current_time()
+        if not self._rates.is_free:
+            self._rates.correct(_cost(exchange, tokens) - tokens, now)
+        if exchange.arrived:
+            left = wait_for(windows(exchange.headers, self._clock.now()), 1)
+            if left <= self._route.model.retry.longest:
+                self._rates.be_quiet(now + left)
+
+    def _seconds_before_retry(self, error: AnswerFailed) -> float | None:
+        return seconds_before_retry(
+            self._route.model.retry,
+            error,
+            error.attempts,
+            dice=self._dice.random(),
+            left=trio.current_effective_deadline() - trio.current_time(),
+        )
+
+    def _log_retry(self, failure: AnswerFailed, seconds: float) -> None:
+        log.info(
+            "%s: attempt %d ended with %s, status %s; the next one is in %.2f s",
+            self.ref.path,
+            failure.attempts,
+            type(failure).__name__,
+            failure.status,
+            seconds,
+        )
+
+    def _refuse_if_open(self) -> None:
+        refusal = self._circuit.refusal(trio.current_time())
+        if refusal is not None:
+            raise refusal
 
     async def _base_url(self) -> str:
         if isinstance(self._endpoint, str):
             return self._endpoint
         return (await self._endpoint()).rstrip("/")
-
-    async def _forward(
-        self, response: HttpStream, out: Sink[StreamChunk], arrived: list[StreamChunk]
-    ) -> None:
-        """Hand on one read after the other until the answer is complete."""
-        decoder: Decoder = self._codec.decoder()
-        now = self._clock.now
-        while data := await response.read():
-            chunks = decoder.feed(data, now())
-            if chunks:
-                arrived += chunks
-                await out.send_many(chunks)
-                if self._gate.passing <= FEW:
-                    # The reader has been woken: let it run before we go back to the socket.
-                    await trio.lowlevel.cancel_shielded_checkpoint()
-            if decoder.done:
-                await response.settle(SETTLE_SECONDS)
-                return
-            if decoder.failure is not None:
-                raise decoder.failure
-        chunks = decoder.finish(now())
-        arrived += chunks
-        await out.send_many(chunks)
-
-    async def _refusal(self, response: HttpStream) -> ProviderError:
-        try:
-            body = await response.read_at_most(ERROR_BODY_BYTES)
-        except (StreamInterrupted, ProviderError):
-            body = b""  # the status says enough
-        return refusal(response.status, response.headers, body, self._clock.now())
-
-    def _hide_key(self, error: Exception) -> None:
-        """Providers quote keys in their complaints, and their headers may echo them."""
-        key, text = self._route.api_key, str(error)
-        if key is None:
-            return
-        error.args = (text.replace(key, "***"), *error.args[1:])
-        if isinstance(error, ProviderError) and error.request_id is not None:
-            error.request_id = error.request_id.replace(key, "***")
-        if key in "".join(traceback.format_exception(error)):
-            error.__cause__ = error.__context__ = None
-
-
-class _Gate:
-    """Lets so many pass at once and so many wait; refuses the rest."""
-
-    def __init__(self, running: int, waiting: int) -> None:
-        self._semaphore = trio.Semaphore(running)
-        self._running = running
-        self._places = waiting
-        self._waiting = 0
-        self.passing = 0
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None]:
-        await self._enter()
-        self.passing += 1
-        try:
-            yield
-        finally:
-            self.passing -= 1
-            self._semaphore.release()
-
-    async def _enter(self) -> None:
-        try:
-            self._semaphore.acquire_nowait()
-        except trio.WouldBlock:
-            if self._waiting >= self._places:
-                raise ProviderOverloaded(
-                    f"{self._running} requests run and {self._waiting} wait: give the Model "
-                    "more `concurrency` or `waiting`, or ask less at once"
-                ) from None
-            self._waiting += 1
-            try:
-                await self._semaphore.acquire()
-            finally:
-                self._waiting -= 1
 
 
 def merged(usual: Settings, asked: Settings) -> Settings:
@@ -195,8 +231,9 @@ def merged(usual: Settings, asked: Settings) -> Settings:
     return attrs.evolve(usual, **chosen)
 
 
-def _partial(chunks: list[StreamChunk], started: float) -> StreamResponse:
-    response = StreamResponse(started)
-    for chunk in chunks:
-        response.add(chunk)
-    return response
+def _cost(exchange: Exchange, estimated: int) -> float:
+    """The tokens of an exchange; nothing where nothing came, the estimate where nobody counted."""
+    if not exchange.arrived:
+        return 0.0
+    counts = [chunk.usage.total_tokens for chunk in exchange.arrived if chunk.usage is not None]
+    return counts[-1] if counts else estimated

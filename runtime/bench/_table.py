@@ -11,6 +11,7 @@ from ._figures import Benchmark
 from ._imports import imports
 from ._lives import idle, memory, restart, spawn
 from ._messages import ask, stream, tell
+from ._stalls import stall
 from ._trees import teardown
 
 BENCHMARKS: Final = (
@@ -97,5 +98,11 @@ BENCHMARKS: Final = (
         "leaving an agent's stream: until control returns, until the server sees the close",
         "leaving `async with` of plain httpx2",
         interrupt,
+    ),
+    Benchmark(
+        "stall",
+        "an answer that goes silent, through provider and agent: its error, beyond the limit",
+        "the read timeout of plain httpx2",
+        stall,
     ),
 )

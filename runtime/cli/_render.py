@@ -29,7 +29,6 @@ def draw_tree(node: Node, now: float) -> Tree:
 
 def _line(node: Node, now: float) -> Text:
     name = node.path.rpartition("/")[2] or "/"
-    facts = f" {node.kind}"
-    if node.statistics is not None:
-        facts += f": {', '.join(node.statistics.in_words(now))}"
-    return Text.assemble((name, "bold"), (facts, "dim"))
+    facts = ", ".join(node.in_words(now))
+    said = f" {node.kind}: {facts}" if facts else f" {node.kind}"
+    return Text.assemble((name, "bold"), (said, "dim"))

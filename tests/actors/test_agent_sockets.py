@@ -13,7 +13,7 @@ from agents_scripted import assert_sendable, collect
 from actors import open_agent
 from actors.chat import Outcome, Token
 from actors.errors import ProviderUnavailable, StreamTruncated
-from actors.providers import Model, call, reset, say, truncate
+from actors.providers import Model, Retry, call, reset, say, truncate
 from actors.testing import FakeOpenAI, answer, error, open_fake_openai, raw
 from runtime import System, open_system
 from runtime.testing import assert_no_leaks
@@ -26,7 +26,8 @@ A_CONVERSATION = 50  # runs; a longer history would only measure the history
 
 
 def model_of(server: FakeOpenAI) -> Model:
-    return Model("openai-compatible:test", base_url=server.base_url)
+    retry = Retry(attempts=1)
+    return Model("openai-compatible:test", base_url=server.base_url, retry=retry)
 
 
 async def look_up(word: str) -> str:

@@ -24,6 +24,7 @@ from actors.providers import (
     Generate,
     Model,
     Provider,
+    Retry,
     call,
     fail,
     open_provider,
@@ -54,6 +55,7 @@ def model(server: FakeOpenAI, limits: Limits | None = None, **more: int) -> Mode
         base_url=server.base_url,
         api_key=KEY,
         limits=limits or Limits(),
+        retry=Retry(attempts=1),
         **more,  # type: ignore[arg-type]
     )
 

@@ -10,11 +10,13 @@ from actors.errors import ConfigurationError, MissingKey, UnknownModel
 from actors.providers import (
     COMPATIBLE,
     OPENAI,
+    Breaker,
     Dialect,
     Gemini,
     Model,
     Ollama,
     OpenAIChat,
+    Retry,
     resolve,
     say,
     script,
@@ -235,3 +237,24 @@ def test_bounds_that_bound_nothing_are_refused() -> None:
         Model("scripted:echo", concurrency=0)
     with pytest.raises(ValueError, match="waiting"):
         Model("scripted:echo", waiting=-1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "text"),
+    [
+        ({"retry": 3}, r"retry is 3: write Retry\(attempts=3\)"),
+        ({"retry": None}, r"retry is None: write .*Retry\(attempts=1\) for no retry"),
+        ({"breaker": 5}, r"breaker is 5: write Breaker\("),
+        ({"rate": 60}, r"rate is 60: write Rate\(requests_per_minute=60\)"),
+    ],
+)
+def test_a_policy_that_is_none_says_what_to_write(policy: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        Model("scripted:echo", **policy)
+
+
+def test_retries_and_the_breaker_are_on_unless_told_otherwise_and_no_rate_is() -> None:
+    model = Model("scripted:echo")
+
+    assert (model.retry, model.breaker, model.rate) == (Retry(attempts=3), Breaker(), None)
+    assert Model("scripted:echo", breaker=None).breaker is None

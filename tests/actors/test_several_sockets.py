@@ -20,6 +20,7 @@ from actors.providers import (
     Hedge,
     Model,
     Race,
+    Retry,
     RoundRobin,
     open_provider,
     pause,
@@ -52,6 +53,7 @@ def model(server: FakeOpenAI, *, key: str | None = None, first_byte: float = 60.
         base_url=server.base_url,
         api_key=key,
         limits=Limits(first_byte=first_byte),
+        retry=Retry(attempts=1),  # so that each fault is the one that falls through
     )
 
 

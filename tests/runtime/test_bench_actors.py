@@ -27,6 +27,7 @@ FIGURES = {
     "fairness": ["fairness: ask", "fairness: spread", "fairness: pace"],
     "idle": ["idle: memory", "idle: start", "idle: stop"],
     "teardown": ["teardown: stop", "teardown: cancel"],
+    "stall": ["stall"],
 }
 
 

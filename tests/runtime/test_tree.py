@@ -82,3 +82,54 @@ def test_who_waits_for_whom_is_drawn_too() -> None:
     assert str(Node("/a", "Puppet", waiting, at=3.0)) == (
         "/a Puppet: running, handling Do for 1.0 s, waits for /b, /group/c"
     )
+
+
+class Counter(Puppet):
+    def described(self) -> str:
+        return "counted 7"
+
+
+class Broken(Puppet):
+    def described(self) -> str:
+        raise LookupError("no words")
+
+
+async def test_an_actor_says_a_few_words_of_its_own() -> None:
+    async with open_system() as system:
+        await system.spawn(Counter, name="c")
+        (counter,) = system.tree().children
+
+        assert counter.details == "counted 7"
+        assert str(counter) == "/c Counter: running, counted 7"
+
+
+async def test_an_actor_that_cannot_describe_itself_spoils_no_tree() -> None:
+    async with open_system() as system:
+        await system.spawn(Broken, name="b")
+        await system.spawn(Counter, name="c")
+
+        assert str(system.tree()).splitlines() == [
+            "/ one_for_one",
+            "  /b Broken: running, cannot describe itself: LookupError('no words')",
+            "  /c Counter: running, counted 7",
+        ]
+
+
+async def test_an_actor_that_does_not_run_is_not_asked() -> None:
+    asked: list[str] = []
+
+    class Waiting(Puppet):
+        def described(self) -> str:
+            asked.append("too early")
+            return ""
+
+        async def started(self) -> None:
+            await trio.sleep_forever()
+
+    async with open_system() as system, trio.open_nursery() as nursery:
+        nursery.start_soon(system.spawn, Waiting)
+        await trio.testing.wait_all_tasks_blocked()
+        assert "starting" in str(system.tree())
+        nursery.cancel_scope.cancel()
+
+    assert asked == []

@@ -1,7 +1,7 @@
 """The wire formats of providers, each a pure codec that knows nothing of the others."""
 
 from ._codec import Codec, Decoder, WireRequest
-from ._faults import ERROR_BODY_BYTES, error_in_stream, refusal, retry_after
+from ._faults import ERROR_BODY_BYTES, error_in_stream, refusal, request_id_of, retry_after
 from .anthropic import AnthropicMessages
 from .gemini import Gemini
 from .ollama import Ollama, ollama_host
@@ -22,5 +22,6 @@ __all__ = [
     "error_in_stream",
     "ollama_host",
     "refusal",
+    "request_id_of",
     "retry_after",
 ]

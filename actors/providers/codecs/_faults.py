@@ -60,9 +60,14 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) ->
     return _kind(status)(
         f"the provider answered {status}: {said}",
         status=status,
-        request_id=next((headers[name] for name in _REQUEST_IDS if name in headers), None),
+        request_id=request_id_of(headers),
         retry_after=retry_after(headers, now),
     )
+
+
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """The provider's id of a request; names in lower case."""
+    return next((headers[name] for name in _REQUEST_IDS if name in headers), None)
 
 
 def error_in_stream(error: object) -> ProviderError:

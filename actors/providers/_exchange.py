@@ -1,0 +1,147 @@
+"""One request, sent once, and its answer handed on as it comes."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import attrs
+import trio
+
+from actors.chat import StreamChunk, StreamResponse
+from actors.errors import AnswerFailed, ProviderError, StreamInterrupted
+from actors.http import HttpClient
+
+from ._api import Clock
+from ._hints import Refused, add_hints
+from ._model import Route
+from .codecs import ERROR_BODY_BYTES, Codec, refusal, request_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.http import HttpStream
+    from runtime import Sink
+
+    from .codecs import Decoder, WireRequest
+
+SETTLE_SECONDS: Final = 0.05
+OK: Final = 200
+
+
+@attrs.frozen
+class Line:
+    """What all exchanges with one server share.
+
+    Attributes:
+        is_calm: Whether so few answers arrive that a tenth of latency is worth a twelfth of CPU.
+    """
+
+    client: HttpClient
+    codec: Codec
+    route: Route
+    clock: Clock
+    is_calm: Callable[[], bool]
+
+
+class Exchange:
+    """One attempt to get an answer.
+
+    Args:
+        line: The way to the server.
+        tokens: How many it may cost, for what a refusal says about limits.
+        begins: Called with the first chunk, before that is handed on; what it returns is.
+
+    Attributes:
+        arrived: The chunks so far.
+        headers: Of the answer; empty until it begins.
+    """
+
+    def __init__(
+        self, line: Line, tokens: int, begins: Callable[[StreamChunk], StreamChunk]
+    ) -> None:
+        self._line = line
+        self._tokens = tokens
+        self._begins = begins
+        self._started = line.clock.now()
+        self.arrived: list[StreamChunk] = []
+        self.headers: Mapping[str, str] = {}
+
+    async def carry_out(self, url: str, call: WireRequest, out: Sink[StreamChunk]) -> None:
+        """Send the request and hand on the answer; leaving closes the socket.
+
+        Raises:
+            AnswerFailed: With what arrived, what is known of the request, and no key.
+        """
+        headers = {**dict(call.headers), **self._line.route.headers}
+        try:
+            async with self._line.client.stream("POST", url, headers, call.body) as response:
+                self.headers = response.headers
+                if response.status != OK:
+                    raise await self._refusal(response)
+                await self._forward(response, out)
+        except AnswerFailed as error:
+            error.partial = self.response
+            if error.request_id is None:
+                error.request_id = request_id_of(self.headers)
+            if isinstance(error, StreamInterrupted) and self.headers:
+                error.status = OK
+            self._hide_key(error)
+            raise
+
+    @property
+    def response(self) -> StreamResponse:
+        """What arrived, as a response."""
+        response = StreamResponse(self._started)
+        for chunk in self.arrived:
+            response.add(chunk)
+        return response
+
+    async def _forward(self, response: HttpStream, out: Sink[StreamChunk]) -> None:
+        """Hand on one read after the other until the answer is complete."""
+        line = self._line
+        decoder: Decoder = line.codec.decoder()
+        now = line.clock.now
+        while data := await response.read():
+            chunks = decoder.feed(data, now())
+            if chunks:
+                self._note(chunks)
+                await out.send_many(chunks)
+                if line.is_calm():
+                    # The reader has been woken: let it run before we go back to the socket.
+                    await trio.lowlevel.cancel_shielded_checkpoint()
+            if decoder.done:
+                await response.settle(SETTLE_SECONDS)
+                return
+            if decoder.failure is not None:
+                raise decoder.failure
+        chunks = decoder.finish(now())
+        self._note(chunks)
+        await out.send_many(chunks)
+
+    def _note(self, chunks: list[StreamChunk]) -> None:
+        if chunks and not self.arrived:
+            chunks[0] = self._begins(chunks[0])
+        self.arrived += chunks
+
+    async def _refusal(self, response: HttpStream) -> ProviderError:
+        try:
+            body = await response.read_at_most(ERROR_BODY_BYTES)
+        except (StreamInterrupted, ProviderError):
+            body = b""  # the status says enough
+        now = self._line.clock.now()
+        error = refusal(response.status, response.headers, body, now)
+        add_hints(error, Refused(response.headers, body), self._tokens, now)
+        return error
+
+    def _hide_key(self, error: AnswerFailed) -> None:
+        """Providers quote keys in their complaints, and their headers may echo them."""
+        key, text = self._line.route.api_key, str(error)
+        if key is None:
+            return
+        error.args = (text.replace(key, "***"), *error.args[1:])
+        if error.request_id is not None:
+            error.request_id = error.request_id.replace(key, "***")
+        if key in "".join(traceback.format_exception(error)):
+            error.__cause__ = error.__context__ = None
