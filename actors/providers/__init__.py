@@ -26,6 +26,7 @@ from ._script import (
     echo,
     fail,
     finish,
+    opaque,
     pause,
     play,
     reset,
@@ -33,6 +34,7 @@ from ._script import (
     script,
     stall,
     think,
+    together,
     truncate,
     usage,
 )
@@ -114,6 +116,7 @@ __all__ = [
     "fail",
     "finish",
     "looked_up",
+    "opaque",
     "open_provider",
     "pause",
     "play",
@@ -124,6 +127,7 @@ __all__ = [
     "stall",
     "start_provider",
     "think",
+    "together",
     "truncate",
     "usage",
 ]

@@ -179,7 +179,7 @@ KNOWN: Final[Mapping[str, Known]] = {
         key_variable="OPENAI_COMPATIBLE_API_KEY",
     ),
     "anthropic": Known(
-        "anthropic:claude-sonnet-4-5",
+        "anthropic:claude-sonnet-5",
         codec=lambda _dialect: AnthropicMessages(),
         base_url="https://api.anthropic.com",
         base_url_variable="ANTHROPIC_BASE_URL",

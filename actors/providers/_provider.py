@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
+from actors.budget import metered
 from actors.chat import Request, Settings, StreamChunk
 from actors.errors import AnswerFailed, ProviderError
 from actors.http import HttpClient
@@ -110,8 +111,8 @@ class Provider(Actor, ProviderApi):
         call = self._codec.encode(request, self._route.model.model)
         tokens = estimated_tokens(call.body, request.settings.max_tokens)
         self._refuse_if_open()  # before it waits for a turn only to hear that
-        async with self._gate.turn():
-            await self._answer(call, tokens, out)
+        async with self._gate.turn(), metered(out, self._route.model.name, request) as counted:
+            await self._answer(call, tokens, counted)
 
     def _prepared(self, request: Request) -> Request:
         """With what the model's record says where the request does not, and fit for the model."""

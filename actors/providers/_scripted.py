@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import trio
 
+from actors.budget import metered
 from actors.chat import Request, StreamChunk, StreamResponse
 from actors.errors import StreamStalled, StreamTruncated
 from actors.http import Limits
@@ -23,16 +24,19 @@ class Scripted(Actor, ProviderApi, ScriptedApi):
         playback: The scripts; it is not part of the actor, so that a crash does not start
             them over.
         limits: How long a script may be silent, as for a real provider.
-        capabilities: What the model is said to be able to do.
+        model: Its full name, for the price that a budget of money needs.
+        capabilities: What it is said to be able to do.
     """
 
     def __init__(
         self,
         playback: Playback,
         limits: Limits | None = None,
+        model: str = "scripted:unnamed",
         capabilities: Capabilities | None = None,
     ) -> None:
         self._playback = playback
+        self._model = model
         self._limits = limits if limits is not None else Limits()
         self._capabilities = capabilities if capabilities is not None else Capabilities()
         self._clock = Clock()
@@ -43,12 +47,16 @@ class Scripted(Actor, ProviderApi, ScriptedApi):
 
     @Generate.handles(concurrent=True)
     async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
-        require(message.request, self._capabilities, "this scripted model")
+        require(message.request, self._capabilities, self._model)
         if not (self._capabilities.streaming and message.request.streamed):
             out = Whole(out)
-        number, answer = self._playback.next(message.request)
+        async with metered(out, self._model, message.request) as counted:
+            await self._play(message.request, counted)
+
+    async def _play(self, request: Request, out: Sink[StreamChunk]) -> None:
+        number, answer = self._playback.next(request)
         arrived = StreamResponse(self._clock.now())
-        for item in play(answer, message.request, number):
+        for item in play(answer, request, number):
             if isinstance(item, StreamChunk):
                 chunk = attrs.evolve(item, timestamp=self._clock.now())
                 arrived.add(chunk)

@@ -105,8 +105,8 @@ async def _start(
     ref: Ref[ProviderApi]
     if route.codec is None:
         scripts = model.script or (BY_NAME[model.model],)
-        playback, capabilities = Playback(*scripts), capabilities_of(model)
-        ref = await supervisor.spawn(Scripted, playback, model.limits, capabilities, name=name)
+        given = Playback(*scripts), model.limits, model.name, capabilities_of(model)
+        ref = await supervisor.spawn(Scripted, *given, name=name)
     elif route.base_url is not None:
         ref = await supervisor.spawn(Provider, route, name=name)
     else:
