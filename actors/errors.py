@@ -36,6 +36,17 @@ class ModelNotPulled(ConfigurationError):
     """A local model's files are not on this machine; the text says how to fetch them."""
 
 
+class RecordingUnusable(ConfigurationError):
+    """A recording cannot be read or written: the text says which file, and which line of it."""
+
+
+class ReplayMismatch(ConfigurationError):
+    """The program asks what was not recorded: the text shows the first difference.
+
+    Nothing was answered, and the recording goes on where it was.
+    """
+
+
 class CapabilityMissing(ConfigurationError):
     """The request needs what its model cannot do; the text says what. Nothing was sent."""
 

@@ -262,7 +262,8 @@ def _bytes_of(text: str) -> int:
 
 def size_of(request: Request) -> int:
     """About how many bytes of text a request brings to the model, never 0."""
-    return TURN_BYTES + sum(TURN_BYTES + _size(part) for part in (*request.turns, *request.tools))
+    parts = (*request.turns, *request.tools, request.output)
+    return TURN_BYTES + sum(TURN_BYTES + _size(part) for part in parts if part is not None)
 
 
 def _size(value: object) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
-from actors.errors import BudgetSpent, ProviderError
+from actors.errors import BudgetSpent, CircuitOpen, ProviderError, ProviderOverloaded
 
 from ._arithmetic import CallCount, Spending, size_of
 from ._prices import Price
@@ -58,7 +58,7 @@ class Meter:
     ) -> None:
         del kind, traceback
         if self._call is not None:
-            self._call.end(was_refused=isinstance(error, ProviderError))
+            self._call.end(error)
             if self._call.spent and isinstance(error, BudgetSpent):
                 await _give_way(self._call.spent[0])
 
@@ -68,7 +68,7 @@ def metered(out: Sink[StreamChunk], model: str, request: Request) -> Meter:
 
     For those who write a provider. What is sent to the sink that it gives is counted, and then
     sent on. The call counts from here on, with an estimate of what the request says; if the
-    provider refuses it, only as a call.
+    provider refuses it, only as a call, and if it was never sent, not at all.
 
     Args:
         out: Where the chunks go.
@@ -125,11 +125,12 @@ class _Call:
         for entry in self._entries:
             entry.account.books.begin(entry.spending)
 
-    def end(self, *, was_refused: bool) -> None:
-        if was_refused and self._count.is_silent:
+    def end(self, error: BaseException | None) -> None:
+        """It has ended; of one that the provider did not take on, nothing else is left."""
+        if self._count.is_silent and isinstance(error, ProviderError):
+            was_made = not isinstance(error, CircuitOpen | ProviderOverloaded)
             for entry in self._entries:
-                before, entry.spending = entry.spending, Spending(1)
-                entry.account.books.change(before, entry.spending)
+                entry.account.books.change(entry.spending, Spending(int(was_made)))
         for entry in self._entries:
             entry.account.books.end()
 

@@ -30,7 +30,7 @@ class Account:
         prices: What a token costs; those of the budget around it where none were given.
         scope: Around the budget's block.
         is_open: Whether the block is being carried out.
-        rates: Tokens per byte by model, shared with the budgets around it.
+        rates: Tokens per byte by model; those of the outermost budget are in use.
     """
 
     def __init__(self, allowance: Allowance, prices: Prices | None, budget: Budget) -> None:
@@ -45,10 +45,9 @@ class Account:
 
     def open(self) -> None:
         """The block begins."""
-        for outer in accounts()[-1:]:
-            self.rates = outer.rates
-            if self._inherits:
-                self.prices = outer.prices
+        around = accounts()
+        if around and self._inherits:
+            self.prices = around[-1].prices
         self.scope.__enter__()
         self._run = trio.lowlevel.current_trio_token()
         self.is_open = True

@@ -1,6 +1,24 @@
-"""The only code that opens a socket to a provider: one client, streamed, bounded in time."""
+"""The only code that opens a socket to a provider: one client, streamed, bounded in time.
+
+What it carries can be written to a file, and played from there without a network.
+"""
 
 from ._client import HttpClient, HttpStream
 from ._limits import Limits
+from ._recording import Recorder
+from ._replay import Player, read_header
+from ._tape import Header
+from ._transport import Connect, Transport, TransportStream
 
-__all__ = ["HttpClient", "HttpStream", "Limits"]
+__all__ = [
+    "Connect",
+    "Header",
+    "HttpClient",
+    "HttpStream",
+    "Limits",
+    "Player",
+    "Recorder",
+    "Transport",
+    "TransportStream",
+    "read_header",
+]

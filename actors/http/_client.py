@@ -22,6 +22,7 @@ from actors.errors import (
 )
 
 from ._limits import Limits
+from ._transport import TransportStream
 from ._wire import Batches, Wire
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class HttpClient:
         await self._client.aclose()
 
 
-class HttpStream:
+class HttpStream(TransportStream):
     """One request and its answer, read as it comes.
 
     Entering sends the request and waits for the answer's head. Leaving before the body's end
@@ -225,22 +226,6 @@ class HttpStream:
         ):
             return ProviderProtocolError(f"{self.origin} broke the HTTP protocol: {error}")
         return StreamTruncated(f"the connection to {self.origin} ended inside the answer: {error}")
-
-    async def read_at_most(self, size: int) -> bytes:
-        """Read the body to its end or to about `size` bytes, whichever comes first."""
-        body = b""
-        while len(body) < size and (data := await self.read()):
-            body += data
-        return body[:size]
-
-    async def settle(self, seconds: float) -> None:
-        """Wait shortly for the body's end, so that the connection can be used again."""
-        with trio.move_on_after(seconds):
-            try:
-                while await self.read():
-                    pass
-            except (ProviderError, StreamStalled, StreamTruncated):
-                return  # the answer was complete; only the connection is lost
 
     def _open(self) -> tuple[Batches, Wire]:
         if self._batches is None or self._wire is None:

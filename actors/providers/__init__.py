@@ -11,6 +11,7 @@ from ._opening import Candidate
 from ._policies import Breaker, Rate, Retry
 from ._provider import Provider
 from ._race import RaceProvider
+from ._recorded import Recording, Replay
 from ._script import (
     Fail,
     Happening,
@@ -50,8 +51,10 @@ from ._several import (
     looked_up,
 )
 from ._start import StartedProvider, start_provider
+from ._tape import Tape
 from .codecs import (
     COMPATIBLE,
+    DIALECTS,
     OPENAI,
     AnthropicMessages,
     Codec,
@@ -60,11 +63,14 @@ from .codecs import (
     Gemini,
     Ollama,
     OpenAIChat,
+    OpenAIResponses,
     WireRequest,
+    azure_deployment,
 )
 
 __all__ = [
     "COMPATIBLE",
+    "DIALECTS",
     "OPENAI",
     "AnthropicMessages",
     "AnyModel",
@@ -86,6 +92,7 @@ __all__ = [
     "Model",
     "Ollama",
     "OpenAIChat",
+    "OpenAIResponses",
     "Pause",
     "Playback",
     "Provider",
@@ -95,6 +102,8 @@ __all__ = [
     "Race",
     "RaceProvider",
     "Rate",
+    "Recording",
+    "Replay",
     "Requests",
     "Reset",
     "Retry",
@@ -107,7 +116,9 @@ __all__ = [
     "Stall",
     "StartedProvider",
     "Step",
+    "Tape",
     "WireRequest",
+    "azure_deployment",
     "call",
     "call_text",
     "capabilities_of",

@@ -11,7 +11,7 @@ import trio
 
 from actors.chat import StreamChunk, StreamResponse
 from actors.errors import AnswerFailed, ProviderError, StreamInterrupted
-from actors.http import HttpClient
+from actors.http import Transport
 
 from ._api import Clock
 from ._hints import Refused, add_hints
@@ -21,7 +21,7 @@ from .codecs import ERROR_BODY_BYTES, Codec, refusal, request_id_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.http import HttpStream
+    from actors.http import TransportStream
     from runtime import Sink
 
     from .codecs import Decoder, WireRequest
@@ -38,7 +38,7 @@ class Line:
         is_calm: Whether so few answers arrive that a tenth of latency is worth a twelfth of CPU.
     """
 
-    client: HttpClient
+    client: Transport
     codec: Codec
     route: Route
     clock: Clock
@@ -98,7 +98,7 @@ class Exchange:
             response.add(chunk)
         return response
 
-    async def _forward(self, response: HttpStream, out: Sink[StreamChunk]) -> None:
+    async def _forward(self, response: TransportStream, out: Sink[StreamChunk]) -> None:
         """Hand on one read after the other until the answer is complete."""
         line = self._line
         decoder: Decoder = line.codec.decoder()
@@ -125,7 +125,7 @@ class Exchange:
             chunks[0] = self._begins(chunks[0])
         self.arrived += chunks
 
-    async def _refusal(self, response: HttpStream) -> ProviderError:
+    async def _refusal(self, response: TransportStream) -> ProviderError:
         try:
             body = await response.read_at_most(ERROR_BODY_BYTES)
         except (StreamInterrupted, ProviderError):

@@ -11,21 +11,23 @@ import attrs
 
 from actors.chat import Settings
 from actors.errors import ConfigurationError, MissingKey, UnknownModel
-from actors.http import Limits
+from actors.http import Connect, HttpClient, Limits
 from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
 from ._capabilities import Capabilities
+from ._compatible import SERVERS, Compatible
 from ._policies import Breaker, Rate, Retry
 from ._script import BY_NAME, Script
+from ._tape import Tape
 from .codecs import (
-    COMPATIBLE,
-    OPENAI,
+    DIALECTS,
     AnthropicMessages,
     Codec,
     Dialect,
     Gemini,
     Ollama,
     OpenAIChat,
+    OpenAIResponses,
     ollama_host,
 )
 
@@ -38,7 +40,7 @@ POLICIES: Final = {
     "breaker": (Breaker, "Breaker(failures=5, seconds=10), or None for no breaker"),
     "rate": (Rate, "Rate(requests_per_minute=60), or None for no limit"),
 }
-LOCAL: Final = attrs.evolve(COMPATIBLE, request_fields=REQUEST_FIELDS)
+LOCAL: Final = attrs.evolve(DIALECTS["llamacpp"], request_fields=REQUEST_FIELDS)
 
 
 def _check_key(_model: object, _attribute: object, key: str | None) -> None:
@@ -102,6 +104,7 @@ class Model:
         dialect: How a compatible server departs from OpenAI's API; None for the usual.
         script: What a `scripted:` model answers: one script, or one a request.
         capabilities: What it can do; None for what `capabilities_of` knows of its name.
+        tape: The file of a `Recording` or a `Replay`, which make such models.
     """
 
     name: str = attrs.field(kw_only=False)
@@ -117,6 +120,7 @@ class Model:
     dialect: Dialect | None = None
     script: tuple[Script, ...] = attrs.field(default=None, converter=_scripts)
     capabilities: Capabilities | None = None
+    tape: Tape | None = None
 
     @property
     def provider(self) -> str:
@@ -144,6 +148,7 @@ class Known:
         key_header: The header that carries the key.
         key_prefix: What stands before the key there.
         headers: Further headers, each with the environment variable that holds it.
+        address: What an address of the user's own looks like.
     """
 
     example: str
@@ -157,24 +162,52 @@ class Known:
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
     headers: tuple[tuple[str, str], ...] = ()
+    address: str = "http://127.0.0.1:8080/v1"
 
+
+def _compatible(name: str, server: Compatible) -> Known:
+    return Known(
+        server.example,
+        codec=lambda dialect: OpenAIChat(dialect or DIALECTS[name]),
+        base_url=server.base_url,
+        base_url_variable=f"{server.prefix}_BASE_URL",
+        key_variable=f"{server.prefix}_API_KEY",
+        needs_key=server.needs_key,
+        key_header=server.key_header,
+        key_prefix=server.key_prefix,
+        address=server.base_url or server.address,
+    )
+
+
+def _responses(dialect: Dialect | None) -> Codec:
+    if dialect is not None:
+        raise ConfigurationError("a dialect is for chat completions: openai-responses has none")
+    return OpenAIResponses()
+
+
+_OPENAI: Final = Known(
+    "openai:gpt-4o-mini",
+    codec=lambda dialect: OpenAIChat(dialect or DIALECTS["openai"]),
+    base_url="https://api.openai.com/v1",
+    base_url_variable="OPENAI_BASE_URL",
+    key_variable="OPENAI_API_KEY",
+    needs_key=True,
+    headers=(
+        ("openai-organization", "OPENAI_ORG_ID"),
+        ("openai-project", "OPENAI_PROJECT_ID"),
+    ),
+)
 
 KNOWN: Final[Mapping[str, Known]] = {
-    "openai": Known(
-        "openai:gpt-4o-mini",
-        codec=lambda dialect: OpenAIChat(dialect or OPENAI),
-        base_url="https://api.openai.com/v1",
-        base_url_variable="OPENAI_BASE_URL",
-        key_variable="OPENAI_API_KEY",
-        needs_key=True,
-        headers=(
-            ("openai-organization", "OPENAI_ORG_ID"),
-            ("openai-project", "OPENAI_PROJECT_ID"),
-        ),
+    "openai": _OPENAI,
+    "openai-responses": attrs.evolve(
+        _OPENAI,
+        example="openai-responses:gpt-5-mini",
+        codec=_responses,
     ),
     "openai-compatible": Known(
         "openai-compatible:NAME",
-        codec=lambda dialect: OpenAIChat(dialect or COMPATIBLE),
+        codec=lambda dialect: OpenAIChat(dialect or DIALECTS["openai-compatible"]),
         base_url_variable="OPENAI_COMPATIBLE_BASE_URL",
         key_variable="OPENAI_COMPATIBLE_API_KEY",
     ),
@@ -207,15 +240,13 @@ KNOWN: Final[Mapping[str, Known]] = {
         read_address=ollama_host,
         key_variable="OLLAMA_API_KEY",
     ),
+    **{name: _compatible(name, server) for name, server in SERVERS.items()},
     "local": Known(
         "local:smollm2",
         codec=lambda dialect: OpenAIChat(dialect or LOCAL),
     ),
     "scripted": Known("scripted:echo"),
 }
-
-
-PLANNED: Final = frozenset({"openai-responses"})
 
 
 @attrs.frozen
@@ -227,6 +258,7 @@ class Route:
         codec: None for a scripted model.
         base_url: None where it is only known once a local server runs.
         headers: For every request; the key is among them, so never in a repr.
+        connect: Makes what carries the requests.
     """
 
     model: Model
@@ -234,6 +266,7 @@ class Route:
     base_url: str | None
     headers: Mapping[str, str] = attrs.field(repr=False)
     api_key: str | None = attrs.field(repr=False)
+    connect: Connect = HttpClient
 
 
 def resolve(model: str | Model, environment: Mapping[str, str] | None = None) -> Route:
@@ -248,11 +281,11 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
         MissingKey: The provider needs a key; the text names the variable.
         ConfigurationError: Something else is missing; the text says how to give it.
     """
-    if environment is None:
-        environment = os.environ
     given = Model(model) if isinstance(model, str) else model
     if not isinstance(given, Model):  # pyright: ignore[reportUnnecessaryIsInstance] - scripts are seldom type-checked
         raise UnknownModel(f"{given!r} is no model: write 'local:smollm2', or give a Model(...)")
+    plays = given.tape is not None and given.tape.plays  # neither a key nor a server is needed
+    environment = {} if plays else os.environ if environment is None else environment
     known = KNOWN.get(given.provider)
     if known is None or not given.model:
         raise unknown(given.name)
@@ -262,17 +295,28 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
     if given.provider == "local" and given.model not in LOCAL_MODELS:
         raise unknown(given.name)
     key = given.api_key or _first(environment, known.older_key_variable, known.key_variable)
-    if key is None and known.needs_key:
+    if key is None and known.needs_key and not plays:
         raise MissingKey(
             f"{given.name} needs a key: set {known.key_variable}, "
             f"or give Model({given.name!r}, api_key=...)"
         )
     _check_key(None, None, key)
     headers = {name: environment[var] for name, var in known.headers if environment.get(var)}
+    secrets = (key, *headers.values())
     if key is not None:
         headers[known.key_header] = known.key_prefix + key
     codec = known.codec(given.dialect)
-    return Route(given, codec, _address(given, known, environment), headers, key)
+    base_url = _address(given, known, environment)
+    return Route(given, codec, base_url, headers, key, _connect(given, base_url, codec, secrets))
+
+
+def _connect(
+    given: Model, base_url: str | None, codec: Codec, secrets: tuple[str | None, ...]
+) -> Connect:
+    """What carries the requests: sockets, or a file, or both."""
+    if given.tape is None:
+        return HttpClient
+    return given.tape.connect(attrs.evolve(given, base_url=base_url), codec.wire, secrets)
 
 
 def _first(environment: Mapping[str, str], *variables: str | None) -> str | None:
@@ -291,7 +335,7 @@ def _address(given: Model, known: Known, environment: Mapping[str, str]) -> str 
     if url is None:
         raise ConfigurationError(
             f"{given.name} needs an address: give "
-            f"Model({given.name!r}, base_url='http://127.0.0.1:8080/v1') or set {variable}"
+            f"Model({given.name!r}, base_url={known.address!r}) or set {variable}"
         )
     _check_address(None, None, url)
     return url.rstrip("/")
@@ -310,9 +354,7 @@ def unknown(name: str) -> UnknownModel:
     provider, _, model = name.partition(":")
     near = difflib.get_close_matches(provider, KNOWN, n=1, cutoff=0.7)
     hint = ""
-    if provider in PLANNED:
-        hint = f"; {provider} has a wire format of its own, which is not supported yet."
-    elif near:
+    if near:
         hint = f"; did you mean {KNOWN[near[0]].example}?"
     elif provider and not model:
         hint = f"; did you mean openai:{provider}?"

@@ -18,7 +18,6 @@ import trio
 from actors.budget import metered
 from actors.chat import Request, Settings, StreamChunk
 from actors.errors import AnswerFailed, ProviderError
-from actors.http import HttpClient
 from runtime import Actor, Exit, Sink
 
 from ._api import Clock, Generate, ProviderApi
@@ -33,6 +32,8 @@ from ._several import capabilities_of
 from ._whole import Whole
 
 if TYPE_CHECKING:
+    from actors.http import Transport
+
     from ._model import Route
     from .codecs import Codec, WireRequest
 
@@ -64,7 +65,7 @@ class Provider(Actor, ProviderApi):
         self._rates = Rates(model.rate)
         self._gate = Gate(model.concurrency, model.waiting, self._rates)
         self._circuit = Circuit(model.breaker)
-        self._client: HttpClient | None = None
+        self._client: Transport | None = None
         self._line: Line | None = None
         self._clock = Clock()
         self._dice = random.Random()  # noqa: S311 - jitter, not secrets
@@ -74,7 +75,7 @@ class Provider(Actor, ProviderApi):
     async def started(self) -> None:
         secure = isinstance(self._endpoint, str) and self._endpoint.startswith("https:")
         limits, connections = self._route.model.limits, self._route.model.concurrency
-        self._client = HttpClient(limits, connections=connections, secure=secure)
+        self._client = self._route.connect(limits, connections=connections, secure=secure)
         self._time = trio.lowlevel.current_clock().current_time
         self._line = Line(self._client, self._codec, self._route, self._clock, self._is_calm)
 
@@ -126,36 +127,43 @@ class Provider(Actor, ProviderApi):
         """Attempt after attempt, until one has handed on a chunk or a retry makes no sense."""
         failure: AnswerFailed | None = None
         attempts = 0
-        while True:
-            url = await self._base_url() + call.path
-            try:
-                await self._gate.pace(tokens)
-                self._refuse_if_open()
-            except ProviderError:
-                if failure is None:
-                    raise
-                raise failure from None  # it says more than that there is no further attempt
-            attempts += 1
-            try:
-                await self._attempt(url, call, out, tokens, attempts)
-            except AnswerFailed as error:
-                failure, error.attempts = error, attempts
-                seconds = self._seconds_before_retry(error)
-                if seconds is None:
-                    raise
-            else:
-                return
-            self._retries += 1
-            self._log_retry(failure, seconds)
-            await trio.sleep(seconds)
+        try:
+            while True:
+                url = await self._base_url() + call.path
+                await self._wait_for_leave(tokens, failure)
+                attempts += 1
+                try:
+                    await self._attempt(url, call, out, tokens, attempts)
+                except AnswerFailed as error:
+                    failure, error.attempts = error, attempts
+                    seconds = self._seconds_before_retry(error)
+                    if seconds is None:
+                        raise
+                else:
+                    return
+                self._retries += 1
+                self._log_retry(failure, seconds)
+                await trio.sleep(seconds)
+        finally:
+            failure = None  # it and this frame would keep each other
+
+    async def _wait_for_leave(self, tokens: int, failure: AnswerFailed | None) -> None:
+        """Wait until the rates and the circuit let a request go.
+
+        Where they do not, the `failure` of an attempt before is raised: it says more.
+        """
+        try:
+            await self._gate.pace(tokens)
+            self._refuse_if_open()
+        except ProviderError:
+            if failure is None:
+                raise
+            raise failure from failure.__cause__
 
     async def _attempt(
         self, url: str, call: WireRequest, out: Sink[StreamChunk], tokens: int, number: int
     ) -> None:
         """Ask once, and tell the circuit and the rates what became of it."""
-        permit = self._circuit.admit(trio.current_time())
-        verdict = Verdict.UNKNOWN
-        reason = ""
 
         def begins(chunk: StreamChunk) -> StreamChunk:
             self._circuit.report(permit, Verdict.ALIVE, trio.current_time())
@@ -165,40 +173,46 @@ class Provider(Actor, ProviderApi):
 
         assert self._line is not None, "messages come after `started`"
         exchange = Exchange(self._line, tokens, begins)
+        verdict, reason, cost = Verdict.UNKNOWN, "", tokens
+        permit = self._circuit.admit(trio.current_time())
         try:
             await exchange.carry_out(url, call, out)
         except AnswerFailed as error:
             verdict, reason = verdict_on(error), str(error)
+            cost = 0 if isinstance(error, ProviderError) else tokens
             self._heed(error)
             raise
         finally:
-            if not exchange.arrived:  # else it was reported when that began
+            if exchange.arrived:
+                self._learn(exchange)
+                cost = _counted(exchange, tokens)
+            else:
                 self._circuit.report(permit, verdict, trio.current_time(), reason)
-            self._settle(exchange, tokens)
+            self._rates.correct(cost - tokens, trio.current_time())
 
     def _heed(self, error: AnswerFailed) -> None:
         """Let nobody ask while the provider wants to be left alone; an hour is not waited for."""
         if error.retry_after is not None and error.retry_after <= self._route.model.retry.longest:
             self._rates.be_quiet(trio.current_time() + error.retry_after)
 
-    def _settle(self, exchange: Exchange, tokens: int) -> None:
-        """Learn from an exchange that is over what it has cost, and what is left."""
-        now = trio.current_time()
-        if not self._rates.is_free:
-            self._rates.correct(_cost(exchange, tokens) - tokens, now)
-        if exchange.arrived:
-            left = wait_for(windows(exchange.headers, self._clock.now()), 1)
-            if left <= self._route.model.retry.longest:
-                self._rates.be_quiet(now + left)
+    def _learn(self, exchange: Exchange) -> None:
+        """Let nobody ask before there is something left of the limits that an answer tells of."""
+        seconds = wait_for(windows(exchange.headers, self._clock.now()), 1)
+        if seconds <= self._route.model.retry.longest:
+            self._rates.be_quiet(trio.current_time() + seconds)
 
     def _seconds_before_retry(self, error: AnswerFailed) -> float | None:
-        return seconds_before_retry(
+        now = trio.current_time()
+        seconds = seconds_before_retry(
             self._route.model.retry,
             error,
             error.attempts,
             dice=self._dice.random(),
-            left=trio.current_effective_deadline() - trio.current_time(),
+            left=trio.current_effective_deadline() - now,
         )
+        if seconds is None or self._circuit.refusal(now + seconds) is not None:
+            return None
+        return seconds
 
     def _log_retry(self, failure: AnswerFailed, seconds: float) -> None:
         log.info(
@@ -232,9 +246,7 @@ def merged(usual: Settings, asked: Settings) -> Settings:
     return attrs.evolve(usual, **chosen)
 
 
-def _cost(exchange: Exchange, estimated: int) -> float:
-    """The tokens of an exchange; nothing where nothing came, the estimate where nobody counted."""
-    if not exchange.arrived:
-        return 0.0
+def _counted(exchange: Exchange, estimated: int) -> int:
+    """The tokens of an answer, as the provider has counted them."""
     counts = [chunk.usage.total_tokens for chunk in exchange.arrived if chunk.usage is not None]
     return counts[-1] if counts else estimated

@@ -238,6 +238,7 @@ class _Sending:
         self._stream = stream
         self._peer = peer
         self._received = received
+        self._framed = True
 
     async def send(self, reply: Reply, given: Answer) -> None:
         """Write the reply, as far as the client takes it."""
@@ -248,6 +249,7 @@ class _Sending:
 
     async def _send(self, reply: Reply, given: Answer) -> None:
         await trio.sleep(given.head_after)
+        self._framed = reply.fault is not Fault.UNFRAMED
         await self._write(h11.Response(status_code=reply.status, headers=_head(reply)))
         for item in reply.writes:
             if isinstance(item, bytes):
@@ -264,7 +266,7 @@ class _Sending:
         self._received.finished = reply.fault is None
 
     async def _write(self, event: Any) -> None:
-        data = cast("bytes | None", self._peer.send(event))
+        data = cast("bytes | None", self._peer.send(event)) if self._framed else _plain(event)
         if data:
             await self._stream.send_all(data)
 
@@ -274,6 +276,15 @@ class _Sending:
         if fault is Fault.RESET:
             self._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
         await self._stream.aclose()
+
+
+def _plain(event: object) -> bytes:
+    """As a server of HTTP/1.0 writes it: h11 would frame the body."""
+    if isinstance(event, h11.Response):
+        lines = [b"HTTP/1.1 %d OK" % event.status_code]
+        lines += [name + b": " + value for name, value in event.headers]
+        return b"\r\n".join([*lines, b"", b""])
+    return bytes(event.data) if isinstance(event, h11.Data) else b""
 
 
 def _head(reply: Reply) -> list[tuple[str, str]]:

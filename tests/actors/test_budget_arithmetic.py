@@ -170,11 +170,16 @@ def test_what_a_provider_counts_makes_later_estimates_better() -> None:
 def test_reasoning_that_was_not_shown_does_not_spoil_the_rate() -> None:
     rates = Rates()
     call = CallCount(rates, 400)
-    hidden = Usage(100, 5_100, reasoning_tokens=5_000)
-    call.note([say("x" * 400), StreamChunk(usage=hidden, is_final=True)])
+    hidden = Usage(100, 2_000, reasoning_tokens=1_000)
+    call.note([say("x" * 4_000), StreamChunk(usage=hidden, is_final=True)])
 
-    assert call.usage.output_tokens == 5_100
+    assert call.usage.output_tokens == 2_000
     assert rates.received.tokens(400) == 100
+
+    call = CallCount(rates, 400)
+    call.note([StreamChunk("x" * 4_000, thinking="x" * 4_000)])
+    call.note([StreamChunk(usage=hidden, is_final=True)])
+    assert rates.received.tokens(12_000) == 3_000
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(-5, 10**6)), max_size=20), NUMBERS)

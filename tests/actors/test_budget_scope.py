@@ -1,6 +1,6 @@
 """Budgets as scopes, on virtual time: what is counted, who is stopped, and what is left alone."""
 
-# ruff: noqa: ARG001 - virtual time comes as an argument
+# ruff: noqa: ARG001, ARG002 - virtual time comes as an argument; a fake uses none
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from agents_scripted import (
     assert_next_turn_is_accepted,
     assert_one_truth,
     collect,
+    entries_of,
     requests_of,
     scripted,
 )
@@ -36,13 +37,24 @@ from actors.budget import (
     move_on_after_tokens,
 )
 from actors.chat import Outcome, Request, StreamChunk, StreamResponse, user
-from actors.errors import BudgetSpent, LimitReached, ProviderUnavailable, UnknownPrice
+from actors.errors import (
+    BudgetSpent,
+    CircuitOpen,
+    LimitReached,
+    ProviderError,
+    ProviderOverloaded,
+    ProviderUnavailable,
+    UnknownPrice,
+)
+from actors.journal import RunEnded
 from actors.providers import (
+    Fallback,
     Generate,
     Model,
     ProviderApi,
     ProviderHandle,
     ProviderStream,
+    Race,
     Requests,
     Script,
     call,
@@ -59,7 +71,7 @@ from runtime import Actor, Ask, Ref, RuntimeFault, Sink, System, Tell, open_syst
 from runtime.testing import assert_no_leaks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from contextlib import AbstractContextManager
 
     from trio.testing import MockClock
@@ -499,6 +511,27 @@ async def test_a_budget_in_a_handler_ends_the_work_and_not_the_answer() -> None:
         assert 50 < budget.used.tokens <= 52
 
 
+async def test_models_that_race_count_each_and_a_spent_budget_stops_them_all(
+    autojump_clock: MockClock,
+) -> None:
+    fast = Model("scripted:fast", script=script(pause(1), say("word " * 100, pieces=100)))
+    slow = Model("scripted:slow", script=script(pause(2), "late"))
+    async with open_provider(Race(fast, slow)) as model:
+        with move_on_after_tokens(50) as budget:
+            await model.complete(HI)
+    assert (budget.cancelled_caught, budget.used.calls) == (True, 2)
+
+
+async def test_the_next_model_is_not_asked_for_what_the_first_has_spent() -> None:
+    first = Model("scripted:first", script=WORDS)
+    async with open_provider(Fallback(first, "scripted:echo")) as model:
+        with move_on_after_tokens(50) as budget:
+            await model.complete(HI)
+        assert (budget.cancelled_caught, budget.used.calls) == (True, 1)
+        with fail_after_tokens(1_000), pytest.raises(BudgetSpent), fail_after_tokens(5):
+            await model.complete(HI)
+
+
 async def test_work_that_was_told_counts_after_the_block_and_fails_by_the_error(
     autojump_clock: MockClock,
 ) -> None:
@@ -546,6 +579,28 @@ async def test_agents_that_are_tools_of_agents_count_for_whoever_asked() -> None
             assert (len(await requests_of(agent)), len(await requests_of(helper))) == (1, 1)
 
 
+async def test_however_many_streams_are_in_between_the_cancel_comes_before_the_error() -> None:
+    async with open_system() as system, scripted(WORDS, system=system) as helper:
+
+        async def consult(question: str) -> str:
+            """Ask somebody else."""
+            return (await helper.run(question)).text
+
+        calls = script(call("consult", question="Hi"), repeat=True)
+        async with scripted(calls, tools=(consult,), system=system) as agent:
+            for _ in range(20):  # trio runs what is ready in any order
+                run = agent.stream("Help me")
+                with Budget(
+                    cost="0.05", prices=PRICES.with_prices({"scripted:*": Price(0, 1_000)})
+                ):
+                    async with run:
+                        await collect(run)
+                assert run.outcome is Outcome.CANCELLED
+        ends = [entry for entry in await entries_of(helper) if isinstance(entry, RunEnded)]
+        assert {end.outcome for end in ends} == {Outcome.CANCELLED}
+        assert len(ends) == 20
+
+
 # The books after faults
 
 
@@ -559,6 +614,17 @@ async def test_a_call_that_the_provider_refused_is_a_call_and_no_more() -> None:
     assert budget.used == Spending(2, 20, 10, None)
 
 
+@pytest.mark.parametrize("kind", [CircuitOpen, ProviderOverloaded])
+async def test_a_call_that_was_never_sent_does_not_count(kind: type[ProviderError]) -> None:
+    sink: Any = None
+    with Budget() as budget:
+        with pytest.raises(kind):
+            async with metered(sink, "any", Request(())):
+                raise kind("not now")
+        assert budget.used == Spending(cost=None)
+        assert "running" not in repr(budget)
+
+
 async def test_a_call_that_failed_later_has_used_what_had_come(autojump_clock: MockClock) -> None:
     broken = script(say("word " * 8), fail(ProviderUnavailable("busy")))
     async with provider(broken, script(stall())) as model:
@@ -569,6 +635,27 @@ async def test_a_call_that_failed_later_has_used_what_had_come(autojump_clock: M
             with trio.move_on_after(1):
                 await model.complete(HI)
     assert budget.used == Spending(2, 2 * SENT, 10, None)  # it may have been worked on
+
+
+async def test_what_has_arrived_counts_though_nobody_takes_it(autojump_clock: MockClock) -> None:
+    class Full:
+        taken = 0
+
+        async def send(self, item: StreamChunk) -> None:
+            await trio.sleep_forever()
+
+        async def send_many(self, items: Sequence[StreamChunk]) -> None:
+            await trio.sleep_forever()
+
+    with Budget() as budget:
+        for _ in range(2):
+            with trio.move_on_after(1):
+                async with metered(Full(), "any", Request(())) as out:
+                    await out.send(StreamChunk("word " * 8))
+            with trio.move_on_after(1):
+                async with metered(Full(), "any", Request(())) as out:
+                    await out.send_many([StreamChunk("word " * 8)] * 2)
+    assert (budget.used.calls, budget.used.output_tokens) == (4, 60)
 
 
 async def test_a_provider_of_ones_own_is_counted_if_it_says_so() -> None:

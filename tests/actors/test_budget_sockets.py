@@ -11,7 +11,7 @@ import trio
 from actors import open_agent
 from actors.budget import Budget, Spending, fail_after, move_on_after_calls, move_on_after_tokens
 from actors.chat import Outcome, user
-from actors.errors import BudgetSpent, ProviderRejected
+from actors.errors import BudgetSpent, ProviderUnauthorized
 from actors.providers import Model, ProviderHandle, open_provider, say, stall, usage
 from actors.testing import FakeOpenAI, answer, error, open_fake_openai
 from runtime.testing import assert_no_leaks
@@ -94,14 +94,23 @@ async def test_the_providers_count_corrects_the_estimate() -> None:
 
 
 async def test_a_call_that_the_server_refuses_costs_nothing() -> None:
-    async with served(error(400, "no"), SHORT) as (_, provider):
+    async with served(error(401, "no"), SHORT) as (_, provider):
         with Budget() as budget:
             try:
                 await provider.complete(HI)
-            except ProviderRejected:
+            except ProviderUnauthorized:
                 assert budget.used == Spending(1)
             await provider.complete(HI)
     assert budget.used.tokens == 25
+
+
+async def test_a_retry_is_the_same_call() -> None:
+    async with served(error(503, "busy", retry_after="0"), SHORT) as (server, provider):
+        with Budget(calls=1) as budget:
+            await provider.complete(HI)
+    assert len(server.requests) == 2
+    assert not budget.spent
+    assert (budget.used.calls, budget.used.tokens) == (1, 25)
 
 
 async def test_a_silent_stream_is_closed_when_another_has_spent_the_budget() -> None:

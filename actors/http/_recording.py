@@ -1,0 +1,292 @@
+"""Writes down what passes between a provider and its server, byte by byte, with times.
+
+Each line is appended when it happens, so a crash loses one line at most. They are small (10 to
+20 microseconds each), and a thread for them would cost more than it saves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterable
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlsplit
+
+import attrs
+import trio
+
+from actors.errors import (
+    ProviderError,
+    ProviderProtocolError,
+    RecordingUnusable,
+    StreamInterrupted,
+    StreamStalled,
+    StreamTruncated,
+)
+
+from ._client import HttpClient
+from ._secrets import (
+    MaskedReads,
+    Secrets,
+    json_or_text,
+    received_headers,
+    sent_headers,
+    without_secret_fields,
+)
+from ._tape import Answered, Asked, End, EndKind, Header, Line, encode, read_line
+from ._transport import Transport, TransportStream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from ._limits import Limits
+
+PRIVATE: Final = 0o600  # it holds what was asked and answered
+
+
+@attrs.frozen
+class Recorder:
+    """Makes transports that write to one file; a `Connect`.
+
+    The first one replaces what the file holds. Those after it, which a restarted provider
+    makes, append.
+
+    Attributes:
+        secrets: What must not be in the file, such as the key.
+    """
+
+    file: Path
+    header: Header
+    secrets: Iterable[str | None] = attrs.field(repr=False)
+    _numbers: list[int] = attrs.field(factory=list[int], repr=False)
+    _began: list[float] = attrs.field(factory=list[float], repr=False)
+
+    def __call__(self, limits: Limits, *, connections: int, secure: bool) -> RecordingClient:
+        """Open the file.
+
+        Raises:
+            RecordingUnusable: It cannot be written, or is being recorded already.
+        """
+        client = HttpClient(limits, connections=connections, secure=secure)
+        return RecordingClient(client, self._open())
+
+    def _open(self) -> Pen:
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            descriptor = os.open(self.file, flags, PRIVATE)
+        except OSError as error:
+            raise RecordingUnusable(f"{self.file} cannot be written: {error.strerror}") from error
+        pen = Pen(self.file, descriptor, Secrets(self.secrets), self._numbers, self._began)
+        try:
+            pen.lock()
+            if not self._began:
+                pen.restart(self.header)
+        except BaseException:
+            pen.close()
+            raise
+        return pen
+
+
+class Pen:
+    """An open file, and what its lines need to know."""
+
+    def __init__(
+        self,
+        file: Path,
+        descriptor: int,
+        secrets: Secrets,
+        numbers: list[int],
+        began: list[float],
+    ) -> None:
+        self.secrets = secrets
+        self._file = file
+        self._descriptor = descriptor
+        self._numbers = numbers
+        self._began = began
+
+    def lock(self) -> None:
+        """Keep others out, in this process or another, until the file is closed."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RecordingUnusable(
+                f"{self._file} is being recorded already: give each model a file of its own"
+            ) from error
+
+    def restart(self, header: Header) -> None:
+        """Begin the file anew."""
+        try:
+            os.ftruncate(self._descriptor, 0)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._began.append(trio.current_time())
+        model = without_secret_fields(header.model)
+        self._append(self.secrets.mask(encode(Header(header.troupe_recording, model, header.wire))))
+
+    def number(self) -> tuple[int, float]:
+        """The next exchange's number, and the seconds since the recording began."""
+        self._numbers.append(len(self._numbers) + 1)
+        return self._numbers[-1], trio.current_time() - self._began[0]
+
+    def write(self, line: Line) -> None:
+        """Append a line.
+
+        Raises:
+            RecordingUnusable: It cannot be written, for instance because the disk is full.
+        """
+        self._append(encode(line))
+
+    def _append(self, data: bytes) -> None:
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> RecordingUnusable:
+        return RecordingUnusable(f"{self._file} cannot be written: {error.strerror}")
+
+    def close(self) -> None:
+        """Close the file; a second time does nothing."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+class RecordingClient(Transport):
+    """Carries exchanges out over another transport and writes down what passes."""
+
+    def __init__(self, inner: Transport, pen: Pen) -> None:
+        self._inner = inner
+        self._pen = pen
+
+    def stream(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, content: bytes = b""
+    ) -> RecordingStream:
+        """One exchange; see `Transport.stream`."""
+        secrets = self._pen.secrets
+        address = urlsplit(url)
+        asked = Asked(
+            method,
+            secrets.mask_text(address.path),  # without the query, where some put the key
+            sent_headers(headers or {}, secrets),
+            without_secret_fields(json_or_text(secrets.mask(content))),
+        )
+        return RecordingStream(self._inner.stream(method, url, headers, content), asked, self._pen)
+
+    async def aclose(self) -> None:
+        """Close the other transport, then the file."""
+        try:
+            await self._inner.aclose()
+        finally:
+            self._pen.close()
+
+
+class RecordingStream(TransportStream):
+    """One exchange that is written down."""
+
+    def __init__(self, inner: TransportStream, asked: Asked, pen: Pen) -> None:
+        self._inner = inner
+        self._asked = asked
+        self._pen = pen
+        self._reads = MaskedReads(pen.secrets)
+        self._number = 0
+        self._started = 0.0
+        self._has_ended = False
+        self.status = 0
+        self.headers = {}
+
+    async def __aenter__(self) -> Self:
+        self._started = trio.current_time()
+        self._number, at = self._pen.number()
+        self._pen.write(Line(self._number, round(at, 6), request=self._asked))
+        try:
+            await self._inner.__aenter__()
+        except BaseException as error:
+            self._end_quietly(error)
+            raise
+        self.status, self.headers = self._inner.status, self._inner.headers
+        headers = received_headers(self.headers, self._pen.secrets)
+        head = Answered(self.status, _with_seconds(headers))
+        self._pen.write(Line(self._number, self._now(), answer=head))
+        return self
+
+    async def read(self) -> bytes:
+        """Read from the other transport; see `TransportStream.read`."""
+        try:
+            data = await self._inner.read()
+        except (ProviderError, StreamInterrupted) as error:
+            self._end_quietly(error)
+            raise
+        if data:
+            self._write(self._reads.feed(self._now(), data))
+        elif not self._has_ended:
+            self._end(None, "clean")
+        return data
+
+    def _now(self) -> float:
+        return round(trio.current_time() - self._started, 6)
+
+    def _write(self, reads: list[tuple[float, bytes]]) -> None:
+        for at, data in reads:
+            self._pen.write(read_line(self._number, at, data))
+
+    def _end(self, error: BaseException | None, kind: EndKind = "left") -> None:
+        if self._has_ended:
+            return
+        self._has_ended = True
+        at = self._now()
+        self._write(self._reads.finish())
+        end = _end_of(error, self._pen.secrets) if error is not None else End(kind)
+        self._pen.write(Line(self._number, at, end=end))
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        cancel = error if isinstance(error, trio.Cancelled) else None
+        try:
+            await self._inner.__aexit__(kind, error, trace)
+        finally:
+            if error is None:
+                self._end(None)
+            else:
+                self._end_quietly(cancel)
+
+    def _end_quietly(self, error: BaseException | None) -> None:
+        """Write the end while an error is on its way, which must not be lost for another one."""
+        with contextlib.suppress(RecordingUnusable):  # the file without this line says "missing"
+            self._end(error)
+
+
+def _end_of(error: BaseException, secrets: Secrets) -> End:
+    said = secrets.mask_text(str(error))
+    match error:
+        case StreamStalled():
+            return End("stalled", said, error.limit, error.seconds)
+        case StreamTruncated():
+            return End("truncated", said)
+        case ProviderProtocolError():
+            return End("not-http", said)
+        case ProviderError():
+            return End("unreachable", said)
+        case trio.Cancelled():
+            return End("cancelled")
+        case _:
+            return End("left")
+
+
+def _with_seconds(headers: dict[str, str]) -> dict[str, str]:
+    """A date in Retry-After as seconds, which mean the same whenever the file is played."""
+    try:
+        moment = parsedate_to_datetime(headers.get("retry-after", ""))
+    except ValueError:
+        return headers
+    return {**headers, "retry-after": f"{max(moment.timestamp() - time.time(), 0.0):.3f}"}
