@@ -381,6 +381,18 @@ def test_reasoning_details_of_openrouter_go_back_to_it_and_to_nobody_else() -> N
     assert not any(isinstance(part, Opaque) for part in other.turn.parts)
 
 
+def test_reasoning_details_that_came_in_one_piece_go_back_as_they_came() -> None:
+    message = {"content": "Hello", "reasoning_details": DETAILS}
+    answer = {"choices": [{"message": message, "finish_reason": "stop"}]}
+
+    response, _ = decode(msgspec.json.encode(answer), [], OpenAIChat(DIALECTS["openrouter"]))
+
+    body = sent(Request((user("x"), response.turn)), DIALECTS["openrouter"])
+    assert msgspec.json.encode(body["messages"][1]["reasoning_details"]) == msgspec.json.encode(
+        DETAILS
+    )
+
+
 def test_a_spoken_answer_goes_back_by_its_id() -> None:
     audio = [{"id": "audio_1", "transcript": "Hel"}, {"transcript": "lo", "data": "aGk="}]
     chunks: list[Any] = [{"choices": [{"delta": {"audio": piece}}]} for piece in audio]
