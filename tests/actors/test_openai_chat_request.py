@@ -317,12 +317,16 @@ def test_fields_of_the_users_own_join_ours() -> None:
     assert body["user"] == "me"
 
 
-def test_deepseek_gets_its_reasoning_back_only_beside_calls() -> None:
+def test_deepseek_gets_its_reasoning_back_once_tools_were_called() -> None:
     deepseek = DIALECTS["deepseek"]
     spoken, called = (AssistantTurn((Thinking("hm"), part)) for part in (Text("Hello"), CALL))
+    foreign = assistant("Hello")
 
-    assert "reasoning_content" not in sent(Request((spoken,)), deepseek)["messages"][0]
-    assert sent(Request((called,)), deepseek)["messages"][0]["reasoning_content"] == "hm"
+    alone = sent(Request((spoken, foreign)), deepseek)["messages"]
+    together = sent(Request((spoken, foreign, called)), deepseek)["messages"]
+
+    assert not any("reasoning_content" in message for message in alone)
+    assert [message["reasoning_content"] for message in together] == ["hm", "", "hm"]
 
 
 def test_mistral_gets_ids_and_names_of_its_own_kind() -> None:
