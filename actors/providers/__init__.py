@@ -2,7 +2,17 @@
 
 from actors.http import Limits
 
-from ._api import Clock, Generate, ProviderApi, Requests, ScriptedApi
+from ._api import (
+    Clock,
+    Embed,
+    EmbedderApi,
+    Embeddings,
+    Generate,
+    ProviderApi,
+    Requests,
+    ScriptedApi,
+)
+from ._embedder import Embedder, EmbedderHandle, open_embedder, start_embedder
 from ._fallback import FallbackProvider
 from ._handle import ProviderHandle, ProviderStream, open_provider
 from ._model import Model, Route, resolve
@@ -70,6 +80,11 @@ __all__ = [
     "Codec",
     "Decoder",
     "Dialect",
+    "Embed",
+    "Embedder",
+    "EmbedderApi",
+    "EmbedderHandle",
+    "Embeddings",
     "Fail",
     "Fallback",
     "FallbackProvider",
@@ -116,6 +131,7 @@ __all__ = [
     "finish",
     "looked_up",
     "opaque",
+    "open_embedder",
     "open_provider",
     "pause",
     "play",
@@ -124,6 +140,7 @@ __all__ = [
     "say",
     "script",
     "stall",
+    "start_embedder",
     "start_provider",
     "think",
     "together",

@@ -111,7 +111,8 @@ class FakeProvider:
     def _reply(self, received: Received) -> tuple[Answer, Reply]:
         """The next answer, unless the provider would refuse the request.
 
-        Texts become vectors without an answer for it: that takes no script.
+        Texts become vectors without an answer for it, unless that is an error or a raw body: it
+        takes no script.
         """
         path = received.path.partition("?")[0]
         usual: dict[str, Any] = {} if self._strict else {"stream": True}
@@ -123,9 +124,9 @@ class FakeProvider:
         if failure is not None:
             received.refused = failure.message
             return Answer(), refuse(failure, self._given, self._wire)
-        if task is Task.EMBED:
-            return Answer(), reply_to(asked, task, Answer(), self._wire)
         given = self._answers[min(self._given, len(self._answers) - 1)]
+        if task is Task.EMBED and given.message is None and given.body is None:
+            return Answer(), reply_to(asked, task, Answer(), self._wire)
         self._given += 1
         return given, reply_to(asked, task or Task.STREAM, given, self._wire)
 
