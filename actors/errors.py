@@ -6,9 +6,14 @@ None of them ever holds a key.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from runtime import ActorRestarting, RuntimeFault
 
 from .chat import StreamResponse
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 class ConfigurationError(RuntimeFault):
@@ -21,6 +26,10 @@ class UnknownModel(ConfigurationError):
 
 class MissingKey(ConfigurationError):
     """The provider needs an API key and none was given; the text names the variable."""
+
+
+class UnknownPrice(ConfigurationError):
+    """A budget of money has no price for a model, so the call was not made; the text says more."""
 
 
 class ModelNotPulled(ConfigurationError):
@@ -184,9 +193,28 @@ class LimitReached(RuntimeFault):
     """A run hit a limit of its `AgentOptions`; everything up to there is in the history.
 
     Attributes:
-        limit: Which one, by its name in `Limits`.
+        limit: Which one, by its name in `RunLimits`.
     """
 
     def __init__(self, text: str, *, limit: str) -> None:
         super().__init__(text)
         self.limit = limit
+
+
+class BudgetSpent(LimitReached):
+    """A budget has run out: what went on below it was stopped, or a call was not made.
+
+    Attributes:
+        limit: Of what there was not enough: "calls", "tokens" or "cost".
+        calls: How many were made below the budget.
+        tokens: How many were used, some of them estimated.
+        cost: How many US dollars; None where a price is not known.
+        scope: The `Budget`.
+    """
+
+    def __init__(
+        self, text: str, *, limit: str, used: tuple[int, int, Decimal | None], scope: object
+    ) -> None:
+        super().__init__(text, limit=limit)
+        self.calls, self.tokens, self.cost = used
+        self.scope = scope

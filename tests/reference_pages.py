@@ -31,6 +31,7 @@ PACKAGES: Final = (
     "actors.tools",
     "actors.journal",
     "actors.agents",
+    "actors.budget",
     "actors.errors",
     "actors.http",
     "actors.local",

@@ -232,12 +232,23 @@ class _RunInProgress:
 
     async def carry_out(self) -> None:
         try:
-            await self._obey(self._machine.begin(self._message.text, self._now()))
+            await self._go()
         except BaseException as error:
             # A journal that fails now crashes the agent; the reader hears of what came first.
             with contextlib.suppress(RuntimeFault):
                 await self._end(*verdict(error))
             raise
+
+    async def _go(self) -> None:
+        first = self._machine.begin(self._message.text, self._now())
+        budget = self._agent.setup.options.limits.budget()
+        if budget is None:
+            await self._obey(first)
+            return
+        with budget:
+            await self._obey(first)
+        if budget.cancelled_caught:
+            raise budget.fault()
 
     async def _end(self, outcome: Outcome, reason: str) -> None:
         """Write the end, unless it is written."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import Final
 
 import attrs
 
+from actors.budget import Budget, Prices
 from actors.chat import Settings
 from actors.tools import Toolbox
 
@@ -18,19 +20,33 @@ class RunLimits:
     Attributes:
         model_calls: Calls of the model, the first included.
         queued_runs: Runs that may wait for the one before them.
+        tokens: Sent and received, by its model calls and by all that its tools call; no limit
+            if None. What goes on is stopped when they are spent, as by a `Budget`.
+        cost: US dollars, likewise.
+        prices: What a token costs; as for a `Budget` if None.
 
     Raises:
-        ValueError: If a limit is below 1, or `queued_runs` below 0.
+        ValueError: If a limit is below 1, or `queued_runs`, `tokens` or `cost` below 0.
     """
 
     model_calls: int = 16
     queued_runs: int = 8
+    tokens: int | None = None
+    cost: float | str | Decimal | None = None
+    prices: Prices | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.model_calls < 1:
             raise ValueError(f"model_calls must be 1 or more, not {self.model_calls}")
         if self.queued_runs < 0:
             raise ValueError(f"queued_runs must be 0 or more, not {self.queued_runs}")
+        self.budget()
+
+    def budget(self) -> Budget | None:
+        """A new budget for one run, if there is anything to limit."""
+        if self.tokens is None and self.cost is None:
+            return None
+        return Budget(tokens=self.tokens, cost=self.cost, prices=self.prices)
 
 
 def check_text(text: object, what: str) -> None:

@@ -26,6 +26,7 @@ from ._script import (
     echo,
     fail,
     finish,
+    opaque,
     pause,
     play,
     reset,
@@ -33,6 +34,7 @@ from ._script import (
     script,
     stall,
     think,
+    together,
     truncate,
     usage,
 )
@@ -42,6 +44,7 @@ from ._start import StartedProvider, start_provider
 from ._tape import Tape
 from .codecs import (
     COMPATIBLE,
+    DIALECTS,
     OPENAI,
     AnthropicMessages,
     Codec,
@@ -50,11 +53,14 @@ from .codecs import (
     Gemini,
     Ollama,
     OpenAIChat,
+    OpenAIResponses,
     WireRequest,
+    azure_deployment,
 )
 
 __all__ = [
     "COMPATIBLE",
+    "DIALECTS",
     "OPENAI",
     "AnthropicMessages",
     "AnyModel",
@@ -75,6 +81,7 @@ __all__ = [
     "Model",
     "Ollama",
     "OpenAIChat",
+    "OpenAIResponses",
     "Pause",
     "Playback",
     "Provider",
@@ -100,6 +107,7 @@ __all__ = [
     "Step",
     "Tape",
     "WireRequest",
+    "azure_deployment",
     "call",
     "call_text",
     "crash",
@@ -107,6 +115,7 @@ __all__ = [
     "fail",
     "finish",
     "looked_up",
+    "opaque",
     "open_provider",
     "pause",
     "play",
@@ -117,6 +126,7 @@ __all__ = [
     "stall",
     "start_provider",
     "think",
+    "together",
     "truncate",
     "usage",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from actors.errors import ProviderOverloaded
+from actors.errors import ProviderOverloaded, ProviderRateLimited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -60,6 +60,7 @@ class Gate:
 
         Raises:
             ProviderOverloaded: Too many wait already, or the caller's deadline would come first.
+            ProviderRateLimited: It would, because the provider has asked for quiet.
         """
         now = trio.current_time()
         if self._rates.is_free and not self._rates.quiet(now):
@@ -82,8 +83,17 @@ class Gate:
             await trio.sleep(seconds)
 
     def _refuse_late(self, tokens: float, now: float) -> None:
+        """Raise at once what would otherwise be a deadline that passes in the line."""
+        left = trio.current_effective_deadline() - now
+        quiet = self._rates.quiet(now)
+        if quiet >= left:
+            raise ProviderRateLimited(
+                f"the provider has asked for no request for another {quiet:.1f} s, which is "
+                "after the deadline of this one",
+                retry_after=quiet,
+            )
         seconds = self._rates.seconds_behind(self._in_line, self._tokens_in_line, tokens, now)
-        if now + seconds >= trio.current_effective_deadline():
+        if seconds >= left:
             raise ProviderOverloaded(
                 f"the rate lets this request go in {seconds:.1f} s, which is after its deadline: "
                 "give it more time, or the Model a higher `rate`, or ask less",

@@ -14,18 +14,19 @@ from actors.errors import ConfigurationError, MissingKey, UnknownModel
 from actors.http import Connect, HttpClient, Limits
 from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
+from ._compatible import SERVERS, Compatible
 from ._policies import Breaker, Rate, Retry
 from ._script import BY_NAME, Script
 from ._tape import Tape
 from .codecs import (
-    COMPATIBLE,
-    OPENAI,
+    DIALECTS,
     AnthropicMessages,
     Codec,
     Dialect,
     Gemini,
     Ollama,
     OpenAIChat,
+    OpenAIResponses,
     ollama_host,
 )
 
@@ -38,7 +39,7 @@ POLICIES: Final = {
     "breaker": (Breaker, "Breaker(failures=5, seconds=10), or None for no breaker"),
     "rate": (Rate, "Rate(requests_per_minute=60), or None for no limit"),
 }
-LOCAL: Final = attrs.evolve(COMPATIBLE, request_fields=REQUEST_FIELDS)
+LOCAL: Final = attrs.evolve(DIALECTS["llamacpp"], request_fields=REQUEST_FIELDS)
 
 
 def _check_key(_model: object, _attribute: object, key: str | None) -> None:
@@ -144,6 +145,7 @@ class Known:
         key_header: The header that carries the key.
         key_prefix: What stands before the key there.
         headers: Further headers, each with the environment variable that holds it.
+        address: What an address of the user's own looks like.
     """
 
     example: str
@@ -157,29 +159,57 @@ class Known:
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
     headers: tuple[tuple[str, str], ...] = ()
+    address: str = "http://127.0.0.1:8080/v1"
 
+
+def _compatible(name: str, server: Compatible) -> Known:
+    return Known(
+        server.example,
+        codec=lambda dialect: OpenAIChat(dialect or DIALECTS[name]),
+        base_url=server.base_url,
+        base_url_variable=f"{server.prefix}_BASE_URL",
+        key_variable=f"{server.prefix}_API_KEY",
+        needs_key=server.needs_key,
+        key_header=server.key_header,
+        key_prefix=server.key_prefix,
+        address=server.base_url or server.address,
+    )
+
+
+def _responses(dialect: Dialect | None) -> Codec:
+    if dialect is not None:
+        raise ConfigurationError("a dialect is for chat completions: openai-responses has none")
+    return OpenAIResponses()
+
+
+_OPENAI: Final = Known(
+    "openai:gpt-4o-mini",
+    codec=lambda dialect: OpenAIChat(dialect or DIALECTS["openai"]),
+    base_url="https://api.openai.com/v1",
+    base_url_variable="OPENAI_BASE_URL",
+    key_variable="OPENAI_API_KEY",
+    needs_key=True,
+    headers=(
+        ("openai-organization", "OPENAI_ORG_ID"),
+        ("openai-project", "OPENAI_PROJECT_ID"),
+    ),
+)
 
 KNOWN: Final[Mapping[str, Known]] = {
-    "openai": Known(
-        "openai:gpt-4o-mini",
-        codec=lambda dialect: OpenAIChat(dialect or OPENAI),
-        base_url="https://api.openai.com/v1",
-        base_url_variable="OPENAI_BASE_URL",
-        key_variable="OPENAI_API_KEY",
-        needs_key=True,
-        headers=(
-            ("openai-organization", "OPENAI_ORG_ID"),
-            ("openai-project", "OPENAI_PROJECT_ID"),
-        ),
+    "openai": _OPENAI,
+    "openai-responses": attrs.evolve(
+        _OPENAI,
+        example="openai-responses:gpt-5-mini",
+        codec=_responses,
     ),
     "openai-compatible": Known(
         "openai-compatible:NAME",
-        codec=lambda dialect: OpenAIChat(dialect or COMPATIBLE),
+        codec=lambda dialect: OpenAIChat(dialect or DIALECTS["openai-compatible"]),
         base_url_variable="OPENAI_COMPATIBLE_BASE_URL",
         key_variable="OPENAI_COMPATIBLE_API_KEY",
     ),
     "anthropic": Known(
-        "anthropic:claude-sonnet-4-5",
+        "anthropic:claude-sonnet-5",
         codec=lambda _dialect: AnthropicMessages(),
         base_url="https://api.anthropic.com",
         base_url_variable="ANTHROPIC_BASE_URL",
@@ -207,15 +237,13 @@ KNOWN: Final[Mapping[str, Known]] = {
         read_address=ollama_host,
         key_variable="OLLAMA_API_KEY",
     ),
+    **{name: _compatible(name, server) for name, server in SERVERS.items()},
     "local": Known(
         "local:smollm2",
         codec=lambda dialect: OpenAIChat(dialect or LOCAL),
     ),
     "scripted": Known("scripted:echo"),
 }
-
-
-PLANNED: Final = frozenset({"openai-responses"})
 
 
 @attrs.frozen
@@ -304,7 +332,7 @@ def _address(given: Model, known: Known, environment: Mapping[str, str]) -> str 
     if url is None:
         raise ConfigurationError(
             f"{given.name} needs an address: give "
-            f"Model({given.name!r}, base_url='http://127.0.0.1:8080/v1') or set {variable}"
+            f"Model({given.name!r}, base_url={known.address!r}) or set {variable}"
         )
     _check_address(None, None, url)
     return url.rstrip("/")
@@ -322,9 +350,7 @@ def _unknown(name: str) -> UnknownModel:
     provider, _, model = name.partition(":")
     near = difflib.get_close_matches(provider, KNOWN, n=1, cutoff=0.7)
     hint = ""
-    if provider in PLANNED:
-        hint = f"; {provider} has a wire format of its own, which is not supported yet."
-    elif near:
+    if near:
         hint = f"; did you mean {KNOWN[near[0]].example}?"
     elif provider and not model:
         hint = f"; did you mean openai:{provider}?"

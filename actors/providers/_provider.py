@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
+from actors.budget import metered
 from actors.chat import Settings, StreamChunk
 from actors.errors import AnswerFailed, ProviderError
 from runtime import Actor, Exit, Sink
@@ -106,43 +107,50 @@ class Provider(Actor, ProviderApi):
         call = self._codec.encode(attrs.evolve(request, settings=settings), self._route.model.model)
         tokens = estimated_tokens(call.body, settings.max_tokens)
         self._refuse_if_open()  # before it waits for a turn only to hear that
-        async with self._gate.turn():
-            await self._answer(call, tokens, out)
+        async with self._gate.turn(), metered(out, self._route.model.name, request) as counted:
+            await self._answer(call, tokens, counted)
 
     async def _answer(self, call: WireRequest, tokens: int, out: Sink[StreamChunk]) -> None:
         """Attempt after attempt, until one has handed on a chunk or a retry makes no sense."""
         failure: AnswerFailed | None = None
         attempts = 0
-        while True:
-            url = await self._base_url() + call.path
-            try:
-                await self._gate.pace(tokens)
-                self._refuse_if_open()
-            except ProviderError:
-                if failure is None:
-                    raise
-                raise failure from None  # it says more than that there is no further attempt
-            attempts += 1
-            try:
-                await self._attempt(url, call, out, tokens, attempts)
-            except AnswerFailed as error:
-                failure, error.attempts = error, attempts
-                seconds = self._seconds_before_retry(error)
-                if seconds is None:
-                    raise
-            else:
-                return
-            self._retries += 1
-            self._log_retry(failure, seconds)
-            await trio.sleep(seconds)
+        try:
+            while True:
+                url = await self._base_url() + call.path
+                await self._wait_for_leave(tokens, failure)
+                attempts += 1
+                try:
+                    await self._attempt(url, call, out, tokens, attempts)
+                except AnswerFailed as error:
+                    failure, error.attempts = error, attempts
+                    seconds = self._seconds_before_retry(error)
+                    if seconds is None:
+                        raise
+                else:
+                    return
+                self._retries += 1
+                self._log_retry(failure, seconds)
+                await trio.sleep(seconds)
+        finally:
+            failure = None  # it and this frame would keep each other
+
+    async def _wait_for_leave(self, tokens: int, failure: AnswerFailed | None) -> None:
+        """Wait until the rates and the circuit let a request go.
+
+        Where they do not, the `failure` of an attempt before is raised: it says more.
+        """
+        try:
+            await self._gate.pace(tokens)
+            self._refuse_if_open()
+        except ProviderError:
+            if failure is None:
+                raise
+            raise failure from failure.__cause__
 
     async def _attempt(
         self, url: str, call: WireRequest, out: Sink[StreamChunk], tokens: int, number: int
     ) -> None:
         """Ask once, and tell the circuit and the rates what became of it."""
-        permit = self._circuit.admit(trio.current_time())
-        verdict = Verdict.UNKNOWN
-        reason = ""
 
         def begins(chunk: StreamChunk) -> StreamChunk:
             self._circuit.report(permit, Verdict.ALIVE, trio.current_time())
@@ -152,40 +160,46 @@ class Provider(Actor, ProviderApi):
 
         assert self._line is not None, "messages come after `started`"
         exchange = Exchange(self._line, tokens, begins)
+        verdict, reason, cost = Verdict.UNKNOWN, "", tokens
+        permit = self._circuit.admit(trio.current_time())
         try:
             await exchange.carry_out(url, call, out)
         except AnswerFailed as error:
             verdict, reason = verdict_on(error), str(error)
+            cost = 0 if isinstance(error, ProviderError) else tokens
             self._heed(error)
             raise
         finally:
-            if not exchange.arrived:  # else it was reported when that began
+            if exchange.arrived:
+                self._learn(exchange)
+                cost = _counted(exchange, tokens)
+            else:
                 self._circuit.report(permit, verdict, trio.current_time(), reason)
-            self._settle(exchange, tokens)
+            self._rates.correct(cost - tokens, trio.current_time())
 
     def _heed(self, error: AnswerFailed) -> None:
         """Let nobody ask while the provider wants to be left alone; an hour is not waited for."""
         if error.retry_after is not None and error.retry_after <= self._route.model.retry.longest:
             self._rates.be_quiet(trio.current_time() + error.retry_after)
 
-    def _settle(self, exchange: Exchange, tokens: int) -> None:
-        """Learn from an exchange that is over what it has cost, and what is left."""
-        now = trio.current_time()
-        if not self._rates.is_free:
-            self._rates.correct(_cost(exchange, tokens) - tokens, now)
-        if exchange.arrived:
-            left = wait_for(windows(exchange.headers, self._clock.now()), 1)
-            if left <= self._route.model.retry.longest:
-                self._rates.be_quiet(now + left)
+    def _learn(self, exchange: Exchange) -> None:
+        """Let nobody ask before there is something left of the limits that an answer tells of."""
+        seconds = wait_for(windows(exchange.headers, self._clock.now()), 1)
+        if seconds <= self._route.model.retry.longest:
+            self._rates.be_quiet(trio.current_time() + seconds)
 
     def _seconds_before_retry(self, error: AnswerFailed) -> float | None:
-        return seconds_before_retry(
+        now = trio.current_time()
+        seconds = seconds_before_retry(
             self._route.model.retry,
             error,
             error.attempts,
             dice=self._dice.random(),
-            left=trio.current_effective_deadline() - trio.current_time(),
+            left=trio.current_effective_deadline() - now,
         )
+        if seconds is None or self._circuit.refusal(now + seconds) is not None:
+            return None
+        return seconds
 
     def _log_retry(self, failure: AnswerFailed, seconds: float) -> None:
         log.info(
@@ -219,9 +233,7 @@ def merged(usual: Settings, asked: Settings) -> Settings:
     return attrs.evolve(usual, **chosen)
 
 
-def _cost(exchange: Exchange, estimated: int) -> float:
-    """The tokens of an exchange; nothing where nothing came, the estimate where nobody counted."""
-    if not exchange.arrived:
-        return 0.0
+def _counted(exchange: Exchange, estimated: int) -> int:
+    """The tokens of an answer, as the provider has counted them."""
     counts = [chunk.usage.total_tokens for chunk in exchange.arrived if chunk.usage is not None]
     return counts[-1] if counts else estimated

@@ -8,12 +8,21 @@ scripts as bytes. Example:
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import attrs
 import msgspec
 
-from actors.chat import FinishReason, Request, StreamChunk, ToolCallDelta, Usage, UserTurn
+from actors.chat import (
+    FinishReason,
+    Opaque,
+    Request,
+    StreamChunk,
+    ToolCallDelta,
+    Usage,
+    UserTurn,
+)
 from actors.errors import ConfigurationError, ProviderError
 
 if TYPE_CHECKING:
@@ -30,6 +39,7 @@ class Say:
 class Think:
     text: str
     pieces: int = 1
+    signature: str | None = None
 
 
 @attrs.frozen
@@ -37,6 +47,20 @@ class CallTool:
     name: str
     arguments_text: str
     pieces: int = 1
+
+
+@attrs.frozen
+class CallTogether:
+    """Several calls whose pieces come in turn."""
+
+    calls: tuple[CallTool, ...]
+
+
+@attrs.frozen
+class Keep:
+    """Something that only its own wire format understands, and wants back as it came."""
+
+    item: Opaque
 
 
 @attrs.frozen
@@ -87,7 +111,7 @@ class Crash:
 
 
 Happening = Pause | Truncate | Reset | Stall | Fail | Crash
-Step = Say | Think | CallTool | Echo | Count | Finish | Happening
+Step = Say | Think | CallTool | CallTogether | Keep | Echo | Count | Finish | Happening
 
 
 def say(text: str, *, pieces: int = 1) -> Say:
@@ -95,9 +119,9 @@ def say(text: str, *, pieces: int = 1) -> Say:
     return Say(text, pieces)
 
 
-def think(text: str, *, pieces: int = 1) -> Think:
-    """Reasoning, cut into so many pieces."""
-    return Think(text, pieces)
+def think(text: str, *, pieces: int = 1, signature: str | None = None) -> Think:
+    """Reasoning, cut into so many pieces, and what seals it."""
+    return Think(text, pieces, signature)
 
 
 def call(name: str, /, **arguments: object) -> CallTool:
@@ -108,6 +132,16 @@ def call(name: str, /, **arguments: object) -> CallTool:
 def call_text(name: str, arguments_text: str, *, pieces: int = 1) -> CallTool:
     """A tool call with its arguments to the letter: also ones that are no JSON."""
     return CallTool(name, arguments_text, pieces)
+
+
+def together(*calls: CallTool) -> CallTogether:
+    """Several calls at once, their pieces in turn: `together(call("a"), call("b"))`."""
+    return CallTogether(calls)
+
+
+def opaque(wire: str, **data: object) -> Keep:
+    """A part that only the format `wire` knows: `opaque("anthropic", type="...", ...)`."""
+    return Keep(Opaque(wire, data))
 
 
 def echo() -> Echo:
@@ -191,29 +225,52 @@ def play(answer: Script, request: Request, number: int) -> Iterator[StreamChunk 
             yield step
             if not isinstance(step, Pause):
                 return
-        for piece in _pieces(step, request, f"call_{number}_{calls}", calls):
+        for piece in _pieces(step, request, number, calls):
             yield attrs.evolve(piece, index=index)
             index += 1
-        calls += isinstance(step, CallTool)
+        calls += len(_calls(step))
     yield attrs.evolve(_final(answer, calls), index=index)
 
 
-def _pieces(step: Step, request: Request, id: str, slot: int) -> Iterator[StreamChunk]:
+def _pieces(step: Step, request: Request, number: int, slot: int) -> Iterator[StreamChunk]:
     match step:
         case Say(text, pieces):
             yield from (StreamChunk(piece) for piece in cut(text, pieces))
-        case Think(text, pieces):
+        case Think(text, pieces, signature):
             yield from (StreamChunk(thinking=piece) for piece in cut(text, pieces))
+            if signature is not None:
+                yield StreamChunk(signature=signature)
+        case Keep(item):
+            yield StreamChunk(opaque=(item,))
         case Echo():
             said = [turn.text for turn in request.turns if isinstance(turn, UserTurn)]
             words = said[-1].split(" ") if said else []
             yield from (StreamChunk(f" {word}" if n else word) for n, word in enumerate(words))
-        case CallTool(name, text, pieces):
-            yield StreamChunk(tool_calls=(ToolCallDelta(slot, id, name),))
-            for piece in cut(text, pieces):
-                yield StreamChunk(tool_calls=(ToolCallDelta(slot, arguments=piece),))
+        case CallTool() | CallTogether():
+            yield from _in_turn(_calls(step), number, slot)
         case _:
             return
+
+
+def _calls(step: Step) -> tuple[CallTool, ...]:
+    match step:
+        case CallTool():
+            return (step,)
+        case CallTogether(calls):
+            return calls
+        case _:
+            return ()
+
+
+def _in_turn(calls: tuple[CallTool, ...], number: int, first: int) -> Iterator[StreamChunk]:
+    """The names first, then a piece of each call's arguments after the other."""
+    for slot, each in enumerate(calls, first):
+        yield StreamChunk(tool_calls=(ToolCallDelta(slot, f"call_{number}_{slot}", each.name),))
+    rounds = itertools.zip_longest(*(cut(each.arguments_text, each.pieces) for each in calls))
+    for pieces in rounds:
+        for slot, piece in enumerate(pieces, first):
+            if piece is not None:
+                yield StreamChunk(tool_calls=(ToolCallDelta(slot, arguments=piece),))
 
 
 def _final(answer: Script, calls: int) -> StreamChunk:

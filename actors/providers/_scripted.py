@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import trio
 
+from actors.budget import metered
 from actors.chat import Request, StreamChunk, StreamResponse
 from actors.errors import StreamStalled, StreamTruncated
 from actors.http import Limits
@@ -21,10 +22,14 @@ class Scripted(Actor, ProviderApi, ScriptedApi):
         playback: The scripts; it is not part of the actor, so that a crash does not start
             them over.
         limits: How long a script may be silent, as for a real provider.
+        model: Its full name, for the price that a budget of money needs.
     """
 
-    def __init__(self, playback: Playback, limits: Limits | None = None) -> None:
+    def __init__(
+        self, playback: Playback, limits: Limits | None = None, model: str = "scripted:unnamed"
+    ) -> None:
         self._playback = playback
+        self._model = model
         self._limits = limits if limits is not None else Limits()
         self._clock = Clock()
 
@@ -34,9 +39,13 @@ class Scripted(Actor, ProviderApi, ScriptedApi):
 
     @Generate.handles(concurrent=True)
     async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
-        number, answer = self._playback.next(message.request)
+        async with metered(out, self._model, message.request) as counted:
+            await self._play(message.request, counted)
+
+    async def _play(self, request: Request, out: Sink[StreamChunk]) -> None:
+        number, answer = self._playback.next(request)
         arrived = StreamResponse(self._clock.now())
-        for item in play(answer, message.request, number):
+        for item in play(answer, request, number):
             if isinstance(item, StreamChunk):
                 chunk = attrs.evolve(item, timestamp=self._clock.now())
                 arrived.add(chunk)

@@ -96,7 +96,8 @@ async def _start(
     ref: Ref[ProviderApi]
     if route.codec is None:
         scripts = model.script or (BY_NAME[model.model],)
-        ref = await supervisor.spawn(Scripted, Playback(*scripts), model.limits, name=name)
+        playback = Playback(*scripts)
+        ref = await supervisor.spawn(Scripted, playback, model.limits, model.name, name=name)
     elif route.base_url is not None:
         ref = await supervisor.spawn(Provider, route, name=name)
     else:

@@ -1,6 +1,28 @@
-"""Fakes for the tests of those who build on this: real sockets, made-up answers."""
+"""Fakes for the tests of those who build on this: real sockets, made-up answers.
 
-from ._fake_answers import Answer, answer, error, raw
-from ._fake_openai import FakeOpenAI, Received, open_fake_openai
+`open_fake_provider` speaks the wire formats of five providers, with faults on demand, and
+refuses what the providers refuse.
+"""
 
-__all__ = ["Answer", "FakeOpenAI", "Received", "answer", "error", "open_fake_openai", "raw"]
+from ._fake_answers import CUTS, Answer, Fault, Place, answer, error, raw
+from ._fake_provider import FakeProvider, Received, open_fake_openai, open_fake_provider
+from ._wires import WIRES, WireName
+
+FakeOpenAI = FakeProvider
+
+__all__ = [
+    "CUTS",
+    "WIRES",
+    "Answer",
+    "FakeOpenAI",
+    "FakeProvider",
+    "Fault",
+    "Place",
+    "Received",
+    "WireName",
+    "answer",
+    "error",
+    "open_fake_openai",
+    "open_fake_provider",
+    "raw",
+]

@@ -169,6 +169,8 @@ async def test_instructions_that_cannot_be_sent_are_refused(instructions: Any) -
     [
         (lambda: RunLimits(model_calls=0), "model_calls must be 1 or more, not 0"),
         (lambda: RunLimits(queued_runs=-1), "queued_runs must be 0 or more, not -1"),
+        (lambda: RunLimits(tokens=-1), "tokens must be 0 or more, or None for no limit, not -1"),
+        (lambda: RunLimits(cost=-0.1), "cost must be 0 or more, or None for no limit, not -0.1"),
         (lambda: AgentOptions(conversation=""), "conversation must not be empty"),
         (lambda: AgentOptions(cleanup=math.inf), "cleanup must be 0 or more seconds, not inf"),
         (lambda: AgentOptions(cleanup=math.nan), "cleanup"),

@@ -190,12 +190,12 @@ def test_the_providers_own_numbers_are_kept_beside_ours() -> None:
 def test_pieces_come_out_as_they_arrive_and_not_at_the_end_of_their_block() -> None:
     body, _ = load("call")
     decoder = CODEC.decoder()
-    heard: list[str] = []
-    for event in body.split(b"\n\n")[:7]:
-        for chunk in decoder.feed(event + b"\n\n", now=1.0):
-            heard.append(chunk.content or "".join(call.arguments for call in chunk.tool_calls))
+    events = [event + b"\n\n" for event in body.split(b"\n\n")[:7]]
 
-    assert heard == ["Hello", "", '{"a": 1']
+    chunks = [chunk for event in events for chunk in decoder.feed(event, now=1.0)]
+
+    assert [chunk.content for chunk in chunks] == ["Hello", "", ""]
+    assert [call.arguments for chunk in chunks for call in chunk.tool_calls] == ["", '{"a": 1']
 
 
 def test_chunks_that_came_before_an_error_in_the_same_bytes_are_not_lost() -> None:

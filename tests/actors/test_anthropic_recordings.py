@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -61,27 +62,25 @@ def blocks_on_the_wire(body: bytes) -> list[dict[str, Any]]:
     if text.lstrip().startswith("{"):
         whole: list[dict[str, Any]] = json.loads(text)["content"]
         return whole
-    blocks: dict[int, dict[str, Any]] = {}
-    for frame in text.split("\n\n"):
-        lines = [line[5:] for line in frame.split("\n") if line.startswith("data:")]
-        event = json.loads("\n".join(lines)) if lines else {}
-        if event.get("type") == "message_start":
-            blocks |= dict(enumerate(event["message"]["content"]))
-        elif event.get("type") == "content_block_start":
+    frames = (re.findall(r"^data:(.*)", frame, re.MULTILINE) for frame in text.split("\n\n"))
+    events = [json.loads("".join(lines)) for lines in frames if lines]
+    begun: list[dict[str, Any]] = events[0]["message"]["content"]
+    blocks = dict(enumerate(begun))
+    for event in events:
+        if event["type"] == "content_block_start":
             blocks[event["index"]] = event["content_block"]
-        elif event.get("type") == "content_block_delta":
-            block, delta = blocks[event["index"]], event["delta"]
-            for name in ("text", "thinking", "content"):
-                if name in delta:
-                    block[name] = (block.get(name) or "") + delta[name]
-            block["signature"] = delta.get("signature", block.get("signature"))
-            block["json"] = block.get("json", "") + delta.get("partial_json", "")
-    for block in blocks.values():
-        if arguments := block.pop("json", ""):
-            block["input"] = arguments
-        if not block.get("signature"):
-            block.pop("signature", None)
+        elif event["type"] == "content_block_delta":
+            add_to(blocks[event["index"]], event["delta"])
     return list(blocks.values())
+
+
+def add_to(block: dict[str, Any], delta: dict[str, Any]) -> None:
+    for name in ("text", "thinking", "content", "signature"):
+        if name in delta:
+            block[name] = (block.get(name) or "") + delta[name]
+    if "partial_json" in delta:
+        before = block["input"] if isinstance(block["input"], str) else ""
+        block["input"] = before + delta["partial_json"]
 
 
 @pytest.mark.parametrize("case", ANSWERED)
@@ -93,12 +92,12 @@ def test_seals_and_blocks_of_the_server_go_back_as_they_came(case: str) -> None:
 
     sent = msgspec.json.decode(CODEC.encode(Request((user("Hello"), turn)), "m").body)
 
-    back = sent["messages"][1]["content"] if turn.parts else []
+    back: list[dict[str, Any]] = sent["messages"][1]["content"] if turn.parts else []
     sealed = ("text", "tool_use")
     came = [block for block in blocks_on_the_wire(body) if block["type"] not in sealed]
     for block in came:
         if isinstance(block.get("input"), str):
-            block["input"] = json.loads(block["input"])
+            block["input"] = json.loads(block["input"] or "{}")
     assert [block for block in back if block["type"] not in sealed] == came
     kinds = {Text: "text", Thinking: "thinking", ToolCall: "tool_use"}
     assert [block["type"] for block in back] == [

@@ -3,11 +3,12 @@
 # ruff: noqa: ARG001 - the clock makes time virtual
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
-from provider_parts import HELLO, NO_SERVER, described, fails, model
+from provider_parts import HELLO, NO_SERVER, described, elapsed, fails, model
 
 from actors.errors import (
     CircuitOpen,
@@ -103,6 +104,31 @@ async def test_retries_end_when_the_circuit_opens_and_the_error_is_the_servers(
 
     assert str(failed) == "the provider answered 500: broken"
     assert failed.attempts == len(server.requests) == 2
+
+
+async def test_an_open_circuit_refuses_at_once_although_there_is_no_turn_to_be_had(
+    socket_clock: MockClock,
+) -> None:
+    busy = error(503, retry_after="20")  # its retry is to be the probe
+    async with open_fake_openai(busy, answer("Hello")) as server:
+        fragile = model(server, concurrency=1, breaker=Breaker(failures=1, seconds=10))
+        async with open_provider(fragile) as provider, trio.open_nursery() as nursery:
+            nursery.start_soon(provider.complete, HELLO)
+            await trio.sleep(1)
+            assert await elapsed(functools.partial(fails, provider, CircuitOpen)) < 0.1
+            await trio.sleep(10)  # it is due, but so is the one that waits
+            assert (await provider.complete(HELLO)).text == "Hello"
+
+    assert 20 < trio.current_time() < 22
+
+
+async def test_a_retry_that_would_find_the_circuit_open_is_not_waited_for(
+    socket_clock: MockClock,
+) -> None:
+    async with open_fake_openai(error(503, retry_after="5")) as server:
+        fragile = model(server, breaker=Breaker(failures=1, seconds=10))
+        async with open_provider(fragile) as provider:
+            assert await elapsed(functools.partial(fails, provider)) < 0.1
 
 
 async def test_requests_of_which_the_server_thinks_nothing_do_not_open_it(

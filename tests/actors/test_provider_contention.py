@@ -11,7 +11,7 @@ from actors.errors import ProviderError
 from actors.providers import Breaker, Model, ProviderHandle, Rate, Retry, open_provider, pause, say
 from actors.testing import Answer, FakeOpenAI, answer, error, open_fake_openai
 from runtime import open_system
-from runtime.testing import assert_no_leaks
+from runtime.testing import assert_no_leaks, cancel_everywhere
 
 PLACES = 8
 ASKERS = 32
@@ -115,3 +115,26 @@ async def _check_all_places(provider: ProviderHandle) -> None:
                 for _ in range(PLACES):
                     nursery.start_soon(complete)
         assert done == ["Hello"] * PLACES, round_number
+
+
+async def test_a_cancel_anywhere_between_retries_and_in_the_line_leaves_nothing_behind() -> None:
+    async with (
+        open_fake_openai(error(503)) as server,
+        open_system() as system,
+        open_provider(crowded(server), system=system) as provider,
+    ):
+
+        async def scenario() -> None:
+            server._answers = (error(503), error(429, retry_after_ms="1"), answer("Hello"))  # noqa: SLF001 - this round's
+            server.requests.clear()
+            await provider.complete(HELLO)
+
+        async def check() -> None:
+            server._answers = (answer("Hello"),)  # noqa: SLF001 - likewise
+            with trio.fail_after(1):
+                assert (await provider.complete(HELLO)).text == "Hello"
+            ((node,),) = (group.children for group in system.tree().children)
+            assert node.details.startswith(f"0 of {PLACES} requests run, ")
+            assert "wait" not in node.details
+
+        assert await cancel_everywhere(scenario, check=check) > 20

@@ -106,6 +106,12 @@ def test_openais_groqs_and_anthropics_headers_are_read() -> None:
     assert hinted(OPENAI).retry_after is None  # it does not know why either
 
 
+def test_a_moment_without_a_zone_is_taken_as_utc() -> None:
+    name = "anthropic-ratelimit-requests-reset"
+    assert hinted(ANTHROPIC | {name: "2026-01-01T12:01:00"}).retry_after == pytest.approx(60 / 50)
+    assert hinted(ANTHROPIC | {name: "2025-12-31T12:01:00Z"}).retry_after is None  # it is over
+
+
 def test_geminis_delay_is_in_the_details_of_its_error() -> None:
     assert hinted({}, GEMINI).retry_after == 34.4
     assert hinted({}, b"[%s]" % GEMINI).retry_after == 34.4

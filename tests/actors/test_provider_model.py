@@ -9,6 +9,7 @@ import pytest
 from actors.errors import ConfigurationError, MissingKey, UnknownModel
 from actors.providers import (
     COMPATIBLE,
+    DIALECTS,
     OPENAI,
     Breaker,
     Dialect,
@@ -16,11 +17,13 @@ from actors.providers import (
     Model,
     Ollama,
     OpenAIChat,
+    OpenAIResponses,
     Retry,
     resolve,
     say,
     script,
 )
+from actors.providers._compatible import SERVERS
 
 KEY = "sk-very-secret"
 
@@ -38,6 +41,15 @@ def test_openai_is_found_with_its_key_from_the_environment() -> None:
     assert route.headers == {"authorization": f"Bearer {KEY}"}
     assert route.model.model == "gpt-4o-mini"
     assert dialect_of("openai:gpt-4o-mini", OPENAI_API_KEY=KEY) == OPENAI
+
+
+def test_the_responses_of_openai_are_found_with_the_same_key() -> None:
+    route = resolve("openai-responses:gpt-5-mini", {"OPENAI_API_KEY": KEY})
+
+    assert route.base_url == "https://api.openai.com/v1"
+    assert isinstance(route.codec, OpenAIResponses)
+    with pytest.raises(ConfigurationError, match="openai-responses has none"):
+        resolve(Model("openai-responses:x", dialect=OPENAI), {"OPENAI_API_KEY": KEY})
 
 
 def test_the_variables_of_the_official_sdk_mean_the_same_here() -> None:
@@ -171,12 +183,6 @@ def test_a_name_that_is_near_nothing_gets_no_guess(name: str) -> None:
     assert "did you mean" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["openai-responses:x"])
-def test_a_wire_format_that_is_to_come_is_said_to_be_missing(name: str) -> None:
-    with pytest.raises(UnknownModel, match="not supported yet"):
-        resolve(name, {})
-
-
 @pytest.mark.parametrize("given", ["hi", ["hi"], say("hi")])
 def test_what_is_no_script_is_refused_where_it_is_given(given: Any) -> None:
     with pytest.raises(ConfigurationError, match="is no script"):
@@ -186,12 +192,6 @@ def test_what_is_no_script_is_refused_where_it_is_given(given: Any) -> None:
 def test_a_key_that_is_no_text_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="a string, not int"):
         Model("openai:x", api_key=cast("Any", 123))
-
-
-def test_providers_that_are_not_there_yet_are_unknown() -> None:
-    for name in ("openai-responses:x",):
-        with pytest.raises(UnknownModel):
-            resolve(name, {})
 
 
 def test_a_scripted_model_needs_a_script_unless_it_is_the_echo() -> None:
@@ -258,3 +258,45 @@ def test_retries_and_the_breaker_are_on_unless_told_otherwise_and_no_rate_is() -
 
     assert (model.retry, model.breaker, model.rate) == (Retry(attempts=3), Breaker(), None)
     assert Model("scripted:echo", breaker=None).breaker is None
+
+
+HOSTED = {name: server for name, server in SERVERS.items() if server.needs_key}
+
+
+@pytest.mark.parametrize("name", sorted(set(HOSTED) - {"azure"}))
+def test_a_provider_is_known_by_its_name_its_address_and_its_key(name: str) -> None:
+    server = HOSTED[name]
+    variable = f"{server.prefix}_API_KEY"
+
+    route = resolve(server.example, {variable: KEY})
+
+    assert server.example.startswith(f"{name}:")
+    assert route.base_url == server.base_url
+    assert route.headers == {"authorization": f"Bearer {KEY}"}
+    assert dialect_of(server.example, **{variable: KEY}) is DIALECTS[name]
+    with pytest.raises(MissingKey, match=f"set {variable}"):
+        resolve(server.example, {})
+
+
+def test_a_server_of_ones_own_needs_no_key_and_is_where_it_usually_is() -> None:
+    assert resolve("llamacpp:any", {}).base_url == "http://127.0.0.1:8080/v1"
+    assert resolve("vllm:any", {"VLLM_BASE_URL": "http://gpu/v1"}).base_url == "http://gpu/v1"
+    assert resolve("llamacpp:any", {"LLAMA_API_KEY": KEY}).api_key == KEY
+
+
+def test_azure_wants_an_address_and_its_key_in_a_header_of_its_own() -> None:
+    url = "https://mine.openai.azure.com/openai/v1"
+    model = Model("azure:mine", base_url=url)
+
+    route = resolve(model, {"AZURE_OPENAI_API_KEY": KEY})
+
+    assert (route.base_url, route.headers) == (url, {"api-key": KEY})
+    with pytest.raises(
+        ConfigurationError, match=r"azure\.com/openai/v1'.* or set AZURE_OPENAI_BASE_URL"
+    ):
+        resolve("azure:mine", {"AZURE_OPENAI_API_KEY": KEY})
+    assert KEY not in repr(route)
+
+
+def test_every_server_has_a_dialect() -> None:
+    assert SERVERS.keys() <= DIALECTS.keys()

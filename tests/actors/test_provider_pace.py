@@ -3,6 +3,7 @@
 # ruff: noqa: ARG001 - the clock makes time virtual
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,11 @@ import pytest
 import trio
 from provider_parts import HELLO, elapsed, fails, model
 
+from actors.chat import Settings
 from actors.errors import (
+    ProviderError,
     ProviderOverloaded,
+    ProviderRateLimited,
     ProviderUnavailable,
     StreamStalled,
 )
@@ -23,7 +27,7 @@ from actors.providers import (
     stall,
     usage,
 )
-from actors.testing import answer, open_fake_openai
+from actors.testing import Answer, answer, error, open_fake_openai
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -86,6 +90,47 @@ async def test_a_rate_beyond_the_deadline_is_refused_at_once(socket_clock: MockC
     assert len(server.requests) == 2
 
 
+async def test_quiet_beyond_the_deadline_is_the_providers_wish_and_refused_at_once(
+    socket_clock: MockClock,
+) -> None:
+    async with (
+        open_fake_openai(error(429, retry_after="20")) as server,
+        open_provider(model(server, retry=Retry(attempts=1))) as provider,
+    ):
+        await fails(provider, ProviderRateLimited)
+        with trio.fail_after(15):
+            failed = await fails(provider, ProviderRateLimited)
+
+    assert (failed.retry_after, failed.attempts, failed.status) == (20, 0, None)
+    assert "has asked for no request for another 20.0 s" in str(failed)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "wait"),
+    [(error(400), 0), (error(500), 0), (answer(stall()), 60), (answer("Hello"), 60)],
+    ids=["refused", "broken", "cancelled", "not counted"],
+)
+async def test_tokens_come_back_only_if_the_provider_has_not_taken_the_request(
+    first: Answer, wait: float, socket_clock: MockClock
+) -> None:
+    """The settings allow an answer of as many tokens as flow in within a minute."""
+    async with open_fake_openai(first, answer("Hello")) as server:
+        paced = model(
+            server,
+            rate=Rate(tokens_per_minute=600, burst=60),
+            settings=Settings(max_tokens=600),
+            retry=Retry(attempts=1),
+        )
+        async with open_provider(paced) as provider:
+            with trio.move_on_after(1), contextlib.suppress(ProviderError):
+                await provider.complete(HELLO)
+            started = trio.current_time()
+            await provider.complete(HELLO)
+
+    assert trio.current_time() - started == pytest.approx(wait, abs=5)
+
+
 async def test_the_line_for_the_rate_is_bounded(socket_clock: MockClock) -> None:
     async with open_fake_openai() as server:
         paced = model(server, rate=Rate(requests_per_minute=60, burst=1), waiting=3)
@@ -98,22 +143,45 @@ async def test_the_line_for_the_rate_is_bounded(socket_clock: MockClock) -> None
                 await provider.complete(HELLO)
 
 
-async def test_who_is_cancelled_while_waiting_for_the_rate_has_taken_nothing_of_it(
-    socket_clock: MockClock,
-) -> None:
+async def test_a_small_request_does_not_overtake_a_large_one(socket_clock: MockClock) -> None:
+    order: list[str] = []
     async with open_fake_openai() as server:
-        paced = model(server, rate=Rate(requests_per_minute=6, burst=1), waiting=5)
-        async with open_provider(paced) as provider:
+        paced = model(server, rate=Rate(tokens_per_minute=600, burst=20))
+        async with open_provider(paced) as provider, trio.open_nursery() as nursery:
+
+            async def ask(name: str, most: int) -> None:
+                await provider.complete(HELLO, settings=Settings(max_tokens=most))
+                order.append(name)
+
+            for name, most in (("first", 100), ("large", 150), ("small", 1)):
+                nursery.start_soon(ask, name, most)
+                await trio.testing.wait_all_tasks_blocked(0.001)
+
+    assert order == ["first", "large", "small"]
+
+
+@pytest.mark.parametrize(
+    "rate", [Rate(requests_per_minute=6, burst=1), Rate(tokens_per_minute=6, burst=10)]
+)
+async def test_who_is_cancelled_while_waiting_for_the_rate_has_taken_nothing_of_it(
+    rate: Rate, socket_clock: MockClock
+) -> None:
+    """One request in 10 s, and in 10 s a token; larger requests than that go one by one."""
+    async with (
+        open_fake_openai(answer("Hello", usage(1, 0))) as server,
+        open_provider(model(server, rate=rate, waiting=5)) as provider,
+    ):
+        await provider.complete(HELLO)
+        started = trio.current_time()
+        for _ in range(3):
+            async with trio.open_nursery() as nursery:
+                for _ in range(5):
+                    nursery.start_soon(provider.complete, HELLO)
+                await trio.sleep(2)
+                nursery.cancel_scope.cancel()
+        with trio.fail_after(5):  # so it is not thought to come behind those either
             await provider.complete(HELLO)
-            started = trio.current_time()
-            for _ in range(3):
-                async with trio.open_nursery() as nursery:
-                    for _ in range(5):
-                        nursery.start_soon(provider.complete, HELLO)
-                    await trio.sleep(2)
-                    nursery.cancel_scope.cancel()
-            await provider.complete(HELLO)
-            assert trio.current_time() - started == pytest.approx(10, abs=0.01)
+        assert trio.current_time() - started == pytest.approx(10, abs=0.01)
 
     assert len(server.requests) == 2
 

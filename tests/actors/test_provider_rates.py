@@ -83,6 +83,12 @@ def test_who_comes_behind_others_is_told_how_long_they_all_take() -> None:
     assert rates.seconds_behind(0, 0, 0, now=0.0) == pytest.approx(1.0)
     assert rates.seconds_behind(4, 0, 0, now=0.0) == pytest.approx(5.0)
 
+    counted = Rates(Rate(tokens_per_minute=60, burst=10))
+    counted.take(10, now=0.0)
+    assert counted.seconds_behind(2, 20, 5, now=0.0) == pytest.approx(25.0)
+    counted.be_quiet(until=30.0)
+    assert counted.seconds_behind(2, 20, 5, now=0.0) == 30.0
+
 
 def test_quiet_holds_without_any_rate() -> None:
     rates = Rates(None)

@@ -21,6 +21,7 @@ from actors.http import Limits
 from actors.providers import (
     Rate,
     Retry,
+    fail,
     open_provider,
     pause,
     reset,
@@ -45,8 +46,9 @@ if TYPE_CHECKING:
         answer(reset()),
         answer(truncate()),
         raw(b"data: {"),
+        answer(fail(ProviderUnavailable("overloaded", status=503))),
     ],
-    ids=["500", "503", "429", "408", "reset", "cut", "cut inside"],
+    ids=["500", "503", "429", "408", "reset", "cut", "cut inside", "error inside"],
 )
 async def test_what_fails_before_the_first_chunk_is_sent_again(
     failing: Answer, socket_clock: MockClock

@@ -5,10 +5,12 @@ from ._faults import ERROR_BODY_BYTES, error_in_stream, refusal, request_id_of, 
 from .anthropic import AnthropicMessages
 from .gemini import Gemini
 from .ollama import Ollama, ollama_host
-from .openai_chat import COMPATIBLE, OPENAI, Dialect, OpenAIChat
+from .openai_chat import COMPATIBLE, DIALECTS, OPENAI, Dialect, OpenAIChat, azure_deployment
+from .openai_responses import OpenAIResponses
 
 __all__ = [
     "COMPATIBLE",
+    "DIALECTS",
     "ERROR_BODY_BYTES",
     "OPENAI",
     "AnthropicMessages",
@@ -18,7 +20,9 @@ __all__ = [
     "Gemini",
     "Ollama",
     "OpenAIChat",
+    "OpenAIResponses",
     "WireRequest",
+    "azure_deployment",
     "error_in_stream",
     "ollama_host",
     "refusal",

@@ -31,6 +31,8 @@ _KINDS: Final[Mapping[int, type[ProviderError]]] = {
 }
 _WORDS: Final[Mapping[str, int]] = {  # an error's type, where no status comes with it
     "invalid_request_error": 400,
+    "invalid_prompt": 400,
+    "context_length_exceeded": 400,
     "authentication_error": 401,
     "billing_error": 402,
     "permission_error": 403,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PATH: Final = "/v1/messages"
 MAX_TOKENS: Final = 8192  # the API demands a number; every model that is served can write these
 LEAST_BUDGET: Final = 1024  # tokens of thinking; the API refuses less
-BUDGETS: Final[Mapping[str, int]] = {"low": 2048, "medium": 8192, "high": 24576}
+BUDGETS: Final[Mapping[str, int]] = {"low": 2048, "medium": 8192, "high": 16384}
 # Claudes that are told how many tokens to think. Later ones decide for themselves and are told
 # how hard to try; they refuse a number, and these refuse to be asked to decide.
 BUDGETED: Final = (
@@ -34,6 +34,8 @@ BUDGETED: Final = (
     "claude-sonnet-4-5",
     "claude-haiku-4-5",
 )
+# Claudes that take a temperature; later ones refuse any.
+SAMPLED: Final = (*BUDGETED, "claude-opus-4-6", "claude-sonnet-4-6")
 
 
 def encode_request(request: Request, model: str) -> WireRequest:
@@ -102,19 +104,30 @@ def _format(output: OutputSchema) -> Fields:
 
 
 def _settings(settings: Settings, model: str) -> Fields:
-    """The API has no seed and no penalties: they are left out."""
+    """What the API or the model does not have is left out: the same settings do for all."""
     bound = settings.max_tokens
     named: Fields = {"max_tokens": MAX_TOKENS if bound is None else bound}
     if settings.stop:
         named["stop_sequences"] = settings.stop
     if settings.thinking is None or settings.thinking == "off":
         off = {"thinking": {"type": "disabled"}} if settings.thinking == "off" else {}
-        warmth = {"temperature": settings.temperature, "top_p": settings.top_p}
-        return named | off | {name: value for name, value in warmth.items() if value is not None}
-    if model.startswith("claude") and not model.startswith(BUDGETED):
+        return named | off | _sampling(settings, model)
+    if _is_claude_but_none_of(BUDGETED, model):
         thinking = {"type": "adaptive", "display": "summarized"}
         return named | {"thinking": thinking, "output_config": {"effort": settings.thinking}}
     return named | _budget(settings.thinking, settings.max_tokens)
+
+
+def _is_claude_but_none_of(early: tuple[str, ...], model: str) -> bool:
+    """Other servers' models are taken for early ones: that is what those servers know."""
+    return model.startswith("claude") and not model.startswith(early)
+
+
+def _sampling(settings: Settings, model: str) -> Fields:
+    if _is_claude_but_none_of(SAMPLED, model):
+        return {}
+    named = {"temperature": settings.temperature, "top_p": settings.top_p}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _budget(effort: str, max_tokens: int | None) -> Fields:
@@ -127,7 +140,8 @@ def _budget(effort: str, max_tokens: int | None) -> Fields:
             f"thinking takes {LEAST_BUDGET} tokens or more, of the {max_tokens} that max_tokens "
             "allows in all: give more, leave it out, or write thinking='off'"
         )
-    budget = min(budget, max(LEAST_BUDGET, max_tokens // 2))
+    else:
+        budget = min(budget, max(LEAST_BUDGET, max_tokens // 2))
     return {
         "max_tokens": max_tokens,
         "thinking": {"type": "enabled", "budget_tokens": budget},

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WIRE: Final = "anthropic"
-VERSION: Final = "2023-06-01"  # of the API; the only one that there is
+# Of the API. The next, 2026-10-21, reads the same streams and refuses every request with a
+# temperature; with this one each model decides for itself.
+VERSION: Final = "2023-06-01"
 
 Fields = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.chat import FinishReason, Opaque, StreamChunk, ToolCallDelta, Usage
 from actors.errors import ProviderProtocolError, StreamTruncated
@@ -12,20 +12,23 @@ from actors.providers.codecs._faults import error_in_stream
 from ._calls import Calls
 from ._wire import (
     FINISH_REASONS,
+    NOTHING,
     WIRE,
     Candidate,
+    Counts,
     FunctionCall,
     Part,
     Response,
     read_body,
+    read_counts,
     read_object,
     read_part,
     read_response,
-    read_usage,
+    usage_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import msgspec
 
@@ -33,16 +36,7 @@ if TYPE_CHECKING:
     from actors.providers.codecs._framing import WireEvent
 
 _NOTHING: Final[tuple[StreamChunk, ...]] = ()
-
-
-class _Said(NamedTuple):
-    """What one part brings."""
-
-    content: str = ""
-    thinking: str = ""
-    signature: str | None = None
-    calls: tuple[ToolCallDelta, ...] = ()
-    opaque: tuple[Opaque, ...] = ()
+_NO_METADATA: Final[Mapping[str, Any]] = {}
 
 
 class GeminiAnswer:
@@ -61,8 +55,9 @@ class GeminiAnswer:
         self._name = ""
         self._count = 0
         self._calls = Calls()
-        self._usage: dict[str, Any] = {}
-        self._new_usage: Usage | None = None  # goes out with the next chunk, once
+        self._counts: Counts | None = None
+        self._counted: msgspec.Raw = NOTHING  # what they were read from
+        self._news = False  # they go out with the next chunk, once
         self._metadata: dict[str, Any] = {}  # likewise
         self._grounding: dict[str, Any] = {}
         self._ratings: object = None
@@ -115,8 +110,8 @@ class GeminiAnswer:
         self._note_candidate(candidate)
         if candidate.content is None or not candidate.content.parts:
             return _NOTHING
-        said = [self._read(part) for part in candidate.content.parts]
-        return [self._chunk(item, now) for item in said if item is not None]
+        read = [self._read(part, now) for part in candidate.content.parts]
+        return [chunk for chunk in read if chunk is not None]
 
     def final(self, now: float) -> StreamChunk:
         """See `Answer.final`."""
@@ -129,7 +124,7 @@ class GeminiAnswer:
             metadata=metadata,
             timestamp=now,
             is_final=True,
-            usage=read_usage(self._usage) if self._usage else None,
+            usage=self._usage(),
             raw_finish_reason=self._finish_reason,
         )
 
@@ -148,11 +143,11 @@ class GeminiAnswer:
             if response.model_version is not None:
                 self._metadata |= {"id": response.response_id, "model": response.model_version}
         self._name = self._name or response.response_id or ""
-        counted = response.usage_metadata
-        if counted:
-            # Without a total it counts nothing, and must not undo what was counted before.
-            self._usage = counted if "totalTokenCount" in counted else self._usage | counted
-            self._new_usage = read_usage(self._usage)
+        counts = read_counts(response.usage_metadata) if response.usage_metadata else None
+        if counts is not None and (self._counts is None or counts.total_token_count is not None):
+            # One without a total counts nothing, and does not undo what was counted before.
+            self._counts, self._counted = counts, response.usage_metadata
+            self._news = True
         feedback = response.prompt_feedback
         if feedback:
             self._metadata["promptFeedback"] = feedback
@@ -173,43 +168,61 @@ class GeminiAnswer:
         if candidate.url_context_metadata:
             self._metadata["urlContextMetadata"] = candidate.url_context_metadata
 
-    def _read(self, raw: msgspec.Raw) -> _Said | None:
+    def _usage(self) -> Usage | None:
+        return None if self._counts is None else usage_of(self._counts, read_object(self._counted))
+
+    def _read(self, raw: msgspec.Raw, now: float) -> StreamChunk | None:
         """What a part says; None where it is empty."""
         part = read_part(raw)
         if not isinstance(part, Part):
-            return _opaque(part)
+            return self._opaque(part, now)
         if part.function_call is not None:
-            return self._read_call(part, part.function_call, raw)
+            return self._call(part, part.function_call, raw, now)
         text = part.text or ""
         if part.thought:
-            return _Said(thinking=text, signature=part.thought_signature)
-        return _Said(text, signature=part.thought_signature)
+            return self._chunk(now, thinking=text, signature=part.thought_signature)
+        return self._chunk(now, text, signature=part.thought_signature)
 
-    def _read_call(self, part: Part, call: FunctionCall, raw: msgspec.Raw) -> _Said | None:
+    def _call(
+        self, part: Part, call: FunctionCall, raw: msgspec.Raw, now: float
+    ) -> StreamChunk | None:
         deltas = self._calls.take(call, self._name, part.thought_signature)
         if deltas is None:  # without a name, and with nothing that it could go on with
-            return _opaque(read_object(raw))
-        return _Said(calls=deltas) if deltas else None
+            return self._opaque(read_object(raw), now)
+        return self._chunk(now, calls=deltas) if deltas else None
 
-    def _chunk(self, said: _Said, now: float) -> StreamChunk:
+    def _opaque(self, part: dict[str, Any], now: float) -> StreamChunk | None:
+        """A part that goes back as it came: among others an empty text with a signature."""
+        empty = not any(value for name, value in part.items() if name != "thought")
+        return None if empty else self._chunk(now, opaque=(Opaque(WIRE, part),))
+
+    def _chunk(
+        self,
+        now: float,
+        content: str = "",
+        *,
+        thinking: str = "",
+        signature: str | None = None,
+        calls: tuple[ToolCallDelta, ...] = (),
+        opaque: tuple[Opaque, ...] = (),
+    ) -> StreamChunk:
         index = self._count
         self._count = index + 1
-        metadata, self._metadata = self._metadata, {}
-        usage, self._new_usage = self._new_usage, None
+        usage = None
+        if self._news and self._counts is not None:
+            self._news = False
+            usage = usage_of(self._counts, _NO_METADATA)
+        metadata = _NO_METADATA
+        if self._metadata:
+            metadata, self._metadata = self._metadata, {}
         return StreamChunk(
-            said.content,
+            content,
             index,
             metadata=metadata,
             timestamp=now,
-            thinking=said.thinking,
-            signature=said.signature,
-            tool_calls=said.calls,
+            thinking=thinking,
+            signature=signature,
+            tool_calls=calls,
             usage=usage,
-            opaque=said.opaque,
+            opaque=opaque,
         )
-
-
-def _opaque(part: dict[str, Any]) -> _Said | None:
-    """A part that goes back as it came: among others an empty text with a signature."""
-    empty = not any(value for name, value in part.items() if name != "thought")
-    return None if empty else _Said(opaque=(Opaque(WIRE, part),))

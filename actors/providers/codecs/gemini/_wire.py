@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WIRE: Final = "gemini"
 
-NO_ARGUMENTS: Final = msgspec.Raw(b"")
+NOTHING: Final = msgspec.Raw(b"")
 
 
 class ArgumentPiece(msgspec.Struct, rename="camel", gc=False):
@@ -48,7 +48,7 @@ class FunctionCall(msgspec.Struct, rename="camel", gc=False):
 
     id: str | None = None
     name: str | None = None
-    args: msgspec.Raw = NO_ARGUMENTS
+    args: msgspec.Raw = NOTHING
     partial_args: list[ArgumentPiece] | None = None
     will_continue: bool | None = None
 
@@ -90,7 +90,7 @@ class Response(msgspec.Struct, rename="camel", gc=False):
     """One event of a stream, or one whole body."""
 
     candidates: list[Candidate] | None = None
-    usage_metadata: dict[str, Any] | None = None
+    usage_metadata: msgspec.Raw = NOTHING
     prompt_feedback: dict[str, Any] | None = None
     error: Any = None
     response_id: str | None = None
@@ -99,7 +99,10 @@ class Response(msgspec.Struct, rename="camel", gc=False):
     @property
     def first(self) -> Candidate | None:
         """Of several candidates, the first is the answer."""
-        return next((found for found in self.candidates or () if not found.index), None)
+        for candidate in self.candidates or ():
+            if not candidate.index:
+                return candidate
+        return None
 
 
 _one = msgspec.json.Decoder(Response).decode
@@ -172,22 +175,45 @@ FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
 }
 
 
-def read_usage(raw: Mapping[str, Any]) -> Usage:
-    """Translate a usage object; what the server leaves out counts as 0.
+class Counts(msgspec.Struct, rename="camel", gc=False):
+    """The tokens so far; what is left out counts as 0."""
+
+    prompt_token_count: int | None = None
+    candidates_token_count: int | None = None
+    thoughts_token_count: int | None = None
+    cached_content_token_count: int | None = None
+    tool_use_prompt_token_count: int | None = None
+    total_token_count: int | None = None
+
+
+_counts = msgspec.json.Decoder(Counts).decode
+
+
+def read_counts(raw: msgspec.Raw) -> Counts | None:
+    """Decode a usage object; None where it is none.
+
+    Raises:
+        ValueError: It is no JSON.
+    """
+    try:
+        return _counts(raw)
+    except msgspec.ValidationError:
+        return None
+
+
+def usage_of(counts: Counts, raw: Mapping[str, Any]) -> Usage:
+    """What the counts mean.
 
     Gemini counts apart the tokens of thoughts, and what its own tools put into the prompt;
     its total has both, and so have input and output here.
     """
-    thoughts = _count(raw.get("thoughtsTokenCount"))
+    thoughts = max(0, counts.thoughts_token_count or 0)
+    tools = max(0, counts.tool_use_prompt_token_count or 0)
     return Usage(
-        input_tokens=_count(raw.get("promptTokenCount"))
-        + _count(raw.get("toolUsePromptTokenCount")),
-        output_tokens=_count(raw.get("candidatesTokenCount")) + thoughts,
-        cache_read_tokens=_count(raw.get("cachedContentTokenCount")),
-        reasoning_tokens=thoughts,
-        raw=raw,
+        max(0, counts.prompt_token_count or 0) + tools,
+        max(0, counts.candidates_token_count or 0) + thoughts,
+        max(0, counts.cached_content_token_count or 0),
+        0,
+        thoughts,
+        raw,
     )
-
-
-def _count(value: object) -> int:
-    return max(0, int(value)) if isinstance(value, int | float) and math.isfinite(value) else 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.chat import FinishReason, StreamChunk, ToolCallDelta
 from actors.providers.codecs._faults import error_in_stream
+from actors.providers.codecs._framing import WireEvent
 from actors.providers.codecs._plain_json import arguments_text, made_up_id
 
 from ._wire import FINISH_REASONS, WIRE, Call, Line, durations_of, read_line, usage_of
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.errors import ProviderError
-    from actors.providers.codecs._framing import WireEvent
 
 _NOTHING: Final[tuple[StreamChunk, ...]] = ()
 _NO_CALLS: Final[tuple[ToolCallDelta, ...]] = ()
@@ -70,8 +70,8 @@ class OllamaAnswer:
         )
 
     def whole(self, body: bytes, now: float) -> Sequence[StreamChunk]:
-        """Never asked for: an answer in one piece is one line."""
-        raise NotImplementedError
+        """An answer in one piece is one line."""
+        return self.take(WireEvent(body), now)
 
     def final(self, now: float) -> StreamChunk:
         """See `Answer.final`."""

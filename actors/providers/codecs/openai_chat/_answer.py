@@ -11,13 +11,13 @@ from actors.errors import ProviderProtocolError
 from actors.providers.codecs._decoding import excerpt
 from actors.providers.codecs._faults import error_in_stream
 
+from ._extras import NEWS, Extras
 from ._wire import (
     FINISH_REASONS,
     WIRE,
     CallPiece,
     Completion,
     Delta,
-    Dialect,
     read_completion,
     read_content,
     read_usage,
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from actors.errors import ProviderError
     from actors.providers.codecs._framing import WireEvent
+
+    from ._dialects import Dialect
 
 _NOTHING: Final[tuple[StreamChunk, ...]] = ()
 _NO_CALLS: Final[tuple[ToolCallDelta, ...]] = ()
@@ -46,9 +48,9 @@ class ChatAnswer:
         self._finish_reason: str | None = None  # the provider's own word; some send an empty one
         self._reasoning = dialect.reasoning
         self._slots = _CallSlots()
+        self._extras = Extras(dialect.sealed)
         self._count = 0
         self._usage: Usage | None = None
-        self._refusal = ""
         self._half = ""  # the first half of a surrogate pair that was cut in two
         self._metadata: dict[str, Any] = {}  # goes out with the next chunk, once
 
@@ -78,11 +80,7 @@ class ChatAnswer:
         return _NOTHING if chunk is None else (chunk,)
 
     def _take(self, piece: Completion, now: float) -> StreamChunk | None:
-        if self._count == 0 and len(self._metadata) < 2:  # noqa: PLR2004 - the model may come later
-            self._metadata = {"wire": WIRE}
-            if piece.model is not None:
-                self._metadata |= {"id": piece.id, "model": piece.model}
-        self._count_tokens(piece)
+        self._note(piece)
         if piece.error:
             self.failure = error_in_stream(piece.error)
             return None
@@ -110,17 +108,25 @@ class ChatAnswer:
             is_final=True,
             usage=self._usage,
             raw_finish_reason=self._finish_reason,
+            opaque=self._extras.sealed(),
         )
 
     def _reason(self) -> FinishReason:
-        if self._refusal:
+        if self._extras.refusal:
             return FinishReason.REFUSAL
         reason = FINISH_REASONS.get(self._finish_reason or "", FinishReason.OTHER)
         if self._slots.used and reason in (FinishReason.STOP, FinishReason.OTHER):
             return FinishReason.TOOL_CALLS  # servers say "stop", or nothing, after calls
         return reason
 
-    def _count_tokens(self, piece: Completion) -> None:
+    def _note(self, piece: Completion) -> None:
+        """What is about the whole answer: which it is, what it cites, what it costs."""
+        if self._count == 0 and "model" not in self._metadata:  # it may come later
+            self._metadata["wire"] = WIRE
+            if piece.model is not None:
+                self._metadata |= {"id": piece.id, "model": piece.model}
+        if piece.citations is not None:
+            self._extras.cite(piece.citations, self._metadata)
         usage: object = piece.usage
         if usage is None and piece.x_groq is not None:
             usage = piece.x_groq.get("usage")
@@ -134,16 +140,11 @@ class ChatAnswer:
             content, thinking = read_content(content)
         if mended or self._half:
             content = self._join(content)
-        for field in self._reasoning:
-            if found := getattr(delta, field):
-                thinking += found
-                break
+        thinking += self._thought(delta)
         pieces = delta.tool_calls or delta.old_call
         calls = self._slots.place(pieces) if pieces else _NO_CALLS
-        if delta.refusal:
-            self._refusal += delta.refusal
-            self._metadata["refusal"] = self._refusal
-        if not (content or thinking or calls or delta.refusal):
+        self._extras.take(delta, self._metadata)
+        if not (content or thinking or calls or NEWS & self._metadata.keys()):
             return None
         index = self._count
         self._count = index + 1
@@ -153,6 +154,12 @@ class ChatAnswer:
         return StreamChunk(
             content, index, metadata=metadata, timestamp=now, thinking=thinking, tool_calls=calls
         )
+
+    def _thought(self, delta: Delta) -> str:
+        for field in self._reasoning:
+            if found := getattr(delta, field):
+                return str(found)
+        return ""
 
     def _join(self, content: str) -> str:
         """Join a surrogate pair that was cut between two chunks; hold back a first half."""

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from actors.providers.codecs._decoding import BodyDecoder
 
 from ._answer import ChatAnswer
+from ._dialects import COMPATIBLE, Dialect
 from ._request import encode_request
-from ._wire import COMPATIBLE, WIRE, Dialect
+from ._wire import WIRE
 
 if TYPE_CHECKING:
     from actors.chat import Request

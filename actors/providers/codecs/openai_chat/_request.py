@@ -3,93 +3,106 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from actors.chat import (
-    AssistantTurn,
-    Request,
-    Settings,
-    SystemTurn,
-    Thinking,
-    ToolCall,
-    ToolSpec,
-    ToolTurn,
-    Turn,
-    UserTurn,
-)
 from actors.errors import ConfigurationError
 from actors.providers.codecs._codec import WireRequest
 
-if TYPE_CHECKING:
-    from ._wire import Dialect
+from ._messages import message_of, messages_of
 
-Message = dict[str, Any]
+if TYPE_CHECKING:
+    from actors.chat import OutputSchema, Request, Settings, ToolSpec
+
+    from ._dialects import Dialect
+
+Fields = dict[str, Any]
+
+_CHOICES: Final = ("auto", "none", "required")
 
 
 def encode_request(request: Request, model: str, dialect: Dialect) -> WireRequest:
     """The request as bytes.
 
     Raises:
-        ConfigurationError: It has no turns, or holds what JSON cannot.
+        ConfigurationError: It has no turns, asks for what the server cannot do, or holds what
+            JSON cannot.
     """
-    messages = [message for turn in request.turns for message in _messages(turn, dialect)]
+    messages = messages_of(request.turns, dialect)
     if not messages:
         raise ConfigurationError("a request needs at least one turn, such as user('Hello')")
-    body: Message = {"model": model, "messages": messages, "stream": True}
-    if dialect.stream_options:
+    body: Fields = {"model": model, "messages": messages, "stream": request.streamed}
+    if dialect.stream_options and request.streamed:
         body["stream_options"] = {"include_usage": True}
     body |= _settings(request.settings, dialect) | dict(dialect.request_fields)
+    body |= _thinking(request.settings, model, dialect)
     if request.tools:
-        body["tools"] = [_tool(spec) for spec in request.tools]
+        body |= _tools(request, dialect)
+    if request.output is not None:
+        body |= _output(request.output, messages, dialect)
+    body = merged(body, request.settings.extra)
     try:
-        return WireRequest("/chat/completions", msgspec.json.encode(body, enc_hook=_plain))
+        data = msgspec.json.encode(body, enc_hook=_plain)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"the request cannot be written as JSON: {error}") from error
+    return WireRequest(dialect.path.replace("{model}", model), data)
 
 
-def _messages(turn: Turn, dialect: Dialect) -> list[Message]:
-    match turn:
-        case SystemTurn(text):
-            return [{"role": "system", "content": text}]
-        case UserTurn():
-            return [{"role": "user", "content": turn.text}]
-        case ToolTurn(results):
-            return [
-                {"role": "tool", "tool_call_id": result.call_id, "content": result.content}
-                for result in results
-            ]
-        case AssistantTurn():
-            return _assistant(turn, dialect)
+def merged(body: Fields, extra: Mapping[str, Any]) -> Fields:
+    """`body` with fields of the user's own: lists are added to ours, objects field by field."""
+    result = dict(body)
+    for name, value in extra.items():
+        ours = result.get(name)
+        if isinstance(ours, list) and isinstance(value, list | tuple):
+            result[name] = [*ours, *value]
+        elif isinstance(ours, dict) and isinstance(value, Mapping):
+            result[name] = {**ours, **value}
+        else:
+            result[name] = value
+    return result
 
 
-def _assistant(turn: AssistantTurn, dialect: Dialect) -> list[Message]:
-    text, calls = turn.text, turn.tool_calls
-    if not text and not calls:
-        return []  # an answer cut before its first word: servers refuse an empty message
-    message: Message = {"role": "assistant", "content": text or None}
-    if calls:
-        message["tool_calls"] = [_call(call) for call in calls]
-    thinking = "".join(part.text for part in turn.parts if isinstance(part, Thinking))
-    if dialect.echo_reasoning is not None and thinking:
-        message[dialect.echo_reasoning] = thinking
-    return [message]
-
-
-def _call(call: ToolCall) -> Message:
-    # Arguments that were cut are not JSON, and one such call makes a server refuse the whole
-    # conversation: the call stays, its result says what was wrong.
-    usable = call.arguments_error is None and call.arguments_text.strip()
-    arguments = call.arguments_text if usable else "{}"
-    return {
-        "id": call.id,
-        "type": "function",
-        "function": {"name": call.name, "arguments": arguments},
+def _settings(settings: Settings, dialect: Dialect) -> Fields:
+    named = {
+        "temperature": settings.temperature,
+        dialect.max_tokens: settings.max_tokens,
+        "top_p": settings.top_p,
+        "frequency_penalty": settings.frequency_penalty,
+        "presence_penalty": settings.presence_penalty,
+        "stop": list(settings.stop) or None,
+        dialect.seed: settings.seed,
     }
+    return {name: value for name, value in named.items() if value is not None}
 
 
-def _tool(spec: ToolSpec) -> Message:
+def _thinking(settings: Settings, model: str, dialect: Dialect) -> Mapping[str, Any]:
+    if settings.thinking is None:
+        return {}
+    if settings.thinking != "off":
+        return dialect.thinking[settings.thinking]
+    name = model.rpartition("/")[2].removeprefix("ft:")
+    return next(fields for start, fields in dialect.thinking_off if name.startswith(start))
+
+
+def _tools(request: Request, dialect: Dialect) -> Fields:
+    settings, specs = request.settings, request.tools
+    fields: Fields = {}
+    choice = settings.tool_choice
+    if choice is not None and choice not in _CHOICES:
+        if dialect.named_choice:
+            fields["tool_choice"] = {"type": "function", "function": {"name": choice}}
+        else:  # it cannot call another where there is none
+            specs = tuple(spec for spec in specs if spec.name == choice)
+            fields["tool_choice"] = "required"
+    elif choice is not None:
+        fields["tool_choice"] = choice
+    if settings.parallel_tool_calls is not None:
+        fields["parallel_tool_calls"] = settings.parallel_tool_calls
+    return {"tools": [_tool(spec) for spec in specs], **fields}
+
+
+def _tool(spec: ToolSpec) -> Fields:
     function = {
         "name": spec.name,
         "description": spec.description,
@@ -98,17 +111,16 @@ def _tool(spec: ToolSpec) -> Message:
     return {"type": "function", "function": function}
 
 
-def _settings(settings: Settings, dialect: Dialect) -> Message:
-    named = {
-        "temperature": settings.temperature,
-        dialect.max_tokens: settings.max_tokens,
-        "top_p": settings.top_p,
-        "frequency_penalty": settings.frequency_penalty,
-        "presence_penalty": settings.presence_penalty,
-        "stop": settings.stop or None,
-        "seed": settings.seed,
-    }
-    return {name: value for name, value in named.items() if value is not None}
+def _output(output: OutputSchema, messages: list[Fields], dialect: Dialect) -> Fields:
+    if dialect.schema == "json_object":  # the server sees that it is JSON, the model which
+        schema = msgspec.json.encode(output.schema, enc_hook=_plain).decode()
+        wanted = f"Answer with JSON alone, and with such that follows this JSON schema: {schema}"
+        messages.insert(0, message_of("system", wanted))
+        return {"response_format": {"type": "json_object"}}
+    schema_fields: Fields = {"name": output.name, "schema": output.schema}
+    if dialect.strict:
+        schema_fields["strict"] = output.strict
+    return {"response_format": {"type": "json_schema", "json_schema": schema_fields}}
 
 
 def _plain(value: object) -> object:

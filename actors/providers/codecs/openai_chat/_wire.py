@@ -1,4 +1,4 @@
-"""The JSON of OpenAI Chat Completions, as far as we read it, and dialects of it as data. Pure.
+"""The JSON of OpenAI Chat Completions, as far as we read it. Pure.
 
 Compatible servers leave out, add and repeat nearly everything, so every field has a default.
 msgspec decodes straight into these classes and skips what they do not name. They are its own
@@ -10,38 +10,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-import attrs
 import msgspec
 
 from actors.chat import FinishReason, Usage
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 WIRE: Final = "openai-chat"
-
-
-@attrs.frozen
-class Dialect:
-    """How a server departs from OpenAI's own API.
-
-    Attributes:
-        max_tokens: The name under which it takes `Settings.max_tokens`.
-        stream_options: Whether it may be asked to count tokens in a stream.
-        reasoning: Fields of a delta that carry reasoning; the first that has text counts.
-        echo_reasoning: The field under which reasoning goes back to the server, if it does.
-        request_fields: What every request carries beside OpenAI's own fields.
-    """
-
-    max_tokens: str = "max_tokens"
-    stream_options: bool = True
-    reasoning: tuple[str, ...] = ("reasoning_content", "reasoning")
-    echo_reasoning: str | None = None
-    request_fields: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
-
-
-OPENAI: Final = Dialect(max_tokens="max_completion_tokens")
-COMPATIBLE: Final = Dialect()
 
 
 class FunctionPiece(msgspec.Struct, gc=False):
@@ -69,6 +47,9 @@ class Delta(msgspec.Struct, gc=False):
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    reasoning_details: Any = None
+    annotations: Any = None
+    audio: Any = None
     function_call: FunctionPiece | None = None  # what tool calls were called before 2023
 
     @property
@@ -94,6 +75,7 @@ class Completion(msgspec.Struct, gc=False):
     usage: dict[str, Any] | None = None
     x_groq: dict[str, Any] | None = None
     error: Any = None
+    citations: Any = None  # Perplexity's and xAI's, in every chunk again
     id: str | None = None
     model: str | None = None
     mended: bool = False  # set by us: `content` may hold halves of surrogate pairs
@@ -149,11 +131,11 @@ FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
 
 def read_usage(given: object) -> Usage | None:
     """Translate a usage object, if it is one; what a server leaves out counts as 0."""
-    raw = _mapping(given)
+    raw = mapping(given)
     if not raw:
         return None
-    read = _mapping(raw.get("prompt_tokens_details"))
-    written = _mapping(raw.get("completion_tokens_details"))
+    read = mapping(raw.get("prompt_tokens_details"))
+    written = mapping(raw.get("completion_tokens_details"))
     return Usage(
         input_tokens=_count(raw.get("prompt_tokens")),
         output_tokens=_count(raw.get("completion_tokens")),
@@ -164,7 +146,8 @@ def read_usage(given: object) -> Usage | None:
     )
 
 
-def _mapping(value: object) -> dict[str, Any]:
+def mapping(value: object) -> dict[str, Any]:
+    """`value` if it is an object, else an empty one."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
@@ -186,7 +169,14 @@ def read_content(content: list[dict[str, Any]]) -> tuple[str, str]:
 
 
 def _parts(value: object) -> list[dict[str, Any]]:
-    if isinstance(value, str):
-        return [{"text": value}]
-    parts = cast("list[object]", value) if isinstance(value, list) else []
-    return [_mapping(part) for part in parts]
+    return [{"text": value}] if isinstance(value, str) else mappings(value)
+
+
+def mappings(value: object) -> list[dict[str, Any]]:
+    """The items of `value` if it is a list; what is no object among them counts as empty."""
+    return [mapping(part) for part in items(value)]
+
+
+def items(value: object) -> list[object]:
+    """`value` if it is a list, else an empty one."""
+    return cast("list[object]", value) if isinstance(value, list) else []

@@ -1,0 +1,171 @@
+"""The JSON of OpenAI Responses, as far as we read it. Pure.
+
+Source: OpenAI's API reference, "Responses" and "Streaming events". Every field has a default:
+compatible servers leave out and add as they like.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+
+from actors.chat import FinishReason, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WIRE: Final = "openai-responses"
+
+# Items of an answer that ask the client for a result, and how its result is called.
+FUNCTION: Final = "function_call"
+CUSTOM: Final = "custom_tool_call"
+CALL_TEXT: Final[Mapping[str, str]] = {FUNCTION: "arguments", CUSTOM: "input"}
+
+# Models that do not reason and refuse every request that asks for something about reasoning.
+WITHOUT_REASONING: Final = ("gpt-3", "gpt-4", "chatgpt-", "gpt-5-chat")
+
+
+class Event(msgspec.Struct, gc=False):
+    """One event of the stream, whatever its type."""
+
+    type: str = ""
+    delta: Any = None  # text for all that we read; an object for a shell's output
+    output_index: int | None = None
+    item_id: str | None = None
+    content_index: int = 0
+    summary_index: int = 0
+    text: Any = None
+    refusal: Any = None
+    arguments: Any = None
+    input: Any = None
+    item: dict[str, Any] | None = None
+    part: dict[str, Any] | None = None
+    annotation: Any = None
+    response: dict[str, Any] | None = None
+    error: Any = None
+    code: Any = None
+    message: Any = None
+    mended: bool = False  # set by us: `delta` may hold half of a surrogate pair
+
+
+_decode_event = msgspec.json.Decoder(Event).decode
+_decode_any = msgspec.json.Decoder().decode
+
+
+def read_event(payload: bytes) -> Event:
+    """Decode one event.
+
+    Raises:
+        ValueError: It is no JSON object, or not of this shape.
+    """
+    try:
+        return _decode_event(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = read_any_json(payload)
+    fields = mapping(value)
+    delta = fields.get("delta")
+    event = msgspec.convert(_mended(value), Event)
+    event.delta = delta if isinstance(delta, str) else event.delta
+    event.mended = True
+    return event
+
+
+def read_body(payload: bytes) -> dict[str, Any]:
+    """Decode a whole answer; {} where it is JSON but no object.
+
+    Raises:
+        ValueError: It is no JSON.
+    """
+    try:
+        return mapping(_decode_any(payload))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return mapping(_mended(read_any_json(payload)))
+
+
+def read_any_json(payload: bytes) -> object:
+    """Python's own reader takes halves of surrogate pairs, and NaN.
+
+    Raises:
+        ValueError: It is no JSON, or nested too deeply.
+    """
+    try:
+        value: object = json.loads(payload)
+        _mended(value)  # as deep as the reader goes, we do not
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return value
+
+
+def _mended(value: object) -> object:
+    """The same, with halves of surrogate pairs replaced in every text."""
+    if isinstance(value, str):
+        return whole(value)
+    if isinstance(value, list):
+        return [_mended(item) for item in cast("list[object]", value)]
+    if isinstance(value, dict):
+        items = cast("dict[str, object]", value).items()
+        return {whole(name): _mended(item) for name, item in items}
+    return value
+
+
+def whole(text: str) -> str:
+    """`text` with surrogate pairs joined, and halves without a partner replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """`value` if it is an object, else an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def mappings(value: object) -> list[dict[str, Any]]:
+    """The items of `value` if it is a list; what is no object among them counts as empty."""
+    return (
+        [mapping(item) for item in cast("list[object]", value)] if isinstance(value, list) else []
+    )
+
+
+def text_of(value: object) -> str:
+    """`value` if it is text; an object is text once it is written as JSON, anything else none."""
+    if isinstance(value, str):
+        return value
+    return msgspec.json.encode(value).decode() if isinstance(value, dict) else ""
+
+
+STATUSES: Final[Mapping[str, FinishReason]] = {
+    "completed": FinishReason.STOP,
+    "incomplete:max_output_tokens": FinishReason.LENGTH,
+    "incomplete:content_filter": FinishReason.CONTENT_FILTER,
+}
+
+
+def read_status(response: Mapping[str, Any], usual: str) -> str:
+    """How the answer ended, in the provider's words: `completed`, `incomplete:REASON`..."""
+    status = response.get("status")
+    status = status if isinstance(status, str) and status else usual
+    reason = mapping(response.get("incomplete_details")).get("reason")
+    return f"{status}:{reason}" if status == "incomplete" and reason else status
+
+
+def read_usage(given: object) -> Usage | None:
+    """Translate a usage object, if it is one; what a server leaves out counts as 0."""
+    raw = mapping(given)
+    if not raw:
+        return None
+    read = mapping(raw.get("input_tokens_details"))
+    written = mapping(raw.get("output_tokens_details"))
+    return Usage(
+        input_tokens=_count(raw.get("input_tokens")),
+        output_tokens=_count(raw.get("output_tokens")),
+        cache_read_tokens=_count(read.get("cached_tokens")),
+        cache_write_tokens=_count(read.get("cache_write_tokens")),
+        reasoning_tokens=_count(written.get("reasoning_tokens")),
+        raw=raw,
+    )
+
+
+def _count(value: object) -> int:
+    return max(0, int(value)) if isinstance(value, int | float) and math.isfinite(value) else 0
