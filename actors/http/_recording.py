@@ -1,7 +1,7 @@
 """Writes down what passes between a provider and its server, byte by byte, with times.
 
-Each line is appended when it happens, so a crash loses one line at most. They are small (10 to
-20 microseconds each), and a thread for them would cost more than it saves.
+Each line is appended when it happens, so a crash loses one line at most. That takes some 4
+microseconds for an event and 120 for a read of 64 KiB; a thread would cost more than it saves.
 """
 
 from __future__ import annotations

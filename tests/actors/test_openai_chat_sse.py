@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import ProviderProtocolError
+from actors.providers.codecs import OpenAIChat
 from actors.providers.codecs._framing import EventFraming, WireEvent
 
 NEWLINES = st.sampled_from(["\n", "\r", "\r\n"])
@@ -83,3 +84,36 @@ def test_an_event_above_the_bound_is_refused() -> None:
 
     with pytest.raises(ProviderProtocolError, match="more than 10 bytes"):
         framing.feed(b"data: 12345")
+
+
+@pytest.mark.parametrize(
+    ("body", "knows"),
+    [
+        (b"\n\ndata: x", True),
+        (b": x", True),
+        (b"d", True),
+        (b"does not", False),
+        (b"<html>", False),
+    ],
+)
+def test_what_the_body_begins_with_is_known_wherever_it_is_cut(body: bytes, *, knows: bool) -> None:
+    whole, cut = EventFraming(), EventFraming()
+    whole.feed(body)
+    for byte in body:
+        cut.feed(bytes([byte]))
+
+    assert whole.knows_fields == cut.knows_fields == knows
+
+
+def test_a_complaint_shows_the_same_beginning_wherever_it_is_cut() -> None:
+    page = b"  <html><body>Welcome to the portal</body></html>"
+    said: set[str] = set()
+    for cut in range(len(page)):
+        decoder = OpenAIChat().decoder()
+        decoder.feed(page[:cut], 0.0)
+        decoder.feed(page[cut:], 0.0)
+        with pytest.raises(ProviderProtocolError) as caught:
+            decoder.finish(0.0)
+        said.add(str(caught.value))
+
+    assert said == {f"the answer is neither a stream of events nor JSON: {page.decode().strip()!r}"}

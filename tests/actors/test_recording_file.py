@@ -309,8 +309,19 @@ def test_equal_requests_get_their_answers_in_order(file: Path) -> None:
     assert replay(file, use=lambda model: ask(model, *words)) == ["one", "two"]
 
 
-def change(index: int, **fields: Any) -> Callable[[list[dict[str, Any]]], None]:
+Lines = list[dict[str, Any]]
+
+
+def change(index: int, **fields: Any) -> Callable[[Lines], None]:
     return lambda lines: lines[index].update(fields)
+
+
+def leave_out(index: int) -> Callable[[Lines], None]:
+    return lambda lines: lines.__delitem__(index)
+
+
+def repeat(index: int, place: int) -> Callable[[Lines], None]:
+    return lambda lines: lines.insert(place, lines[index])
 
 
 HEAD = "first line does not begin"
@@ -327,17 +338,17 @@ HEAD = "first line does not begin"
         (change(0, model={"name": "openai-compatible:m", "base_url": "ftp://x"}), "line 1"),
         (change(0, model={"name": "m", "limits": {"idle": -1}}), "line 1.*idle is -1"),
         (change(0, model={"name": "m", "limits": 3}), "line 1"),
-        (lambda lines: lines.pop(0), HEAD),
-        (lambda lines: lines.pop(1), r"line 2: exchange 1 has no request above"),
-        (lambda lines: lines.pop(2), r"line 3: exchange 1 has no answer above"),
-        (lambda lines: lines.insert(2, lines[1]), "line 3: exchange 1 has two requests"),
-        (lambda lines: lines.insert(3, lines[2]), "line 4: exchange 1 has two answers"),
-        (lambda lines: lines.append(lines[3]), "line [0-9]+: exchange 1 has ended above"),
+        (leave_out(0), HEAD),
+        (leave_out(1), r"line 2: exchange 1 has no request above"),
+        (leave_out(2), r"line 3: exchange 1 has no answer above"),
+        (repeat(1, 2), "line 3: exchange 1 has two requests"),
+        (repeat(2, 3), "line 4: exchange 1 has two answers"),
+        (repeat(3, 1000), "line [0-9]+: exchange 1 has ended above"),
         (change(2, answer={"status": "good"}), r"line 3: Expected `int`.*\$\.answer\.status"),
         (change(3, end={"kind": "clean"}), "line 4: a line has one of"),
         (change(3, at=-1), "line 4: `at` is -1"),
         (change(-1, end={"kind": "happy"}), "Invalid enum value 'happy'"),
-        (lambda lines: lines[3].pop("n"), "line 4.*missing required field `n`"),
+        (change(3, n=None), "line 4.*`n`|line 4: Expected `int`, got `null`"),
     ],
 )
 def test_a_broken_file_is_refused_with_the_line(file: Path, break_it: Any, said: str) -> None:

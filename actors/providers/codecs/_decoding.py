@@ -66,8 +66,10 @@ class Framing(Protocol):
         whole: First bytes of bodies that are one JSON value instead of events.
     """
 
-    knows_fields: bool
     whole: tuple[bytes, ...]
+
+    @property
+    def knows_fields(self) -> bool: ...
 
     def feed(self, data: bytes) -> list[WireEvent]: ...
 
@@ -94,6 +96,8 @@ class BodyDecoder:
             return []
         if self._undecided is not None:
             data = self._look_at_head(self._undecided + data)
+        elif len(self._head) < _SHOWN:
+            self._head += data[: _SHOWN - len(self._head)]
         if self._value is not None:
             self._collect(self._value, data)
             return []

@@ -14,6 +14,7 @@ from actors.errors import ProviderProtocolError
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024  # an image or audio in base64 fits
 BOM: Final = b"\xef\xbb\xbf"
 _FIELDS: Final = (b"data", b"event", b"id", b"retry", b":")
+_FIELD_BYTES: Final = 5
 
 
 class WireEvent(NamedTuple):
@@ -40,7 +41,12 @@ class EventFraming:
         self._after_newline = False  # what is held ends with LF
         self._after_return = False  # a CR came last: an LF that follows belongs to it
         self._begun = False
-        self.knows_fields = False
+        self._first = b""  # what the first line that is not empty begins with
+
+    @property
+    def knows_fields(self) -> bool:
+        first = self._first
+        return any(first.startswith(field) or field.startswith(first) for field in _FIELDS)
 
     def feed(self, data: bytes) -> list[WireEvent]:
         """Take the next bytes; return the events that they complete, in order.
@@ -50,6 +56,8 @@ class EventFraming:
         """
         if not self._begun:
             data = self._begin(data)
+        if len(self._first) < _FIELD_BYTES:
+            self._first = (self._first + data).lstrip(b"\r\n")[:_FIELD_BYTES]
         if self._after_return or b"\r" in data:
             data = self._with_newlines(data)
         if not data:
@@ -92,10 +100,7 @@ class EventFraming:
             self._hold(data)
             return b""
         self._begun = True
-        data = data.removeprefix(BOM)
-        line = data.lstrip(b"\r\n")[:5]
-        self.knows_fields = any(line.startswith(f) or f.startswith(line) for f in _FIELDS)
-        return data
+        return data.removeprefix(BOM)
 
     def _with_newlines(self, data: bytes) -> bytes:
         """Turn CRLF and CR into LF; a CR at the end of a read may be half a CRLF."""
