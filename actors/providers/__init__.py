@@ -2,7 +2,18 @@
 
 from actors.http import Limits
 
-from ._api import Clock, Generate, ProviderApi, Requests, ScriptedApi
+from ._api import (
+    Clock,
+    Embed,
+    EmbedderApi,
+    Embeddings,
+    Generate,
+    ProviderApi,
+    Requests,
+    ScriptedApi,
+)
+from ._capabilities import Capabilities
+from ._embedder import Embedder, EmbedderHandle, open_embedder, start_embedder
 from ._fallback import FallbackProvider
 from ._handle import ProviderHandle, ProviderStream, open_provider
 from ._model import Model, Route, resolve
@@ -39,7 +50,16 @@ from ._script import (
     usage,
 )
 from ._scripted import Scripted
-from ._several import AnyModel, Fallback, Hedge, Race, RoundRobin, Several, looked_up
+from ._several import (
+    AnyModel,
+    Fallback,
+    Hedge,
+    Race,
+    RoundRobin,
+    Several,
+    capabilities_of,
+    looked_up,
+)
 from ._start import StartedProvider, start_provider
 from ._tape import Tape
 from .codecs import (
@@ -66,10 +86,16 @@ __all__ = [
     "AnyModel",
     "Breaker",
     "Candidate",
+    "Capabilities",
     "Clock",
     "Codec",
     "Decoder",
     "Dialect",
+    "Embed",
+    "Embedder",
+    "EmbedderApi",
+    "EmbedderHandle",
+    "Embeddings",
     "Fail",
     "Fallback",
     "FallbackProvider",
@@ -110,12 +136,14 @@ __all__ = [
     "azure_deployment",
     "call",
     "call_text",
+    "capabilities_of",
     "crash",
     "echo",
     "fail",
     "finish",
     "looked_up",
     "opaque",
+    "open_embedder",
     "open_provider",
     "pause",
     "play",
@@ -124,6 +152,7 @@ __all__ = [
     "say",
     "script",
     "stall",
+    "start_embedder",
     "start_provider",
     "think",
     "together",

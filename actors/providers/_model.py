@@ -14,6 +14,7 @@ from actors.errors import ConfigurationError, MissingKey, UnknownModel
 from actors.http import Connect, HttpClient, Limits
 from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
+from ._capabilities import Capabilities
 from ._compatible import SERVERS, Compatible
 from ._policies import Breaker, Rate, Retry
 from ._script import BY_NAME, Script
@@ -23,9 +24,13 @@ from .codecs import (
     AnthropicMessages,
     Codec,
     Dialect,
+    EmbeddingCodec,
     Gemini,
+    GeminiEmbeddings,
     Ollama,
+    OllamaEmbeddings,
     OpenAIChat,
+    OpenAIEmbeddings,
     OpenAIResponses,
     ollama_host,
 )
@@ -102,6 +107,7 @@ class Model:
         rate: How fast it is asked; None for as fast as requests come.
         dialect: How a compatible server departs from OpenAI's API; None for the usual.
         script: What a `scripted:` model answers: one script, or one a request.
+        capabilities: What it can do; None for what `capabilities_of` knows of its name.
         tape: The file of a `Recording` or a `Replay`, which make such models.
     """
 
@@ -117,6 +123,7 @@ class Model:
     rate: Rate | None = attrs.field(default=None, validator=_check_policy)
     dialect: Dialect | None = None
     script: tuple[Script, ...] = attrs.field(default=None, converter=_scripts)
+    capabilities: Capabilities | None = None
     tape: Tape | None = None
 
     @property
@@ -136,6 +143,7 @@ class Known:
     Attributes:
         example: What to write.
         codec: From a dialect to the codec; None for models without a wire.
+        embeddings: The codec for vectors of texts; None where the provider has none.
         base_url: Its own address.
         base_url_variable: The environment variable that overrides it.
         read_address: How that variable is read; None for an address as it stands.
@@ -150,6 +158,7 @@ class Known:
 
     example: str
     codec: Callable[[Dialect | None], Codec] | None = None
+    embeddings: EmbeddingCodec | None = None
     base_url: str | None = None
     base_url_variable: str | None = None
     read_address: Callable[[str], str] | None = None
@@ -166,6 +175,7 @@ def _compatible(name: str, server: Compatible) -> Known:
     return Known(
         server.example,
         codec=lambda dialect: OpenAIChat(dialect or DIALECTS[name]),
+        embeddings=OpenAIEmbeddings(),
         base_url=server.base_url,
         base_url_variable=f"{server.prefix}_BASE_URL",
         key_variable=f"{server.prefix}_API_KEY",
@@ -185,6 +195,7 @@ def _responses(dialect: Dialect | None) -> Codec:
 _OPENAI: Final = Known(
     "openai:gpt-4o-mini",
     codec=lambda dialect: OpenAIChat(dialect or DIALECTS["openai"]),
+    embeddings=OpenAIEmbeddings(),
     base_url="https://api.openai.com/v1",
     base_url_variable="OPENAI_BASE_URL",
     key_variable="OPENAI_API_KEY",
@@ -205,6 +216,7 @@ KNOWN: Final[Mapping[str, Known]] = {
     "openai-compatible": Known(
         "openai-compatible:NAME",
         codec=lambda dialect: OpenAIChat(dialect or DIALECTS["openai-compatible"]),
+        embeddings=OpenAIEmbeddings(),
         base_url_variable="OPENAI_COMPATIBLE_BASE_URL",
         key_variable="OPENAI_COMPATIBLE_API_KEY",
     ),
@@ -221,6 +233,7 @@ KNOWN: Final[Mapping[str, Known]] = {
     "gemini": Known(
         "gemini:gemini-flash-latest",
         codec=lambda _: Gemini(),
+        embeddings=GeminiEmbeddings(),
         base_url="https://generativelanguage.googleapis.com",
         base_url_variable="GOOGLE_GEMINI_BASE_URL",
         key_variable="GEMINI_API_KEY",
@@ -232,6 +245,7 @@ KNOWN: Final[Mapping[str, Known]] = {
     "ollama": Known(
         "ollama:llama3.2",
         codec=lambda _: Ollama(),
+        embeddings=OllamaEmbeddings(),
         base_url="http://127.0.0.1:11434",
         base_url_variable="OLLAMA_HOST",
         read_address=ollama_host,
@@ -241,6 +255,7 @@ KNOWN: Final[Mapping[str, Known]] = {
     "local": Known(
         "local:smollm2",
         codec=lambda dialect: OpenAIChat(dialect or LOCAL),
+        embeddings=OpenAIEmbeddings(),
     ),
     "scripted": Known("scripted:echo"),
 }
@@ -256,6 +271,7 @@ class Route:
         base_url: None where it is only known once a local server runs.
         headers: For every request; the key is among them, so never in a repr.
         connect: Makes what carries the requests.
+        embeddings: None where the provider has none.
     """
 
     model: Model
@@ -264,6 +280,7 @@ class Route:
     headers: Mapping[str, str] = attrs.field(repr=False)
     api_key: str | None = attrs.field(repr=False)
     connect: Connect = HttpClient
+    embeddings: EmbeddingCodec | None = None
 
 
 def resolve(model: str | Model, environment: Mapping[str, str] | None = None) -> Route:
@@ -285,12 +302,12 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
     environment = {} if plays else os.environ if environment is None else environment
     known = KNOWN.get(given.provider)
     if known is None or not given.model:
-        raise _unknown(given.name)
+        raise unknown(given.name)
     if known.codec is None:
         _check_script(given)
         return Route(given, None, None, {}, None)
     if given.provider == "local" and given.model not in LOCAL_MODELS:
-        raise _unknown(given.name)
+        raise unknown(given.name)
     key = given.api_key or _first(environment, known.older_key_variable, known.key_variable)
     if key is None and known.needs_key and not plays:
         raise MissingKey(
@@ -304,7 +321,8 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
         headers[known.key_header] = known.key_prefix + key
     codec = known.codec(given.dialect)
     base_url = _address(given, known, environment)
-    return Route(given, codec, base_url, headers, key, _connect(given, base_url, codec, secrets))
+    connect = _connect(given, base_url, codec, secrets)
+    return Route(given, codec, base_url, headers, key, connect, known.embeddings)
 
 
 def _connect(
@@ -346,7 +364,8 @@ def _check_script(given: Model) -> None:
         )
 
 
-def _unknown(name: str) -> UnknownModel:
+def unknown(name: str) -> UnknownModel:
+    """The error for a name that stands for no model; it says what can be written."""
     provider, _, model = name.partition(":")
     near = difflib.get_close_matches(provider, KNOWN, n=1, cutoff=0.7)
     hint = ""
