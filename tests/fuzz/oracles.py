@@ -7,7 +7,7 @@ import random
 import sys
 import time
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
@@ -146,6 +146,6 @@ def _reachable(thing: object) -> int:
         if id(item) in seen or not (is_own or isinstance(item, PLAIN)):
             continue
         seen.add(id(item))
-        size += sys.getsizeof(item)
-        waiting += gc.get_referents(item)
+        size += sys.getsizeof(cast("object", item))
+        waiting += gc.get_referents(cast("object", item))
     return size
