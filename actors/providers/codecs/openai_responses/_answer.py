@@ -351,9 +351,9 @@ def _goes_back(data: Mapping[str, Any]) -> bool:
 
 def _seal(data: Mapping[str, Any], *, with_id: bool) -> str | None:
     """What a call carries beside the call itself, as the text that goes back with it."""
-    known = {"status", "call_id", "name", CALL_TEXT[data["type"]]}
+    known = {"call_id", "name", CALL_TEXT[data["type"]]}
     if not with_id:
-        known.add("id")
+        known |= {"id", "status"}
     if data["type"] == FUNCTION:
         known.add("type")
     more = {name: value for name, value in data.items() if name not in known and value is not None}
