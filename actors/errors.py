@@ -176,7 +176,7 @@ class NoModelAnswered(ProviderError):
     """
 
     def __init__(self, text: str, *, failures: tuple[RuntimeFault, ...]) -> None:
-        pauses = [each.retry_after for each in failures if isinstance(each, ProviderError)]
+        pauses = [each.retry_after for each in failures if isinstance(each, AnswerFailed)]
         known = [pause for pause in pauses if pause is not None]
         super().__init__(text, retry_after=min(known, default=None))
         self.failures = failures
@@ -184,9 +184,9 @@ class NoModelAnswered(ProviderError):
 
 
 def _may_pass(fault: RuntimeFault) -> bool:
-    if isinstance(fault, ProviderError):
-        return fault.retryable
-    return isinstance(fault, StreamInterrupted | ActorRestarting)
+    return (
+        fault.retryable if isinstance(fault, AnswerFailed) else isinstance(fault, ActorRestarting)
+    )
 
 
 class LimitReached(RuntimeFault):

@@ -23,7 +23,16 @@ from actors.chat import (
     Turn,
 )
 from actors.journal import MemoryJournal
-from actors.providers import AnyModel, Clock, Model, Several, StartedProvider, looked_up
+from actors.providers import (
+    AnyModel,
+    Capabilities,
+    Clock,
+    Model,
+    Several,
+    StartedProvider,
+    capabilities_of,
+    looked_up,
+)
 from actors.tools import Toolbox
 from runtime import (
     ActorStopped,
@@ -171,6 +180,11 @@ class AgentHandle:
     def model(self) -> Model | Several:
         """What it talks to, from the next model call on."""
         return self._model.model if isinstance(self._model, ModelSwitch) else self._model
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What its model can do, as far as it is known."""
+        return capabilities_of(self.model)
 
     def stream(self, text: str) -> AgentRun:
         """Begin a run; see `AgentRun`.

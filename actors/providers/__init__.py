@@ -12,6 +12,7 @@ from ._api import (
     Requests,
     ScriptedApi,
 )
+from ._capabilities import Capabilities
 from ._embedder import Embedder, EmbedderHandle, open_embedder, start_embedder
 from ._fallback import FallbackProvider
 from ._handle import ProviderHandle, ProviderStream, open_provider
@@ -49,7 +50,16 @@ from ._script import (
     usage,
 )
 from ._scripted import Scripted
-from ._several import AnyModel, Fallback, Hedge, Race, RoundRobin, Several, looked_up
+from ._several import (
+    AnyModel,
+    Fallback,
+    Hedge,
+    Race,
+    RoundRobin,
+    Several,
+    capabilities_of,
+    looked_up,
+)
 from ._start import StartedProvider, start_provider
 from ._tape import Tape
 from .codecs import (
@@ -76,6 +86,7 @@ __all__ = [
     "AnyModel",
     "Breaker",
     "Candidate",
+    "Capabilities",
     "Clock",
     "Codec",
     "Decoder",
@@ -125,6 +136,7 @@ __all__ = [
     "azure_deployment",
     "call",
     "call_text",
+    "capabilities_of",
     "crash",
     "echo",
     "fail",

@@ -24,7 +24,8 @@ from actors.errors import ConfigurationError, StreamTruncated
 from runtime import Ref, RestartStrategy, Supervisor, open_system
 
 from ._api import Clock, Generate, ProviderApi
-from ._several import AnyModel, looked_up
+from ._capabilities import Capabilities
+from ._several import AnyModel, capabilities_of, looked_up
 from ._start import start_provider
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _NUMBERS: Final = itertools.count(1)
+NOTHING_KNOWN: Final = Capabilities()
 
 
 class HasSpec(Protocol):
@@ -92,10 +94,12 @@ class ProviderHandle:
 
     Attributes:
         ref: The actor, for those who send it messages themselves.
+        capabilities: What its model can do, as far as it is known.
     """
 
-    def __init__(self, ref: Ref[ProviderApi]) -> None:
+    def __init__(self, ref: Ref[ProviderApi], capabilities: Capabilities = NOTHING_KNOWN) -> None:
         self.ref = ref
+        self.capabilities = capabilities
 
     async def complete(
         self,
@@ -167,15 +171,16 @@ async def open_provider(
         ModelNotPulled: A local model's files are not on this machine.
     """
     looked_up(model)
+    capabilities = capabilities_of(model)
     if system is None:
         async with open_system() as own:
-            yield ProviderHandle(await start_provider(own, model))
+            yield ProviderHandle(await start_provider(own, model), capabilities)
         return
     group = await system.supervise(
         f"provider-{next(_NUMBERS)}", strategy=RestartStrategy.REST_FOR_ONE
     )
     try:
-        yield ProviderHandle(await start_provider(group, model))
+        yield ProviderHandle(await start_provider(group, model), capabilities)
     finally:
         with trio.CancelScope(shield=True):  # bounded by the grace and the cleanup of its actors
             await group.stop()

@@ -14,6 +14,7 @@ from actors.errors import ConfigurationError, MissingKey, UnknownModel
 from actors.http import Connect, HttpClient, Limits
 from actors.local import LOCAL_MODELS, REQUEST_FIELDS
 
+from ._capabilities import Capabilities
 from ._compatible import SERVERS, Compatible
 from ._policies import Breaker, Rate, Retry
 from ._script import BY_NAME, Script
@@ -106,6 +107,7 @@ class Model:
         rate: How fast it is asked; None for as fast as requests come.
         dialect: How a compatible server departs from OpenAI's API; None for the usual.
         script: What a `scripted:` model answers: one script, or one a request.
+        capabilities: What it can do; None for what `capabilities_of` knows of its name.
         tape: The file of a `Recording` or a `Replay`, which make such models.
     """
 
@@ -121,6 +123,7 @@ class Model:
     rate: Rate | None = attrs.field(default=None, validator=_check_policy)
     dialect: Dialect | None = None
     script: tuple[Script, ...] = attrs.field(default=None, converter=_scripts)
+    capabilities: Capabilities | None = None
     tape: Tape | None = None
 
     @property
@@ -299,12 +302,12 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
     environment = {} if plays else os.environ if environment is None else environment
     known = KNOWN.get(given.provider)
     if known is None or not given.model:
-        raise _unknown(given.name)
+        raise unknown(given.name)
     if known.codec is None:
         _check_script(given)
         return Route(given, None, None, {}, None)
     if given.provider == "local" and given.model not in LOCAL_MODELS:
-        raise _unknown(given.name)
+        raise unknown(given.name)
     key = given.api_key or _first(environment, known.older_key_variable, known.key_variable)
     if key is None and known.needs_key and not plays:
         raise MissingKey(
@@ -361,7 +364,8 @@ def _check_script(given: Model) -> None:
         )
 
 
-def _unknown(name: str) -> UnknownModel:
+def unknown(name: str) -> UnknownModel:
+    """The error for a name that stands for no model; it says what can be written."""
     provider, _, model = name.partition(":")
     near = difflib.get_close_matches(provider, KNOWN, n=1, cutoff=0.7)
     hint = ""

@@ -8,12 +8,11 @@ import attrs
 from trio.lowlevel import checkpoint
 
 from actors.errors import (
+    AnswerFailed,
     CapabilityMissing,
     ModelServerEnded,
     NoModelAnswered,
-    ProviderError,
     ProviderRejected,
-    StreamInterrupted,
     StreamTruncated,
 )
 from runtime import (
@@ -41,13 +40,11 @@ _OF_ONE_MODEL: Final = (
     ActorCrashed,
     ActorRestarting,
     ActorStopped,
+    AnswerFailed,
     CapabilityMissing,
     MailboxFull,
     MessageDropped,
     ModelServerEnded,
-    NoModelAnswered,
-    ProviderError,
-    StreamInterrupted,
 )
 _LONGEST: Final = 200  # characters of one failure in the text for all
 

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 import attrs
 
 from actors.budget import metered
-from actors.chat import Settings, StreamChunk
+from actors.chat import Request, Settings, StreamChunk
 from runtime import Actor, Exit, Sink
 
 from ._api import Generate, ProviderApi
 from ._caller import Caller, Endpoint
+from ._capabilities import require
 from ._exchange import Question
 from ._rates import estimated_tokens
+from ._several import capabilities_of
+from ._whole import Whole
 
 if TYPE_CHECKING:
     from ._model import Route
@@ -39,6 +42,7 @@ class Provider(Actor, ProviderApi):
             raise ValueError(f"{route.model.name} is not reached over HTTP: use start_provider")
         self._route = route
         self._codec: Codec = route.codec
+        self._capabilities = capabilities_of(route.model)
         self._caller = Caller(route, found)
 
     async def started(self) -> None:
@@ -54,13 +58,22 @@ class Provider(Actor, ProviderApi):
 
     @Generate.handles(concurrent=True)
     async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
-        request, model = message.request, self._route.model
-        settings = merged(model.settings, request.settings)
-        sent = self._codec.encode(attrs.evolve(request, settings=settings), model.model)
-        tokens = estimated_tokens(sent.body, settings.max_tokens)
+        request, model = self._prepared(message.request), self._route.model
+        if not request.streamed:
+            out = Whole(out)
+        sent = self._codec.encode(request, model.model)
+        tokens = estimated_tokens(sent.body, request.settings.max_tokens)
         question = Question(sent, self._codec.decoder, tokens)
         async with self._caller.turn(), metered(out, model.name, request) as counted:
             await self._caller.ask(question, counted)
+
+    def _prepared(self, request: Request) -> Request:
+        """With what the model's record says where the request does not, and fit for the model."""
+        settings = merged(self._route.model.settings, request.settings)
+        streamed = request.streamed and self._capabilities.streaming
+        request = attrs.evolve(request, settings=settings, streamed=streamed)
+        require(request, self._capabilities, self._route.model.name)
+        return request
 
 
 def merged(usual: Settings, asked: Settings) -> Settings:

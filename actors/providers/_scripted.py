@@ -12,7 +12,9 @@ from actors.http import Limits
 from runtime import Actor, Sink
 
 from ._api import Clock, Generate, ProviderApi, Requests, ScriptedApi
+from ._capabilities import Capabilities, require
 from ._script import Crash, Fail, Happening, Pause, Playback, Stall, play
+from ._whole import Whole
 
 
 class Scripted(Actor, ProviderApi, ScriptedApi):
@@ -23,14 +25,20 @@ class Scripted(Actor, ProviderApi, ScriptedApi):
             them over.
         limits: How long a script may be silent, as for a real provider.
         model: Its full name, for the price that a budget of money needs.
+        capabilities: What it is said to be able to do.
     """
 
     def __init__(
-        self, playback: Playback, limits: Limits | None = None, model: str = "scripted:unnamed"
+        self,
+        playback: Playback,
+        limits: Limits | None = None,
+        model: str = "scripted:unnamed",
+        capabilities: Capabilities | None = None,
     ) -> None:
         self._playback = playback
         self._model = model
         self._limits = limits if limits is not None else Limits()
+        self._capabilities = capabilities if capabilities is not None else Capabilities()
         self._clock = Clock()
 
     @Requests.handles(concurrent=True)
@@ -39,6 +47,9 @@ class Scripted(Actor, ProviderApi, ScriptedApi):
 
     @Generate.handles(concurrent=True)
     async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
+        require(message.request, self._capabilities, self._model)
+        if not (self._capabilities.streaming and message.request.streamed):
+            out = Whole(out)
         async with metered(out, self._model, message.request) as counted:
             await self._play(message.request, counted)
 

@@ -12,7 +12,8 @@ import attrs
 
 from actors.errors import ConfigurationError
 
-from ._model import Model, resolve
+from ._capabilities import Capabilities, capabilities_in_common, known_capabilities
+from ._model import KNOWN, Model, resolve, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,3 +128,20 @@ def looked_up(model: AnyModel) -> Model | Several:
     for each in leaves(model):
         resolve(each)
     return model
+
+
+def capabilities_of(model: AnyModel) -> Capabilities:
+    """What a model can do, as far as it is known: `capabilities_of("openai:gpt-4o").images`.
+
+    Of several models, what can be relied on whichever answers. Needs no key.
+
+    Raises:
+        UnknownModel: No provider has this name.
+        ConfigurationError: It is no model.
+    """
+    (record,) = _checked((model,))
+    if isinstance(record, Several):
+        return capabilities_in_common(capabilities_of(each) for each in record.models)
+    if record.provider not in KNOWN or not record.model:
+        raise unknown(record.name)
+    return record.capabilities or known_capabilities(record.provider, record.model)

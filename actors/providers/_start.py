@@ -17,7 +17,16 @@ from ._provider import Provider
 from ._race import RaceProvider
 from ._script import BY_NAME, Playback
 from ._scripted import Scripted
-from ._several import AnyModel, Fallback, Hedge, Race, RoundRobin, Several, looked_up
+from ._several import (
+    AnyModel,
+    Fallback,
+    Hedge,
+    Race,
+    RoundRobin,
+    Several,
+    capabilities_of,
+    looked_up,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,8 +105,8 @@ async def _start(
     ref: Ref[ProviderApi]
     if route.codec is None:
         scripts = model.script or (BY_NAME[model.model],)
-        playback = Playback(*scripts)
-        ref = await supervisor.spawn(Scripted, playback, model.limits, model.name, name=name)
+        given = Playback(*scripts), model.limits, model.name, capabilities_of(model)
+        ref = await supervisor.spawn(Scripted, *given, name=name)
     elif route.base_url is not None:
         ref = await supervisor.spawn(Provider, route, name=name)
     else:

@@ -273,6 +273,19 @@ async def test_many_at_once_come_in_turn_and_leave_one() -> None:
         assert len(running(agent)) == 3
 
 
+async def test_of_two_at_once_the_one_that_came_last_stays() -> None:
+    """Also if the one before it takes longer to start."""
+    long = Fallback(*(speaker(f"b{number}") for number in range(30)))
+    async with open_agent(speaker("a")) as agent:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(agent.use, long)
+            while agent.ref.statistics().handling == ():
+                await trio.lowlevel.checkpoint()
+            nursery.start_soon(agent.use, "scripted:echo")
+        assert agent.model.name == "scripted:echo"
+        assert running(agent) == ["journal", "agent", "provider-3"]
+
+
 async def test_the_message_is_for_whoever_has_a_ref_alone() -> None:
     async with open_agent(speaker("a")) as agent:
         await agent.ref.ask(UseModel(speaker("b")))
@@ -353,7 +366,7 @@ async def test_switches_and_cancels_at_random_leave_one_model_and_a_history_that
     ]
     async with open_system() as system:
         async with open_agent("scripted:echo", tools=[look_up], system=system) as agent:
-            for _ in range(300):
+            for _ in range(150):
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(_run_at_most, agent, dice.choice([0.25, 0.5, 1, 2, 9]))
                     await trio.sleep(dice.choice([0, 0.25, 0.5, 1]))

@@ -351,3 +351,28 @@ async def test_a_fault_of_ours_crashes_nobody(autojump_clock: MockClock) -> None
             with pytest.raises(NoModelAnswered):
                 await it.complete(HELLO)
         assert it.ref.statistics().restarts == 0
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+async def test_a_choice_costs_no_steps_per_chunk(depth: int) -> None:
+    async def steps(chunks: int) -> int:
+        class Counting(trio.abc.Instrument):
+            count = 0
+
+            def after_task_step(self, task: trio.lowlevel.Task) -> None:
+                del task  # whose step it was does not matter
+                self.count += 1
+
+        several = Fallback(model("long", say("x" * chunks, pieces=chunks)))
+        for _ in range(depth // 2):
+            several = Fallback(failing("bad"), Race(several))
+        counting = Counting()
+        async with open_provider(several) as provider, provider.stream(HELLO) as stream:
+            assert (await anext(stream)).content == "x"
+            trio.lowlevel.add_instrument(counting)
+            assert len([chunk async for chunk in stream]) == chunks
+            trio.lowlevel.remove_instrument(counting)
+        return counting.count
+
+    grown = await steps(200) - await steps(100)
+    assert grown <= 110  # one switch between the one who answers and the reader for each chunk

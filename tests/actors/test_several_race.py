@@ -12,8 +12,10 @@ import trio
 from several_models import HELLO, complete, failing, first_word, model, nodes, requests_of, speaker
 
 from actors import open_agent
+from actors.budget import Budget, fail_after_calls
 from actors.chat import Outcome, StreamChunk
 from actors.errors import (
+    BudgetSpent,
     ConfigurationError,
     NoModelAnswered,
     ProviderRejected,
@@ -299,3 +301,29 @@ async def test_a_thousand_races_that_are_left_at_random_leave_nothing(
         assert all(
             each.statistics is None or not each.statistics.restarts for each in nodes(system.tree())
         )
+
+
+# Under a budget
+
+
+async def test_every_runner_of_a_race_counts_and_a_spent_budget_stops_them_all(
+    autojump_clock: MockClock,
+) -> None:
+    racers = [speaker("a", slow=1), speaker("b", after=5), speaker("c", after=5)]
+    async with open_system() as system, open_provider(Race(*racers), system=system) as provider:
+        with Budget(calls=3) as enough:
+            assert (await provider.complete(HELLO)).text == "a one two"
+        assert (enough.used.calls, enough.spent) == (3, False)
+        with Budget(calls=2) as few:
+            await provider.complete(HELLO)
+        assert (few.spent, few.cancelled_caught) == (True, True)
+        assert busy(system.tree()) == []
+
+
+async def test_a_spent_budget_is_no_failure_that_falls_through(autojump_clock: MockClock) -> None:
+    several = Fallback(failing("bad", after=1), speaker("good"))
+    async with open_provider(several) as provider:
+        with pytest.raises(BudgetSpent), fail_after_calls(1):
+            await provider.complete(HELLO)
+        with fail_after_calls(2):
+            assert (await provider.complete(HELLO)).text == "good one two"
