@@ -278,6 +278,25 @@ async def test_all_that_is_chosen_from_is_in_the_tree_and_ends_with_the_block() 
         assert system.tree().children == ()
 
 
+async def test_the_tree_tells_who_answered_how_often() -> None:
+    several = Fallback(
+        RoundRobin(failing("bad"), failing("worse")), Race(GOOD), Model("scripted:echo")
+    )
+    async with open_system() as system, open_provider(several, system=system) as provider:
+        for _ in range(3):
+            await provider.complete(HELLO)
+        told = [(each.kind, each.details) for each in nodes(system.tree()) if each.details]
+
+    assert told == [
+        ("FallbackProvider", "3 by none"),
+        ("RaceProvider", "3 answered by scripted:good"),
+        (
+            "FallbackProvider",
+            "3 answered by Race(scripted:good)",
+        ),
+    ]
+
+
 async def test_a_model_that_cannot_be_had_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     async with open_system() as system:
