@@ -19,7 +19,7 @@ MODEL := smollm2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help demo test check bench wheel constraints clean
+.PHONY: help demo test peers check bench wheel constraints clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ demo: $(VENV)/core.stamp ## a real model on this machine, streamed by supervised
 test: $(VENV)/development.stamp ## all tests, with the model on this machine
 	@$(BIN)/runtime pull $(MODEL)
 	@$(BIN)/python -m pytest $(ARGS)
+
+peers: $(VENV)/peers.stamp ## the official clients of the providers against our fakes of them
+	@$(BIN)/python -m pytest tests/actors/test_fake_official_clients.py $(ARGS)
 
 check: $(VENV)/development.stamp ## ruff, mypy and pyright (both strict), and the architecture
 	@$(BIN)/ruff check
@@ -45,11 +48,11 @@ bench: $(VENV)/core.stamp ## measure; every figure beside its floor (ARGS="..." 
 wheel: $(VENV)/development.stamp ## build what we ship and try it in an empty environment
 	@.ci/wheel $(BIN)/python
 
-constraints: $(VENV)/development.stamp ## write down the versions that are in .venv
+constraints: $(VENV)/development.stamp $(VENV)/peers.stamp ## write down the versions that are in .venv
 	@echo "# The versions that this is tested with; written by 'make constraints'." > .venv/frozen
 	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip >> .venv/frozen
 	@! grep --line-number ' @ ' .venv/frozen || { echo "a version, not an address, please" >&2; exit 1; }
-	@mv .venv/frozen constraints.txt && touch $(VENV)/core.stamp $(VENV)/development.stamp
+	@mv .venv/frozen constraints.txt && touch $(VENV)/{core,development,peers}.stamp
 
 clean: ## remove everything that was made here, .venv and all
 	@rm -rf $(VENV) .build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -66,4 +69,9 @@ $(VENV)/core.stamp: pyproject.toml constraints.txt
 $(VENV)/development.stamp: $(VENV)/core.stamp
 	@echo "Installing what tests and checks need (once, some 40 seconds) ..."
 	@$(INSTALL) --editable '.[test,check]'
+	@touch $@
+
+$(VENV)/peers.stamp: $(VENV)/development.stamp
+	@echo "Installing the official clients, 126 MB (once, some 20 seconds) ..."
+	@$(INSTALL) --editable '.[peers]'
 	@touch $@

@@ -5,7 +5,7 @@
 """
 
 from ._arithmetic import Spending
-from ._meter import Meter, metered
+from ._meter import EmbeddingMeter, Meter, metered, metered_embedding
 from ._prices import Price, Prices
 from ._scope import (
     Budget,
@@ -22,6 +22,7 @@ from ._table import PRICES
 __all__ = [
     "PRICES",
     "Budget",
+    "EmbeddingMeter",
     "Meter",
     "Price",
     "Prices",
@@ -31,6 +32,7 @@ __all__ = [
     "fail_after_cost",
     "fail_after_tokens",
     "metered",
+    "metered_embedding",
     "move_on_after_calls",
     "move_on_after_cost",
     "move_on_after_tokens",

@@ -17,7 +17,7 @@ import attrs
 from actors.chat import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from actors.chat import Request, StreamChunk
 
@@ -194,13 +194,9 @@ class CallCount:
         self._received = 0  # bytes
         self._uncounted = 0  # bytes received since the provider's latest count
         self._has_thought = self._has_learnt = False
+        self.is_silent = True  # nothing has come
         self._counted = Usage(input_tokens=rates.sent.tokens(sent))
         self.is_complete = False
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether nothing was received."""
-        return not (self._received or self.is_complete)
 
     @property
     def usage(self) -> Usage:
@@ -216,6 +212,7 @@ class CallCount:
     def note(self, chunks: Iterable[StreamChunk]) -> None:
         """Take in what has arrived."""
         for chunk in chunks:
+            self.is_silent = False
             size = _size_of_chunk(chunk)
             self._received += size
             self._uncounted += size
@@ -264,6 +261,11 @@ def size_of(request: Request) -> int:
     """About how many bytes of text a request brings to the model, never 0."""
     parts = (*request.turns, *request.tools, request.output)
     return TURN_BYTES + sum(TURN_BYTES + _size(part) for part in parts if part is not None)
+
+
+def size_of_texts(texts: Sequence[str]) -> int:
+    """How many bytes some texts are, never 0."""
+    return max(1, sum(map(_bytes_of, texts)))
 
 
 def _size(value: object) -> int:

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
+from actors.chat import StreamChunk
 from actors.errors import BudgetSpent, CircuitOpen, ProviderError, ProviderOverloaded
 
-from ._arithmetic import CallCount, Spending, size_of
+from ._arithmetic import CallCount, Spending, size_of, size_of_texts
 from ._prices import Price
 from ._scope import Account, accounts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from actors.chat import Request, StreamChunk, Usage
+    from actors.chat import Request, Usage
     from runtime import Sink
 
 # Seconds in which the cancel of a budget's block comes down to whoever spent it. It usually takes
@@ -30,23 +31,20 @@ PATIENCE: Final = 1.0
 
 
 class Meter:
-    """One call of a model; see `metered`."""
+    """One call that streams; see `metered`."""
 
     def __init__(self, out: Sink[StreamChunk], model: str, request: Request) -> None:
         self._out = out
         self._model = model
         self._request = request
-        self._call: _Call | None = None
+        self._call: _CountedSink | None = None
 
     async def __aenter__(self) -> Sink[StreamChunk]:
         around = accounts()
         if not around:
             return self._out
-        call = _Call(self._out, around, self._model, self._request)
-        refusing = call.refusing()
-        if refusing:
-            raise await _stop(refusing)
-        call.begin()
+        call = _CountedSink(self._out, around, self._model, size_of(self._request))
+        await _begin(call)
         self._call = call
         return call
 
@@ -84,6 +82,51 @@ def metered(out: Sink[StreamChunk], model: str, request: Request) -> Meter:
     return Meter(out, model, request)
 
 
+class EmbeddingMeter:
+    """One call that turns texts into vectors; see `metered_embedding`."""
+
+    def __init__(self, model: str, texts: Sequence[str]) -> None:
+        self._model = model
+        self._texts = texts
+        self._call: _Call | None = None
+
+    async def __aenter__(self) -> Callable[[Usage], None]:
+        around = accounts()
+        if around:
+            call = _Call(around, self._model, size_of_texts(self._texts))
+            await _begin(call)
+            self._call = call
+        return self._count
+
+    def _count(self, usage: Usage) -> None:
+        if self._call is not None:
+            self._call.note((StreamChunk(usage=usage, is_final=True),))
+            self._call.stop_if_spent()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        del kind, traceback
+        if self._call is not None:
+            self._call.end(error)
+
+
+def metered_embedding(model: str, texts: Sequence[str]) -> EmbeddingMeter:
+    """Count one call for the budgets around it; the block gives what to tell the usage to.
+
+    `async with metered_embedding(name, texts) as count: ...; count(usage)`. As for `metered`,
+    but what comes back is no text, so that only what is sent counts. A usage of 0 tokens leaves
+    the estimate as it is.
+
+    Raises:
+        BudgetSpent, UnknownPrice: as for `metered`, on entering.
+    """
+    return EmbeddingMeter(model, texts)
+
+
 @attrs.define
 class _Entry:
     """What one call has used up in the books of one budget."""
@@ -103,13 +146,10 @@ def _spending(usage: Usage, price: Price | None) -> Spending:
 
 
 class _Call:
-    """The sink of one call that is counted."""
+    """One call that is counted in the books of some budgets."""
 
-    def __init__(
-        self, out: Sink[StreamChunk], around: Sequence[Account], model: str, request: Request
-    ) -> None:
-        self._out = out
-        self._count = CallCount(around[0].rates_of(model), size_of(request))
+    def __init__(self, around: Sequence[Account], model: str, sent: int) -> None:
+        self._count = CallCount(around[0].rates_of(model), sent)
         self._entries = [_first_entry(account, model, self._count.usage) for account in around]
         self.spent: list[Account] = []  # outer first
 
@@ -134,27 +174,18 @@ class _Call:
         for entry in self._entries:
             entry.account.books.end()
 
-    @property
-    def taken(self) -> int:
-        return self._out.taken
-
-    async def send(self, item: StreamChunk) -> None:
-        self._note((item,))
-        await self._out.send(item)
-        self._stop_if_spent()
-
-    async def send_many(self, items: Sequence[StreamChunk]) -> None:
-        self._note(items)  # it has arrived, whether or not it can be handed on
-        await self._out.send_many(items)
-        self._stop_if_spent()
-
-    def _note(self, chunks: Sequence[StreamChunk]) -> None:
+    def note(self, chunks: Sequence[StreamChunk]) -> None:
         self._count.note(chunks)
         usage = self._count.usage
         for entry in self._entries:
             entry.brought_up_to(usage)
 
-    def _stop_if_spent(self) -> None:
+    def stop_if_spent(self) -> None:
+        """Cancel the blocks of the budgets that are spent.
+
+        Raises:
+            BudgetSpent: If there is more to come of this call.
+        """
         is_complete = self._count.is_complete
         spent = [
             entry.account
@@ -166,6 +197,30 @@ class _Call:
             if not is_complete:
                 self.spent = spent
                 raise fault
+
+
+class _CountedSink(_Call):
+    """The sink of a call that is counted."""
+
+    def __init__(
+        self, out: Sink[StreamChunk], around: Sequence[Account], model: str, sent: int
+    ) -> None:
+        super().__init__(around, model, sent)
+        self._out = out
+
+    @property
+    def taken(self) -> int:
+        return self._out.taken
+
+    async def send(self, item: StreamChunk) -> None:
+        self.note((item,))
+        await self._out.send(item)
+        self.stop_if_spent()
+
+    async def send_many(self, items: Sequence[StreamChunk]) -> None:
+        self.note(items)  # it has arrived, whether or not it can be handed on
+        await self._out.send_many(items)
+        self.stop_if_spent()
 
 
 def _first_entry(account: Account, model: str, usage: Usage) -> _Entry:
@@ -182,10 +237,14 @@ def _cancel(spent: Sequence[Account]) -> BudgetSpent:
     return faults[0]
 
 
-async def _stop(refusing: Sequence[Account]) -> BudgetSpent:
-    fault = _cancel(refusing)
-    await _give_way(refusing[0])
-    return fault
+async def _begin(call: _Call) -> None:
+    """Let a call begin, or stop those for whom it would be too much."""
+    refusing = call.refusing()
+    if refusing:
+        fault = _cancel(refusing)
+        await _give_way(refusing[0])
+        raise fault
+    call.begin()
 
 
 async def _give_way(account: Account) -> None:

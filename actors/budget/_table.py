@@ -1,9 +1,9 @@
 """The prices that come with the library. Data: nothing here is computed but the aliases.
 
 US dollars for a million tokens: input, output, input from the cache, input into the cache (for
-five minutes). Where a price depends on the hour or on how the cache is kept, the dearest of the
-usual ones stands here. From genai-prices 0.2.3 (Pydantic, MIT), which collects them from the
-pages named in `SOURCES`; of models that it had not looked at for long, from the page itself.
+five minutes). Where a price depends on the hour, or is announced to rise, the dearer one stands
+here. From genai-prices 0.2.3 (Pydantic, MIT), which collects them from the pages named in
+`SOURCES`; those of deepseek-chat and deepseek-reasoner from the page itself.
 """
 
 from __future__ import annotations
@@ -100,6 +100,15 @@ _MODELS: Final = {
     "anthropic:claude-3-5-sonnet": Price("3", "15", "0.3", "3.75"),
     "anthropic:claude-3-5-haiku": Price("0.8", "4", "0.08", "1"),
     "anthropic:claude-3-haiku": Price("0.25", "1.25", "0.03", "0.3"),
+    "gemini:gemini-4-argon": Price("4", "20", "0.2"),
+    "gemini:gemini-3.8-flash": Price("1.5", "7.5", "0.15"),
+    "gemini:gemini-3.7-flash": Price("1.5", "7.5", "0.15"),
+    "gemini:gemini-3.6-flash": Price("1.5", "7.5", "0.15"),
+    "gemini:gemini-flash-latest": Price("1.5", "7.5", "0.15"),
+    "gemini:gemini-flash-lite-latest": Price("0.3", "2.5", "0.03"),
+    "gemini:gemini-pro-latest": Price(
+        "2", "12", "0.2", above=200_000, beyond=Price("4", "18", "0.4")
+    ),
     "gemini:gemini-3.5-flash": Price("1.5", "9", "0.15"),
     "gemini:gemini-3.5-flash-lite": Price("0.3", "2.5", "0.03"),
     "gemini:gemini-3.1-pro-preview": Price(
@@ -131,6 +140,7 @@ _MODELS: Final = {
     "deepseek:deepseek-v4-flash": Price("0.3", "1.2", "0.006"),
     "deepseek:deepseek-v4-pro": Price("1.32", "3.96", "0.044"),
     "mistral:mistral-large-4": Price("0.7", "2.1", "0.07"),
+    "mistral:mistral-large": Price("2", "6"),
     "mistral:mistral-large-2512": Price("0.5", "1.5", "0.05"),
     "mistral:mistral-medium-3-5": Price("1.5", "7.5", "0.15"),
     "mistral:mistral-medium-3-1": Price("0.4", "2", "0.04"),
@@ -140,10 +150,16 @@ _MODELS: Final = {
     "mistral:ministral-14b-2512": Price("0.2", "0.2", "0.02"),
     "mistral:ministral-8b-2512": Price("0.15", "0.15", "0.015"),
     "mistral:ministral-3b-2512": Price("0.1", "0.1", "0.01"),
+    "mistral:codestral": Price("0.3", "0.9"),
     "mistral:codestral-2508": Price("0.3", "0.9", "0.03"),
     "mistral:devstral-2512": Price("0.4", "2", "0.04"),
     "mistral:magistral-medium": Price("2", "5"),
     "mistral:magistral-small": Price("0.5", "1.5"),
+    "openai:text-embedding-3-large": Price("0.13", "0"),
+    "openai:text-embedding-3-small": Price("0.02", "0"),
+    "openai:text-embedding-ada-002": Price("0.1", "0"),
+    "gemini:gemini-embedding-001": Price("0.15", "0"),
+    "mistral:mistral-embed": Price("0.1", "0"),
     "local:*": Price("0", "0"),
 }
 

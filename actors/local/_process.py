@@ -45,12 +45,15 @@ class ModelProcess:
         pid: Its process id, once it is ready.
     """
 
-    def __init__(self, pulled: PulledModel, start_seconds: float) -> None:
+    def __init__(
+        self, pulled: PulledModel, start_seconds: float, *, embeddings: bool = False
+    ) -> None:
         self.ready = trio.Event()
         self.address = ""
         self.pid = 0
         self._pulled = pulled
         self._start_seconds = start_seconds
+        self._embeddings = embeddings
         self._tail = b""
 
     async def run(self) -> Never:
@@ -84,6 +87,7 @@ class ModelProcess:
             "template": str(pulled.model.template),
             "context_tokens": pulled.model.context_tokens,
             "slots": pulled.model.slots,
+            "embeddings": self._embeddings,
         }
         # -I -S: neither the environment nor site-packages can change what the child is
         command = [sys.executable, "-I", "-S", str(_SCRIPT), json.dumps(settings)]

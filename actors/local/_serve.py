@@ -19,6 +19,7 @@ _ORPHAN_CHECK_SECONDS = 1.0
 # A prompt is worked off in pieces of this many tokens. A request that is given up ends after one
 # piece, and the other slot gets its turn; at 64 it costs no speed that can be measured.
 _BATCH_TOKENS = 64
+_TEXT_TOKENS = 2048  # of a text to be embedded, which the engine reads in one piece
 _PROMPT_CACHE_MIB = 128
 _ERRORS = 1  # warnings would be the last words in every crash report
 
@@ -87,6 +88,10 @@ def _start(settings: dict[str, Any]) -> Any:
     params.kv_unified = True
     params.n_parallel = settings["slots"]
     params.n_batch = params.n_ubatch = _BATCH_TOKENS
+    if settings["embeddings"]:
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+        params.n_batch = params.n_ubatch = _TEXT_TOKENS
     # One thread: two of them beside a busy process are ten times slower than one.
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.cache_ram_mib = _PROMPT_CACHE_MIB

@@ -45,6 +45,7 @@ class ModelServer(Actor, LocalServer):
     Args:
         model: A name of `LOCAL_MODELS`, or a record.
         start_seconds: How long the server may take until it answers.
+        embeddings: Serve vectors of texts, each of at most 2048 tokens, and no answers.
 
     Raises:
         UnknownModel: There is no such local model.
@@ -52,15 +53,24 @@ class ModelServer(Actor, LocalServer):
         ModelServerEnded: At the start, if the server does not come up; later it is the crash.
     """
 
-    def __init__(self, model: str | LocalModel = "smollm2", start_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        model: str | LocalModel = "smollm2",
+        start_seconds: float = 30.0,
+        *,
+        embeddings: bool = False,
+    ) -> None:
         if not start_seconds > 0:
             raise ValueError(f"start_seconds must be above 0, not {start_seconds}")
         self._model = find(model)
         self._start_seconds = start_seconds
+        self._embeddings = embeddings
         self._process: ModelProcess | None = None
 
     async def started(self) -> None:
-        process = ModelProcess(locate(self._model), self._start_seconds)
+        process = ModelProcess(
+            locate(self._model), self._start_seconds, embeddings=self._embeddings
+        )
         # the task owns the child: when it ends, for whatever reason, the child has ended
         self.start_soon(process.run)
         await process.ready.wait()

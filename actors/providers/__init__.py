@@ -2,8 +2,18 @@
 
 from actors.http import Limits
 
-from ._api import Clock, Generate, ProviderApi, Requests, ScriptedApi
+from ._api import (
+    Clock,
+    Embed,
+    EmbedderApi,
+    Embeddings,
+    Generate,
+    ProviderApi,
+    Requests,
+    ScriptedApi,
+)
 from ._capabilities import Capabilities
+from ._embedder import Embedder, EmbedderHandle, open_embedder, start_embedder
 from ._fallback import FallbackProvider
 from ._handle import ProviderHandle, ProviderStream, open_provider
 from ._model import Model, Route, resolve
@@ -81,6 +91,11 @@ __all__ = [
     "Codec",
     "Decoder",
     "Dialect",
+    "Embed",
+    "Embedder",
+    "EmbedderApi",
+    "EmbedderHandle",
+    "Embeddings",
     "Fail",
     "Fallback",
     "FallbackProvider",
@@ -128,6 +143,7 @@ __all__ = [
     "finish",
     "looked_up",
     "opaque",
+    "open_embedder",
     "open_provider",
     "pause",
     "play",
@@ -136,6 +152,7 @@ __all__ = [
     "say",
     "script",
     "stall",
+    "start_embedder",
     "start_provider",
     "think",
     "together",

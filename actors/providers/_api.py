@@ -9,7 +9,7 @@ import attrs
 import trio
 from trio.lowlevel import RunVar
 
-from actors.chat import Request, StreamChunk
+from actors.chat import Request, StreamChunk, Usage
 from runtime import Ask, Stream
 
 
@@ -28,6 +28,37 @@ class Generate(Stream[ProviderApi, StreamChunk]):
     """
 
     request: Request
+
+
+class EmbedderApi:
+    """Whoever turns texts into vectors."""
+
+
+@attrs.frozen
+class Embeddings:
+    """Texts as vectors.
+
+    Attributes:
+        vectors: One a text, in the order of the texts, all of one length.
+        model: What made them: vectors of different models cannot be compared.
+        usage: As far as the provider counts.
+    """
+
+    vectors: tuple[tuple[float, ...], ...] = attrs.field(repr=False)
+    model: str
+    usage: Usage = attrs.field(factory=Usage)
+
+
+@attrs.frozen
+class Embed(Ask[EmbedderApi, Embeddings]):
+    """Asks for the vectors of texts.
+
+    Raises:
+        ProviderError, StreamInterrupted: The provider refused or failed; there are no vectors.
+        ConfigurationError: The request cannot be sent.
+    """
+
+    texts: tuple[str, ...]
 
 
 class ScriptedApi:

@@ -16,7 +16,7 @@ from actors.http import Transport
 from ._api import Clock
 from ._hints import Refused, add_hints
 from ._model import Route
-from .codecs import ERROR_BODY_BYTES, Codec, refusal, request_id_of
+from .codecs import ERROR_BODY_BYTES, Decoder, WireRequest, refusal, request_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,10 +24,22 @@ if TYPE_CHECKING:
     from actors.http import TransportStream
     from runtime import Sink
 
-    from .codecs import Decoder, WireRequest
-
 SETTLE_SECONDS: Final = 0.05
 OK: Final = 200
+
+
+@attrs.frozen
+class Question:
+    """What is asked, and how the answer is to be read.
+
+    Attributes:
+        decoder: Makes a decoder for one answer.
+        tokens: How many it may cost.
+    """
+
+    request: WireRequest
+    decoder: Callable[[], Decoder]
+    tokens: int
 
 
 @attrs.frozen
@@ -39,7 +51,6 @@ class Line:
     """
 
     client: Transport
-    codec: Codec
     route: Route
     clock: Clock
     is_calm: Callable[[], bool]
@@ -50,7 +61,7 @@ class Exchange:
 
     Args:
         line: The way to the server.
-        tokens: How many it may cost, for what a refusal says about limits.
+        question: What to ask.
         begins: Called with the first chunk, before that is handed on; what it returns is.
 
     Attributes:
@@ -59,24 +70,26 @@ class Exchange:
     """
 
     def __init__(
-        self, line: Line, tokens: int, begins: Callable[[StreamChunk], StreamChunk]
+        self, line: Line, question: Question, begins: Callable[[StreamChunk], StreamChunk]
     ) -> None:
         self._line = line
-        self._tokens = tokens
+        self._question = question
         self._begins = begins
         self._started = line.clock.now()
         self.arrived: list[StreamChunk] = []
         self.headers: Mapping[str, str] = {}
 
-    async def carry_out(self, url: str, call: WireRequest, out: Sink[StreamChunk]) -> None:
+    async def carry_out(self, base_url: str, out: Sink[StreamChunk]) -> None:
         """Send the request and hand on the answer; leaving closes the socket.
 
         Raises:
             AnswerFailed: With what arrived, what is known of the request, and no key.
         """
-        headers = {**dict(call.headers), **self._line.route.headers}
+        request = self._question.request
+        url = base_url + request.path
+        headers = {**dict(request.headers), **self._line.route.headers}
         try:
-            async with self._line.client.stream("POST", url, headers, call.body) as response:
+            async with self._line.client.stream("POST", url, headers, request.body) as response:
                 self.headers = response.headers
                 if response.status != OK:
                     raise await self._refusal(response)
@@ -101,7 +114,7 @@ class Exchange:
     async def _forward(self, response: TransportStream, out: Sink[StreamChunk]) -> None:
         """Hand on one read after the other until the answer is complete."""
         line = self._line
-        decoder: Decoder = line.codec.decoder()
+        decoder = self._question.decoder()
         now = line.clock.now
         while data := await response.read():
             chunks = decoder.feed(data, now())
@@ -132,7 +145,7 @@ class Exchange:
             body = b""  # the status says enough
         now = self._line.clock.now()
         error = refusal(response.status, response.headers, body, now)
-        add_hints(error, Refused(response.headers, body), self._tokens, now)
+        add_hints(error, Refused(response.headers, body), self._question.tokens, now)
         return error
 
     def _hide_key(self, error: AnswerFailed) -> None:

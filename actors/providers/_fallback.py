@@ -42,19 +42,25 @@ class FallbackProvider(Actor, ProviderApi):
     async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
         failures: list[Failure] = []
         for candidate in self._order():
-            opening = Opening(out, candidate.name, partial(self._claim, candidate))
-            try:
-                await candidate.ref.stream_into(message, opening)
-            except RuntimeFault as fault:
-                if opening.has_begun or not concerns_one_model(fault):
-                    raise
-                failures.append(Failure(candidate.name, fault))
-            else:
-                if opening.has_begun:
-                    return
-                failures.append(Failure(candidate.name, said_nothing()))
+            failure = await self._ask(candidate, message, out)
+            if failure is None:
+                return
+            failures.append(failure)
         self._tally.not_answered()
         raise conclusion(failures)
+
+    async def _ask(
+        self, candidate: Candidate, message: Generate, out: Sink[StreamChunk]
+    ) -> Failure | None:
+        """Let it answer; return what it failed with if another may do better."""
+        opening = Opening(out, candidate.name, partial(self._claim, candidate))
+        try:
+            await candidate.ref.stream_into(message, opening)
+        except RuntimeFault as fault:
+            if opening.has_begun or not concerns_one_model(fault):
+                raise
+            return Failure(candidate.name, fault)
+        return None if opening.has_begun else Failure(candidate.name, said_nothing())
 
     def _claim(self, candidate: Candidate) -> bool:
         self._tally.answered(candidate.name)

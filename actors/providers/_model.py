@@ -24,9 +24,13 @@ from .codecs import (
     AnthropicMessages,
     Codec,
     Dialect,
+    EmbeddingCodec,
     Gemini,
+    GeminiEmbeddings,
     Ollama,
+    OllamaEmbeddings,
     OpenAIChat,
+    OpenAIEmbeddings,
     OpenAIResponses,
     ollama_host,
 )
@@ -139,6 +143,7 @@ class Known:
     Attributes:
         example: What to write.
         codec: From a dialect to the codec; None for models without a wire.
+        embeddings: The codec for vectors of texts; None where the provider has none.
         base_url: Its own address.
         base_url_variable: The environment variable that overrides it.
         read_address: How that variable is read; None for an address as it stands.
@@ -153,6 +158,7 @@ class Known:
 
     example: str
     codec: Callable[[Dialect | None], Codec] | None = None
+    embeddings: EmbeddingCodec | None = None
     base_url: str | None = None
     base_url_variable: str | None = None
     read_address: Callable[[str], str] | None = None
@@ -169,6 +175,7 @@ def _compatible(name: str, server: Compatible) -> Known:
     return Known(
         server.example,
         codec=lambda dialect: OpenAIChat(dialect or DIALECTS[name]),
+        embeddings=OpenAIEmbeddings(),
         base_url=server.base_url,
         base_url_variable=f"{server.prefix}_BASE_URL",
         key_variable=f"{server.prefix}_API_KEY",
@@ -188,6 +195,7 @@ def _responses(dialect: Dialect | None) -> Codec:
 _OPENAI: Final = Known(
     "openai:gpt-4o-mini",
     codec=lambda dialect: OpenAIChat(dialect or DIALECTS["openai"]),
+    embeddings=OpenAIEmbeddings(),
     base_url="https://api.openai.com/v1",
     base_url_variable="OPENAI_BASE_URL",
     key_variable="OPENAI_API_KEY",
@@ -208,6 +216,7 @@ KNOWN: Final[Mapping[str, Known]] = {
     "openai-compatible": Known(
         "openai-compatible:NAME",
         codec=lambda dialect: OpenAIChat(dialect or DIALECTS["openai-compatible"]),
+        embeddings=OpenAIEmbeddings(),
         base_url_variable="OPENAI_COMPATIBLE_BASE_URL",
         key_variable="OPENAI_COMPATIBLE_API_KEY",
     ),
@@ -224,6 +233,7 @@ KNOWN: Final[Mapping[str, Known]] = {
     "gemini": Known(
         "gemini:gemini-flash-latest",
         codec=lambda _: Gemini(),
+        embeddings=GeminiEmbeddings(),
         base_url="https://generativelanguage.googleapis.com",
         base_url_variable="GOOGLE_GEMINI_BASE_URL",
         key_variable="GEMINI_API_KEY",
@@ -235,6 +245,7 @@ KNOWN: Final[Mapping[str, Known]] = {
     "ollama": Known(
         "ollama:llama3.2",
         codec=lambda _: Ollama(),
+        embeddings=OllamaEmbeddings(),
         base_url="http://127.0.0.1:11434",
         base_url_variable="OLLAMA_HOST",
         read_address=ollama_host,
@@ -244,6 +255,7 @@ KNOWN: Final[Mapping[str, Known]] = {
     "local": Known(
         "local:smollm2",
         codec=lambda dialect: OpenAIChat(dialect or LOCAL),
+        embeddings=OpenAIEmbeddings(),
     ),
     "scripted": Known("scripted:echo"),
 }
@@ -259,6 +271,7 @@ class Route:
         base_url: None where it is only known once a local server runs.
         headers: For every request; the key is among them, so never in a repr.
         connect: Makes what carries the requests.
+        embeddings: None where the provider has none.
     """
 
     model: Model
@@ -267,6 +280,7 @@ class Route:
     headers: Mapping[str, str] = attrs.field(repr=False)
     api_key: str | None = attrs.field(repr=False)
     connect: Connect = HttpClient
+    embeddings: EmbeddingCodec | None = None
 
 
 def resolve(model: str | Model, environment: Mapping[str, str] | None = None) -> Route:
@@ -307,7 +321,8 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
         headers[known.key_header] = known.key_prefix + key
     codec = known.codec(given.dialect)
     base_url = _address(given, known, environment)
-    return Route(given, codec, base_url, headers, key, _connect(given, base_url, codec, secrets))
+    connect = _connect(given, base_url, codec, secrets)
+    return Route(given, codec, base_url, headers, key, connect, known.embeddings)
 
 
 def _connect(

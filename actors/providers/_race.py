@@ -71,16 +71,21 @@ class _Contest:
 
     async def carry_out(self, message: Generate, out: Sink[StreamChunk]) -> None:
         self._runners = [_Runner(candidate, out, self) for candidate in self._candidates]
-        async with trio.open_nursery() as nursery:
-            for runner in self._runners:
-                nursery.start_soon(self._run, runner, message)
-                if not await self._wants_another():
-                    break
-        if self._broken is not None:
-            raise self._broken
-        if self._winner is None:
-            self._tally.not_answered()
-            raise conclusion(self._failures)
+        try:
+            async with trio.open_nursery() as nursery:
+                for runner in self._runners:
+                    nursery.start_soon(self._run, runner, message)
+                    if not await self._wants_another():
+                        break
+            if self._broken is not None:
+                raise self._broken
+            if self._winner is None:
+                self._tally.not_answered()
+                raise conclusion(self._failures)
+        finally:
+            self._broken = None  # the errors, which know this frame, and it would keep each other
+            self._failures.clear()
+            self._runners.clear()
 
     async def _wants_another(self) -> bool:
         if self._after:
@@ -91,17 +96,18 @@ class _Contest:
 
     async def _run(self, runner: _Runner, message: Generate) -> None:
         with runner.scope:
-            fault: RuntimeFault | None = None
             try:
                 await runner.candidate.ref.stream_into(message, runner.opening)
-            except RuntimeFault as raised:
-                fault = raised
-            if runner is self._winner:
-                self._broken = fault
+            except RuntimeFault as fault:
+                self._end(runner, fault)
             else:
-                self._fail(runner, fault or said_nothing())
+                if runner is not self._winner:
+                    self._end(runner, said_nothing())
 
-    def _fail(self, runner: _Runner, fault: RuntimeFault) -> None:
+    def _end(self, runner: _Runner, fault: RuntimeFault) -> None:
+        if runner is self._winner:
+            self._broken = fault
+            return
         self._failures.append(Failure(runner.candidate.name, fault))
         self._is_pointless = self._is_pointless or not concerns_one_model(fault)
         self._news.set()

@@ -6,7 +6,8 @@ refuses what the providers refuse.
 
 from ._fake_answers import CUTS, Answer, Fault, Place, answer, error, raw
 from ._fake_provider import FakeProvider, Received, open_fake_openai, open_fake_provider
-from ._wires import WIRES, WireName
+from ._wire import Failure
+from ._wires import WIRES, WireName, refusal
 
 FakeOpenAI = FakeProvider
 
@@ -14,6 +15,7 @@ __all__ = [
     "CUTS",
     "WIRES",
     "Answer",
+    "Failure",
     "FakeOpenAI",
     "FakeProvider",
     "Fault",
@@ -25,4 +27,5 @@ __all__ = [
     "open_fake_openai",
     "open_fake_provider",
     "raw",
+    "refusal",
 ]

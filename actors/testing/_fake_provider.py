@@ -25,7 +25,7 @@ from actors.providers import Pause
 from ._fake_answers import Answer, Fault, answer, check
 from ._reply import Reply, refuse, reply_to
 from ._wire import Asked, Failure, Task
-from ._wires import WIRES, WireName
+from ._wires import BY_NAME, WIRES, WireName
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -111,7 +111,8 @@ class FakeProvider:
     def _reply(self, received: Received) -> tuple[Answer, Reply]:
         """The next answer, unless the provider would refuse the request.
 
-        Texts become vectors without an answer for it: that takes no script.
+        Texts become vectors without an answer for it, unless that is an error or a raw body: it
+        takes no script.
         """
         path = received.path.partition("?")[0]
         usual: dict[str, Any] = {} if self._strict else {"stream": True}
@@ -123,9 +124,9 @@ class FakeProvider:
         if failure is not None:
             received.refused = failure.message
             return Answer(), refuse(failure, self._given, self._wire)
-        if task is Task.EMBED:
-            return Answer(), reply_to(asked, task, Answer(), self._wire)
         given = self._answers[min(self._given, len(self._answers) - 1)]
+        if task is Task.EMBED and given.message is None and given.body is None:
+            return Answer(), reply_to(asked, task, Answer(), self._wire)
         self._given += 1
         return given, reply_to(asked, task or Task.STREAM, given, self._wire)
 
@@ -157,12 +158,12 @@ async def open_fake_provider(
     if wire not in WIRES:
         raise ConfigurationError(f"there is no wire {wire!r}: write one of {', '.join(WIRES)}")
     for each in answers:
-        check(each, WIRES[wire])
-    server = FakeProvider(answers, WIRES[wire], strict=strict)
+        check(each, BY_NAME[wire])
+    server = FakeProvider(answers, BY_NAME[wire], strict=strict)
     failure: BaseException | None = None
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port: int = listeners[0].socket.getsockname()[1]
-    server.base_url = f"http://127.0.0.1:{port}{WIRES[wire].root}"
+    server.base_url = f"http://127.0.0.1:{port}{BY_NAME[wire].root}"
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, server.serve, listeners)
         try:

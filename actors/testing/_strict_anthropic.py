@@ -200,11 +200,11 @@ def _thinking(body: Json, messages: list[Json]) -> Iterator[Failure]:
     settings = object_of(body.get("thinking"))
     if settings.get("type") != "enabled":
         return
-    budget: int = settings.get("budget_tokens", 0)
-    if budget < LEAST_BUDGET:
+    budget, longest = settings.get("budget_tokens"), body.get("max_tokens")
+    if not isinstance(budget, int) or budget < LEAST_BUDGET:
         least = f"Input should be greater than or equal to {LEAST_BUDGET}"
         yield no(f"thinking.enabled.budget_tokens: {least}")
-    if budget >= body.get("max_tokens", 0):
+    elif not isinstance(longest, int) or budget >= longest:
         yield no("`max_tokens` must be greater than `thinking.budget_tokens`.")
     if body.get("temperature") not in (None, 1, 1.0):
         yield no("`temperature` may only be set to 1 when thinking is enabled.")

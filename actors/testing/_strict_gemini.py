@@ -32,6 +32,7 @@ FIELDS: Final = frozenset(
         "labels",
         "serviceTier",
         "store",
+        "modelArmorConfig",
     }
 )
 DATA: Final = frozenset(

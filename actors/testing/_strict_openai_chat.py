@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from ._json import kind_of, objects
+from ._json import kind_of, object_of, objects
 from ._wire import Failure
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def _message(message: Json, index: int) -> Iterator[Failure]:
         yield no(said, "invalid_value", f"{where}.role")
     content: Any = message.get("content")
     calls = message.get("tool_calls")
-    if content is None and not (role == "assistant" and calls):
+    spoken = role == "assistant" and (calls or message.get("audio") or message.get("refusal"))
+    if content is None and not spoken:
         said = "Invalid value for 'content': expected a string, got null."
         yield no(said, param=f"messages.[{index}].content")
     elif not isinstance(content, str | list | None):
@@ -93,12 +94,14 @@ def _message(message: Json, index: int) -> Iterator[Failure]:
 
 def _call(call: Json, where: str) -> Iterator[Failure]:
     id: Any = call.get("id")
-    function: Json = call.get("function") or {}
+    function = object_of(call.get("function"))
     if not isinstance(id, str):
         name = f"{where}.id"
         yield no(f"Missing required parameter: '{name}'.", "missing_required_parameter", name)
     elif len(id) > LONGEST_ID:
         yield too_long(f"{where}.id", id, LONGEST_ID)
+    if call.get("type") == "custom":
+        return
     if call.get("type") != "function":
         name = f"{where}.type"
         yield no(f"Missing required parameter: '{name}'.", "missing_required_parameter", name)
@@ -149,8 +152,9 @@ def _options(body: Json) -> Iterator[Failure]:
     if tools == []:
         yield _empty("tools")
     for number, tool in enumerate(objects(tools)):
-        function: Json = tool.get("function") or {}
-        yield from check_name(f"tools[{number}].function.name", function.get("name"))
+        if tool.get("type") == "function":
+            name = object_of(tool.get("function")).get("name")
+            yield from check_name(f"tools[{number}].function.name", name)
     if not tools:
         for name in NEED_TOOLS:
             if body.get(name) is not None:

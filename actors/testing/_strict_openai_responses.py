@@ -106,7 +106,10 @@ def _unsupported(value: object, known: tuple[str, ...], where: str) -> Failure:
 
 
 def _reasoning(items: list[Json]) -> Iterator[Failure]:
-    """Reasoning stands once, and right before the item that it led to."""
+    """Reasoning stands once, and right before the item that it led to.
+
+    The API pairs the two by their ids: reasoning that is sent without one needs no partner.
+    """
     seen: set[str] = set()
     for item, following in itertools.pairwise([*items, {}]):
         id = str(item.get("id", ""))
@@ -117,11 +120,7 @@ def _reasoning(items: list[Json]) -> Iterator[Failure]:
                 param="input",
             )
         seen.add(id)
-        spoken = following.get("role") == "assistant" or "call_id" in following
-        answer = str(following.get("type", "message")).endswith("_output")
-        if item.get("type") == "reasoning" and not _follows(
-            following, spoken=spoken and not answer
-        ):
+        if item.get("type") == "reasoning" and id and not _is_output(following):
             yield no(
                 f"Item '{id}' of type 'reasoning' was provided without its required following "
                 "item.",
@@ -129,9 +128,12 @@ def _reasoning(items: list[Json]) -> Iterator[Failure]:
             )
 
 
-def _follows(following: Json, *, spoken: bool) -> bool:
-    kind: str = following.get("type", "")
-    return spoken or kind == "reasoning" or (kind.endswith("_call") and kind != "message")
+def _is_output(item: Json) -> bool:
+    """Whether it came from the model; a message that somebody wrote has no id."""
+    kind = str(item.get("type", "message"))
+    if kind == "message":
+        return item.get("role") == "assistant" and bool(item.get("id"))
+    return kind == "reasoning" or kind.endswith("_call")
 
 
 def _results(items: list[Json]) -> Iterator[Failure]:

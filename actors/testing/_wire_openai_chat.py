@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.chat import FinishReason, StreamChunk, StreamResponse
 
+from ._json import object_of
 from ._openai import chat_usage, embeddings, error_body, error_of
 from ._strict_openai_chat import refusal
 from ._wire import COMMENT, EVENT_STREAM, Asked, Failure, Frame, Json, Kind, Task, Wire, event, word
@@ -67,7 +68,7 @@ class ChatRendering:
     @property
     def _counts(self) -> bool:
         """OpenAI counts a streamed answer only where `stream_options` asks for it."""
-        options: Json = self._asked.body.get("stream_options") or {}
+        options = object_of(self._asked.body.get("stream_options"))
         return not self._asked.strict or bool(options.get("include_usage"))
 
     def _choice(self, delta: Json, reason: str | None, kind: Kind) -> Frame:

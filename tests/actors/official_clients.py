@@ -5,22 +5,32 @@ They are imported where they are used: they come with the extra `peers`.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 import attrs
-import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actors.testing import WireName
 
+LIBRARIES: Final = ("openai", "anthropic", "google.genai", "ollama")
 KEY: Final = "sk-fake"
 MODEL: Final = "fake-1"
 MISSING: Final = "the official clients are not installed here: make peers"
 TOOL: Final[dict[str, Any]] = {"type": "object", "properties": {"a": {"type": "integer"}}}
 SERVER_ERROR: Final = 500
+
+
+def are_installed() -> bool:
+    """Whether all of them are there."""
+    try:
+        return all(importlib.util.find_spec(name) for name in LIBRARIES)
+    except ModuleNotFoundError:  # the parent of one with a dot
+        return False
 
 
 @attrs.define
@@ -73,7 +83,7 @@ class OpenAIClient:
     }
 
     def __init__(self) -> None:
-        self._library: Any = pytest.importorskip("openai", reason=MISSING)
+        self._library: Any = importlib.import_module("openai")
         self.errors = self._library.APIError
 
     def _open(self, base_url: str) -> Any:
@@ -209,7 +219,7 @@ class AnthropicClient:
     names: ClassVar = {**OpenAIClient.names, 529: "OverloadedError", 503: "ServiceUnavailableError"}
 
     def __init__(self) -> None:
-        self._library: Any = pytest.importorskip("anthropic", reason=MISSING)
+        self._library: Any = importlib.import_module("anthropic")
         self.errors = self._library.APIError
 
     def _open(self, base_url: str) -> Any:
@@ -279,9 +289,9 @@ class GeminiClient:
     names: ClassVar[dict[int, str]] = {}
 
     def __init__(self) -> None:
-        self._library: Any = pytest.importorskip("google.genai", reason=MISSING)
-        self._types: Any = pytest.importorskip("google.genai.types", reason=MISSING)
-        errors: Any = pytest.importorskip("google.genai.errors", reason=MISSING)
+        self._library: Any = importlib.import_module("google.genai")
+        self._types: Any = importlib.import_module("google.genai.types")
+        errors: Any = importlib.import_module("google.genai.errors")
         self.errors = errors.APIError
 
     def _open(self, base_url: str) -> Any:
@@ -359,7 +369,7 @@ class OllamaClient:
     names: ClassVar[dict[int, str]] = {}
 
     def __init__(self) -> None:
-        self._library: Any = pytest.importorskip("ollama", reason=MISSING)
+        self._library: Any = importlib.import_module("ollama")
         self.errors = self._library.ResponseError
 
     def _open(self, base_url: str) -> Any:

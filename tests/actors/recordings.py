@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -17,6 +16,7 @@ from actors.testing import Answer, FakeOpenAI, open_fake_openai
 from runtime import RuntimeFault
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
 T = TypeVar("T")

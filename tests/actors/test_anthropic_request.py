@@ -255,6 +255,13 @@ def test_a_search_that_was_cut_before_its_result_is_left_out() -> None:
     assert len(messages(user("?"), whole, user("and?"))[1]["content"]) == 2
 
 
+def test_an_answer_that_was_nothing_but_such_a_search_is_left_out() -> None:
+    cut = AssistantTurn((SEARCH,), "anthropic")
+
+    (message,) = messages(user("?"), cut, user("and?"))
+    assert [block["text"] for block in message["content"]] == ["?", "and?"]
+
+
 def test_a_search_goes_back_where_the_provider_paused_or_waits_for_us() -> None:
     paused = AssistantTurn((SEARCH,), "anthropic")
     waiting = AssistantTurn((SEARCH, CALL), "anthropic")

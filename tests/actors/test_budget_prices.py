@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from actors.budget import PRICES, Price, Prices
 from actors.chat import Usage
 from actors.errors import ConfigurationError, UnknownPrice
+from actors.providers._model import KNOWN
 
 COUNTS = st.integers(0, 10**7)
 DOLLARS = st.decimals(0, 1_000, places=4)
@@ -113,10 +114,15 @@ def test_the_table_has_a_date_and_a_source_for_each_provider() -> None:
     assert PRICES.as_of.year >= 2026
 
 
+@pytest.mark.parametrize("provider", sorted(PRICES.sources))
+def test_the_model_that_a_message_gives_as_an_example_has_a_price(provider: str) -> None:
+    assert PRICES.find(KNOWN[provider].example) is not None
+
+
 def test_in_the_table_output_is_not_cheaper_than_input_nor_the_cache_dearer() -> None:
     for name, price in PRICES.models.items():
         for each in (price, *([price.beyond] if price.beyond else [])):
-            assert each.output >= each.input, name
+            assert each.output >= each.input or "embed" in name, name
             assert each.cache_read is None or each.cache_read <= each.input, name
             assert each.cache_write is None or each.cache_write >= each.input, name
         assert price.beyond is None or price.beyond.input > price.input, name

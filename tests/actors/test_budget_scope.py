@@ -1,26 +1,17 @@
 """Budgets as scopes, on virtual time: what is counted, who is stopped, and what is left alone."""
 
-# ruff: noqa: ARG001, ARG002 - virtual time comes as an argument; a fake uses none
+# ruff: noqa: ARG001 - virtual time comes as an argument; a fake uses none
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import pytest
 import trio
 import trio.testing
-from agents_scripted import (
-    assert_next_turn_is_accepted,
-    assert_one_truth,
-    collect,
-    entries_of,
-    requests_of,
-    scripted,
-)
+from budget_parts import CHEAP, COUNTED, HI, WORDS, asked, complete_in, provider, read
 
 from actors.budget import (
     PRICES,
@@ -36,77 +27,27 @@ from actors.budget import (
     move_on_after_cost,
     move_on_after_tokens,
 )
-from actors.chat import Outcome, Request, StreamChunk, StreamResponse, user
+from actors.chat import Request, StreamResponse, user
 from actors.errors import (
     BudgetSpent,
-    CircuitOpen,
     LimitReached,
-    ProviderError,
-    ProviderOverloaded,
-    ProviderUnavailable,
     UnknownPrice,
 )
-from actors.journal import RunEnded
 from actors.providers import (
-    Fallback,
-    Generate,
-    Model,
-    ProviderApi,
     ProviderHandle,
-    ProviderStream,
-    Race,
-    Requests,
-    Script,
-    call,
-    fail,
-    open_provider,
     pause,
     say,
     script,
     stall,
-    start_provider,
     usage,
 )
-from runtime import Actor, Ask, Ref, RuntimeFault, Sink, System, Tell, open_system
 from runtime.testing import assert_no_leaks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
 
     from trio.testing import MockClock
-
-HI = [user("Hi")]
-SENT = 9  # tokens that `HI` is estimated to be
-WORDS = script(say("word " * 100, pieces=100), repeat=True)  # 1.25 tokens each
-COUNTED = script(say("word " * 8, pieces=8), usage(20, 10), repeat=True)
-CHEAP = PRICES.with_prices({"scripted:test": Price(1, 10)})
-
-
-@asynccontextmanager
-async def provider(*scripts: Script) -> AsyncGenerator[ProviderHandle]:
-    async with open_provider(Model("scripted:test", script=scripts)) as handle:
-        yield handle
-
-
-async def read(stream: ProviderStream) -> None:
-    async with stream:
-        async for _ in stream:
-            pass
-
-
-async def complete_in(block: AbstractContextManager[Budget], model: ProviderHandle) -> Budget:
-    """Ask for one answer inside a budget's block."""
-    with block as budget:
-        await model.complete(HI)
-    return budget
-
-
-async def asked(handle: ProviderHandle) -> int:
-    """How many requests have reached the model."""
-    ref: Ref[Any] = handle.ref
-    return len(await ref.ask(Requests()))
-
 
 # One scope
 
@@ -434,243 +375,3 @@ async def test_another_run_in_a_thread_counts_and_is_stopped_by_the_error() -> N
         assert limit == "tokens"
         await trio.sleep(5)
     assert budget.cancelled_caught
-
-
-# Through actors
-
-
-class Desk:
-    """Whoever passes a question on."""
-
-
-@attrs.frozen
-class Question(Ask[Desk, str]):
-    text: str
-
-
-@attrs.frozen
-class Note(Tell[Desk]):
-    text: str
-
-
-class Clerk(Actor, Desk):
-    """Asks the next one, or in the end the model."""
-
-    def __init__(self, below: Ref[Desk] | Ref[ProviderApi], tokens: int | None = None) -> None:
-        self._below: Ref[Any] = below
-        self._tokens = tokens
-        self.errors: list[RuntimeFault] = []
-
-    @Question.handles
-    async def question(self, message: Question) -> str:
-        with Budget(tokens=self._tokens) as budget:
-            return await self.pass_on(message.text)
-        return f"spent {budget.used.calls}"
-
-    async def pass_on(self, text: str) -> str:
-        if "model" not in self._below.path:
-            return await self._below.ask(Question(text))
-        return (await ProviderHandle(self._below).complete([user(text)])).text
-
-    @Note.handles
-    async def note(self, message: Note) -> None:
-        try:
-            await self.pass_on(message.text)
-        except BudgetSpent as error:
-            self.errors.append(error)
-
-
-@asynccontextmanager
-async def desks(
-    *scripts: Script, tokens: int | None = None
-) -> AsyncGenerator[tuple[System, Ref[Clerk]]]:
-    """Three clerks above a model; the last but one may have a budget of its own."""
-    async with open_system() as system:
-        model = await start_provider(system, Model("scripted:test", script=scripts), name="model")
-        low = await system.spawn(Clerk, model, name="low")
-        middle = await system.spawn(Clerk, low, tokens, name="middle")
-        yield system, await system.spawn(Clerk, middle, name="high")
-
-
-async def test_a_budget_reaches_through_three_actors_and_so_does_its_end() -> None:
-    async with desks(WORDS) as (system, high):
-        with move_on_after_tokens(50) as budget:
-            await high.ask(Question("Hi"))
-        assert budget.cancelled_caught
-        assert budget.used.calls == 1
-        for child in system.tree().children:
-            assert child.statistics is not None
-            assert child.statistics.handling == ()
-        assert await high.ask(Question("Hi")) == "word " * 100
-
-
-async def test_a_budget_in_a_handler_ends_the_work_and_not_the_answer() -> None:
-    async with desks(WORDS, tokens=50) as (_, high):
-        with fail_after_tokens(1_000) as budget:
-            assert await high.ask(Question("Hi")) == "spent 1"
-        assert 50 < budget.used.tokens <= 52
-
-
-async def test_models_that_race_count_each_and_a_spent_budget_stops_them_all(
-    autojump_clock: MockClock,
-) -> None:
-    fast = Model("scripted:fast", script=script(pause(1), say("word " * 100, pieces=100)))
-    slow = Model("scripted:slow", script=script(pause(2), "late"))
-    async with open_provider(Race(fast, slow)) as model:
-        with move_on_after_tokens(50) as budget:
-            await model.complete(HI)
-    assert (budget.cancelled_caught, budget.used.calls) == (True, 2)
-
-
-async def test_the_next_model_is_not_asked_for_what_the_first_has_spent() -> None:
-    first = Model("scripted:first", script=WORDS)
-    async with open_provider(Fallback(first, "scripted:echo")) as model:
-        with move_on_after_tokens(50) as budget:
-            await model.complete(HI)
-        assert (budget.cancelled_caught, budget.used.calls) == (True, 1)
-        with fail_after_tokens(1_000), pytest.raises(BudgetSpent), fail_after_tokens(5):
-            await model.complete(HI)
-
-
-async def test_work_that_was_told_counts_after_the_block_and_fails_by_the_error(
-    autojump_clock: MockClock,
-) -> None:
-    async with desks(WORDS) as (system, _):
-        model = system.whereis("/model", ProviderApi)
-        assert model is not None
-        clerks = list[Clerk]()
-
-        def make() -> Clerk:
-            clerks.append(Clerk(model))
-            return clerks[0]
-
-        clerk = await system.spawn(make)
-        with fail_after_tokens(50) as budget:
-            await clerk.tell(Note("Hi"))
-        await trio.testing.wait_all_tasks_blocked()
-        assert budget.spent
-        assert [type(error) for error in clerks[0].errors] == [BudgetSpent]
-
-
-async def test_a_run_of_an_agent_below_a_spent_budget_is_cancelled_and_says_why() -> None:
-    async with scripted(WORDS) as agent:
-        run = agent.stream("Hi")
-        with move_on_after_tokens(60) as budget:
-            async with run:
-                await collect(run)
-        assert budget.cancelled_caught
-        await assert_one_truth(agent, run, Outcome.CANCELLED)
-        await assert_next_turn_is_accepted(agent)
-
-
-async def test_agents_that_are_tools_of_agents_count_for_whoever_asked() -> None:
-    async with open_system() as system, scripted(WORDS, system=system) as helper:
-
-        async def consult(question: str) -> str:
-            """Ask somebody else."""
-            return (await helper.run(question)).text
-
-        answers = script(call("consult", question="Hi")), script("Thanks")
-        async with scripted(*answers, tools=(consult,), system=system) as agent:
-            with move_on_after_calls(2) as budget:
-                await agent.run("Help me")
-            assert budget.cancelled_caught
-            assert budget.used.calls == 2
-            assert (len(await requests_of(agent)), len(await requests_of(helper))) == (1, 1)
-
-
-async def test_however_many_streams_are_in_between_the_cancel_comes_before_the_error() -> None:
-    async with open_system() as system, scripted(WORDS, system=system) as helper:
-
-        async def consult(question: str) -> str:
-            """Ask somebody else."""
-            return (await helper.run(question)).text
-
-        calls = script(call("consult", question="Hi"), repeat=True)
-        async with scripted(calls, tools=(consult,), system=system) as agent:
-            for _ in range(20):  # trio runs what is ready in any order
-                run = agent.stream("Help me")
-                with Budget(
-                    cost="0.05", prices=PRICES.with_prices({"scripted:*": Price(0, 1_000)})
-                ):
-                    async with run:
-                        await collect(run)
-                assert run.outcome is Outcome.CANCELLED
-        ends = [entry for entry in await entries_of(helper) if isinstance(entry, RunEnded)]
-        assert {end.outcome for end in ends} == {Outcome.CANCELLED}
-        assert len(ends) == 20
-
-
-# The books after faults
-
-
-async def test_a_call_that_the_provider_refused_is_a_call_and_no_more() -> None:
-    async with provider(script(fail(ProviderUnavailable("busy"))), COUNTED) as model:
-        with Budget() as budget:
-            with pytest.raises(ProviderUnavailable):
-                await model.complete(HI)
-            assert budget.used == Spending(1, cost=None)
-            await model.complete(HI)
-    assert budget.used == Spending(2, 20, 10, None)
-
-
-@pytest.mark.parametrize("kind", [CircuitOpen, ProviderOverloaded])
-async def test_a_call_that_was_never_sent_does_not_count(kind: type[ProviderError]) -> None:
-    sink: Any = None
-    with Budget() as budget:
-        with pytest.raises(kind):
-            async with metered(sink, "any", Request(())):
-                raise kind("not now")
-        assert budget.used == Spending(cost=None)
-        assert "running" not in repr(budget)
-
-
-async def test_a_call_that_failed_later_has_used_what_had_come(autojump_clock: MockClock) -> None:
-    broken = script(say("word " * 8), fail(ProviderUnavailable("busy")))
-    async with provider(broken, script(stall())) as model:
-        with Budget() as budget:
-            with pytest.raises(ProviderUnavailable):
-                await model.complete(HI)
-            assert budget.used == Spending(1, SENT, 10, None)
-            with trio.move_on_after(1):
-                await model.complete(HI)
-    assert budget.used == Spending(2, 2 * SENT, 10, None)  # it may have been worked on
-
-
-async def test_what_has_arrived_counts_though_nobody_takes_it(autojump_clock: MockClock) -> None:
-    class Full:
-        taken = 0
-
-        async def send(self, item: StreamChunk) -> None:
-            await trio.sleep_forever()
-
-        async def send_many(self, items: Sequence[StreamChunk]) -> None:
-            await trio.sleep_forever()
-
-    with Budget() as budget:
-        for _ in range(2):
-            with trio.move_on_after(1):
-                async with metered(Full(), "any", Request(())) as out:
-                    await out.send(StreamChunk("word " * 8))
-            with trio.move_on_after(1):
-                async with metered(Full(), "any", Request(())) as out:
-                    await out.send_many([StreamChunk("word " * 8)] * 2)
-    assert (budget.used.calls, budget.used.output_tokens) == (4, 60)
-
-
-async def test_a_provider_of_ones_own_is_counted_if_it_says_so() -> None:
-    class Own(Actor, ProviderApi):
-        @Generate.handles(concurrent=True)
-        async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
-            async with metered(out, "own:model", message.request) as counted:
-                assert counted.taken == 0
-                for _ in range(100):
-                    await counted.send(StreamChunk("word "))
-                await counted.send_many([StreamChunk(is_final=True)])
-
-    async with open_system() as system:
-        model = ProviderHandle(await system.spawn(Own))
-        with move_on_after_tokens(50) as budget:
-            await model.complete(HI)
-        assert budget.cancelled_caught
-        assert (await model.complete(HI)).text == "word " * 100

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 import trio
-from official_clients import CLIENTS, Seen
+from official_clients import CLIENTS, MISSING, Seen, are_installed
 
 from actors.chat import FinishReason
 from actors.errors import ProviderError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from actors.testing import WireName
 
 pytestmark = [
+    pytest.mark.skipif(not are_installed(), reason=MISSING),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]

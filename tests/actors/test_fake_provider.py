@@ -47,8 +47,7 @@ if TYPE_CHECKING:
 
     from actors.testing import WireName
 
-NAMES: list[WireName] = list(WIRES)  # pyright: ignore[reportAssignmentType]
-each_wire = pytest.mark.parametrize("wire", NAMES)
+each_wire = pytest.mark.parametrize("wire", WIRES)
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 ASKED: dict[str, tuple[str, dict[str, Any]]] = {

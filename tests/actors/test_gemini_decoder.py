@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,8 @@ from chat_decoding import decode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.errors import ProviderProtocolError, StreamTruncated
+from actors.chat import Request, user
+from actors.errors import ConfigurationError, ProviderProtocolError, StreamTruncated
 from actors.providers import Gemini
 
 if TYPE_CHECKING:
@@ -223,3 +225,24 @@ def test_what_came_before_an_error_in_the_same_bytes_is_not_lost(name: str) -> N
     if expected["outcome"].startswith("Provider") and expected["text"]:
         assert decoder.failure is not None
         assert chunks
+
+
+@pytest.mark.parametrize(
+    "place", ['{"functionCall":{"name":"f","args":DEEP}}', '{"inlineData":DEEP}']
+)
+def test_nesting_is_an_answer_or_one_of_our_errors_at_every_depth(place: str) -> None:
+    for depth in range(700, 1000):
+        body = place.replace("DEEP", '{"a":' * depth + "1" + "}" * depth).encode()
+
+        response, error = reading(
+            b'data: {"candidates":[{"content":{"parts":['
+            + body
+            + b']},"finishReason":"STOP"}]}\n\n',
+            [],
+        )
+
+        assert response.is_complete == (error is None)
+        if error is None:
+            request = Request((user("Hello"), response.turn))
+            with contextlib.suppress(ConfigurationError):
+                Gemini().encode(request, "m")

@@ -193,6 +193,15 @@ def test_an_answer_without_a_word_is_left_out(turn: AssistantTurn) -> None:
     assert len(contents(user("Hello"), turn, user("Are you there?"))) == 2
 
 
+def test_an_empty_text_is_left_out_unless_it_is_sealed() -> None:
+    turn = AssistantTurn((Text(""), ToolCall("c", "f"), Text("", "c2ln")), "gemini")
+
+    [call, sealed] = contents(turn)[0]["parts"]
+
+    assert "functionCall" in call
+    assert sealed == {"text": "", "thoughtSignature": "c2ln"}
+
+
 @pytest.mark.parametrize(
     "name", [name for name in names_of("gemini") if "parts" in load("gemini", name)[1]]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ from chat_decoding import decode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.errors import ProviderProtocolError, StreamTruncated
+from actors.chat import Request, user
+from actors.errors import ConfigurationError, ProviderProtocolError, StreamTruncated
 from actors.providers import Ollama
+from actors.providers.codecs.ollama._answer import OllamaAnswer
 
 if TYPE_CHECKING:
     from actors.chat import StreamResponse
@@ -123,6 +126,14 @@ def test_chunks_that_came_before_an_error_in_the_same_bytes_are_not_lost() -> No
     assert "while running the model" in str(decoder.failure)
 
 
+def test_an_answer_in_one_piece_is_one_line_for_whoever_has_it_whole() -> None:
+    answer = OllamaAnswer()
+
+    [chunk] = answer.whole(load("ollama", "in_one_piece")[0], now=0.0)
+
+    assert (chunk.content, answer.complete) == ("Hello", True)
+
+
 def test_the_done_line_ends_the_answer_without_waiting_for_the_connection() -> None:
     decoder = Ollama().decoder()
 
@@ -140,3 +151,17 @@ def test_the_same_bytes_give_the_same_ids_and_another_answer_gives_others() -> N
 
     assert [call.id for call in again.tool_calls] == ids
     assert not {call.id for call in other.tool_calls} & set(ids)
+
+
+@pytest.mark.parametrize("place", ['{"function":{"name":"f","arguments":DEEP}}'])
+def test_nesting_is_an_answer_or_one_of_our_errors_at_every_depth(place: str) -> None:
+    for depth in range(700, 1000):
+        body = place.replace("DEEP", '{"a":' * depth + "1" + "}" * depth).encode()
+
+        response, error = reading(b'{"message":{"tool_calls":[' + body + b']},"done":true}', [])
+
+        assert response.is_complete == (error is None)
+        if error is None:
+            request = Request((user("Hello"), response.turn))
+            with contextlib.suppress(ConfigurationError):
+                Ollama().encode(request, "m")

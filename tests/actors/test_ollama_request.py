@@ -88,7 +88,7 @@ def test_ids_that_we_made_up_are_not_sent() -> None:
     [said, *answered] = messages(response.turn, results)
 
     assert said["content"] == "I add."
-    assert [call.keys() for call in said["tool_calls"]] == [{"function"}] * 2
+    assert [call.keys() for call in said["tool_calls"]] == [{"function"}] * 3
     assert all(message.keys() == {"role", "content", "tool_name"} for message in answered)
 
 

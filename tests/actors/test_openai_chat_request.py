@@ -288,6 +288,9 @@ def thought(dialect: Dialect, thinking: Any, model: str = "m") -> dict[str, Any]
         ("openrouter", "off", "a/b", {"reasoning": {"effort": "none"}}),
         ("deepseek", "off", "deepseek-v4", {"thinking": {"type": "disabled"}}),
         ("mistral", "low", "m", {"reasoning_effort": "high"}),
+        ("mistral", "off", "mistral-large", {}),
+        ("groq", "off", "qwen/qwen3-32b", {"reasoning_effort": "none"}),
+        ("groq", "off", "llama-3.3-70b", {}),
         ("xai", "medium", "m", {"reasoning_effort": "low"}),
         ("xai", "off", "m", {}),
         ("vllm", "off", "m", {"chat_template_kwargs": {"enable_thinking": False}}),
@@ -373,6 +376,8 @@ def test_reasoning_details_of_openrouter_go_back_to_it_and_to_nobody_else() -> N
         "reasoning_details": WHOLE,
     }
     assert "reasoning_details" not in sent(request, OPENAI)["messages"][1]
+    foreign = AssistantTurn((Text("Hello"), Opaque("x", {"reasoning_details": WHOLE})), "x")
+    assert "reasoning_details" not in sent(Request((foreign,)), openrouter)["messages"][0]
     assert not any(isinstance(part, Opaque) for part in other.turn.parts)
 
 

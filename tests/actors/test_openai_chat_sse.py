@@ -83,3 +83,19 @@ def test_an_event_above_the_bound_is_refused() -> None:
 
     with pytest.raises(ProviderProtocolError, match="more than 10 bytes"):
         framing.feed(b"data: 12345")
+
+
+@pytest.mark.parametrize(
+    ("body", "known"),
+    [(b"data: x\n\n", True), (b"\r\n: ping\n\n", True), (b"<html>", False), (b"dada: x", False)],
+)
+def test_whether_it_is_a_stream_of_events_does_not_depend_on_cuts(
+    body: bytes,
+    known: bool,  # noqa: FBT001
+) -> None:
+    for cut in range(len(body)):
+        framing = EventFraming()
+        framing.feed(body[:cut])
+        framing.feed(body[cut:])
+        framing.finish()
+        assert framing.knows_fields is known

@@ -62,7 +62,9 @@ def test_a_body_gives_what_is_expected_whole_and_byte_by_byte(name: str) -> None
 
     whole = decode(body, [], CODEC)
     assert seen(*whole) == expected
-    assert metadata.items() <= whole[0].metadata.items()
+    found = whole[0].metadata
+    assert metadata.items() <= found.items()
+    assert found.keys() - {"wire", "id", "model"} == metadata.keys() - {"wire", "id", "model"}
     if len(body) < 20_000:
         pieces = decode(body, list(range(1, len(body))), CODEC)
         assert seen(*pieces) == expected

@@ -35,10 +35,13 @@ from actors.chat import (
 )
 from actors.errors import ConfigurationError
 from actors.providers import OpenAIResponses
+from actors.testing._strict_openai_responses import refusal
+from actors.testing._wire import Asked
 
 WIRE = "openai-responses"
 CODEC = OpenAIResponses()
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "openai_responses"
+NAMES = sorted(path.stem for path in FIXTURES.glob("*.body"))
 HELLO = Request((user("Hello"),))
 SEALED: dict[str, Any] = {
     "type": "reasoning",
@@ -360,3 +363,14 @@ def test_what_json_has_not_is_refused_before_anything_is_sent() -> None:
         sent(Request((user("x"),), (ToolSpec("now", "", {"x": object()}),)))
     with pytest.raises(ConfigurationError, match="cannot be written as JSON"):
         items(user("\ud83c"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_was_answered_goes_back_as_the_real_api_takes_it(name: str) -> None:
+    response, _ = decode((FIXTURES / f"{name}.body").read_bytes(), [], CODEC)
+    results = tuple(ToolResult(call.id, call.name, "2") for call in response.tool_calls)
+    turns = (user("x"), response.turn, *([ToolTurn(results)] if results else []), user("Go on"))
+
+    body = sent(Request(turns))
+
+    assert refusal(Asked("/v1/responses", body)) is None

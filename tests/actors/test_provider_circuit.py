@@ -66,7 +66,7 @@ async def test_one_probe_passes_and_the_others_fail_at_once_until_it_has_an_answ
             assert (await fails(provider, CircuitOpen)).retry_after is None
             assert len(server.requests) == 3
             await trio.sleep(3)  # its first chunk is there; it goes on
-            assert described(system) == "1 of 1000 requests run, circuit closed"
+            assert described(system) == "circuit closed, 1 of 1000 run"
             assert (await provider.complete(HELLO)).text == "Hello"
 
 

@@ -97,7 +97,7 @@ async def test_random_cancels_under_contention_leave_the_pool_usable(seeds: rang
         await provider.complete(HELLO)  # the probe
         await _check_all_places(provider)
         ((node,),) = (group.children for group in system.tree().children)
-        assert node.details.startswith(f"0 of {PLACES} requests run, ")
+        assert f", 0 of {PLACES} run" in node.details
         assert "wait" not in node.details
         assert "circuit closed" in node.details
 
@@ -134,7 +134,7 @@ async def test_a_cancel_anywhere_between_retries_and_in_the_line_leaves_nothing_
             with trio.fail_after(1):
                 assert (await provider.complete(HELLO)).text == "Hello"
             ((node,),) = (group.children for group in system.tree().children)
-            assert node.details.startswith(f"0 of {PLACES} requests run, ")
+            assert f", 0 of {PLACES} run" in node.details
             assert "wait" not in node.details
 
         assert await cancel_everywhere(scenario, check=check) > 20

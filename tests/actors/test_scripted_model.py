@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.chat import FinishReason, Request, StreamChunk, assistant, system, user
+from actors.chat import FinishReason, Opaque, Request, StreamChunk, assistant, system, user
 from actors.errors import (
     ConfigurationError,
     ProviderRateLimited,
@@ -27,6 +27,7 @@ from actors.providers import (
     echo,
     fail,
     finish,
+    opaque,
     open_provider,
     pause,
     play,
@@ -35,6 +36,7 @@ from actors.providers import (
     script,
     stall,
     think,
+    together,
     truncate,
     usage,
 )
@@ -64,6 +66,36 @@ def test_a_call_comes_in_pieces_that_belong_together() -> None:
     assert (first.tool_calls[0].id, first.tool_calls[0].name) == ("call_0_0", "add")
     assert [piece.tool_calls[0].index for piece in rest] == [0, 0, 1, 1]
     assert final.finish_reason is FinishReason.TOOL_CALLS
+
+
+def test_calls_together_take_turns_and_each_has_its_own_slot() -> None:
+    pair = together(call_text("a", "123", pieces=3), call_text("b", "4"))
+    deltas = [c.tool_calls[0] for c in chunks(script(pair, call_text("c", "5"))) if c.tool_calls]
+
+    assert [(d.index, d.name, d.arguments) for d in deltas] == [
+        (0, "a", ""),
+        (1, "b", ""),
+        (0, "", "1"),
+        (1, "", "4"),
+        (0, "", "2"),
+        (0, "", "3"),
+        (2, "c", ""),
+        (2, "", "5"),
+    ]
+    assert len({delta.id for delta in deltas if delta.id}) == 3
+
+
+def test_thinking_is_sealed_behind_its_last_piece() -> None:
+    first, second, seal, _ = chunks(script(think("abcd", pieces=2, signature="s")))
+
+    assert [first.thinking, second.thinking, seal.thinking] == ["ab", "cd", ""]
+    assert [first.signature, second.signature, seal.signature] == [None, None, "s"]
+
+
+def test_an_opaque_part_is_kept_as_it_is() -> None:
+    first, _ = chunks(script(opaque("anthropic", type="x", data=1)))
+
+    assert first.opaque == (Opaque("anthropic", {"type": "x", "data": 1}),)
 
 
 def test_only_the_last_chunk_is_final_and_it_has_the_usage_and_the_reason() -> None:

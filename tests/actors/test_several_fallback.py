@@ -3,6 +3,8 @@
 # ruff: noqa: ARG001 - autojump_clock makes time virtual
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,6 +39,7 @@ from actors.providers import (
     ProviderHandle,
     Race,
     RoundRobin,
+    Several,
     crash,
     fail,
     open_provider,
@@ -158,6 +161,25 @@ async def test_when_all_fail_the_error_says_why_each_did_and_is_no_group() -> No
     ]
     assert (error.retryable, error.retry_after) == (True, 3.0)
     assert not error.partial.chunks
+
+
+@pytest.mark.parametrize("kind", [Fallback, Race])
+async def test_errors_leave_no_garbage(kind: type[Several]) -> None:
+    async with open_provider(kind(model("a", truncate()), model("b", truncate()))) as provider:
+
+        async def fail_once() -> list[weakref.ref[BaseException]]:
+            try:
+                await provider.complete(HELLO)
+            except NoModelAnswered as error:
+                return [weakref.ref(each) for each in (error, *error.failures)]
+            raise AssertionError
+
+        gc.collect()
+        gc.disable()
+        try:
+            assert [ref() for ref in await fail_once()] == [None, None, None]
+        finally:
+            gc.enable()
 
 
 async def test_it_is_not_worth_a_retry_if_no_failure_is() -> None:

@@ -3,6 +3,13 @@
 from ._codec import Codec, Decoder, WireRequest
 from ._faults import ERROR_BODY_BYTES, error_in_stream, refusal, request_id_of, retry_after
 from .anthropic import AnthropicMessages
+from .embeddings import (
+    EmbeddingCodec,
+    GeminiEmbeddings,
+    OllamaEmbeddings,
+    OpenAIEmbeddings,
+    vectors_of,
+)
 from .gemini import Gemini
 from .ollama import Ollama, ollama_host
 from .openai_chat import COMPATIBLE, DIALECTS, OPENAI, Dialect, OpenAIChat, azure_deployment
@@ -17,9 +24,13 @@ __all__ = [
     "Codec",
     "Decoder",
     "Dialect",
+    "EmbeddingCodec",
     "Gemini",
+    "GeminiEmbeddings",
     "Ollama",
+    "OllamaEmbeddings",
     "OpenAIChat",
+    "OpenAIEmbeddings",
     "OpenAIResponses",
     "WireRequest",
     "azure_deployment",
@@ -28,4 +39,5 @@ __all__ = [
     "refusal",
     "request_id_of",
     "retry_after",
+    "vectors_of",
 ]

@@ -14,6 +14,7 @@ from actors.errors import ProviderProtocolError
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024  # an image or audio in base64 fits
 BOM: Final = b"\xef\xbb\xbf"
 _FIELDS: Final = (b"data", b"event", b"id", b"retry", b":")
+_FIRST_BYTES: Final = max(map(len, _FIELDS))
 
 
 class WireEvent(NamedTuple):
@@ -73,6 +74,8 @@ class EventFraming:
         """The end of the connection: what is held counts as an event, blank line or not."""
         rest = b"".join(self._held)
         self._held.clear()
+        if not self._begun:
+            self.knows_fields = _begins_with_field(rest)
         return _events([rest])
 
     def _hold(self, data: bytes) -> None:
@@ -84,18 +87,17 @@ class EventFraming:
             )
 
     def _begin(self, data: bytes) -> bytes:
-        """Drop a byte order mark, which may itself be cut."""
+        """Drop a byte order mark, and see what the first line is, either of which may be cut."""
         data = b"".join(self._held) + data
         self._held.clear()
         self._held_bytes = 0
-        if len(data) < len(BOM) and BOM.startswith(data):
-            self._hold(data)
+        rest = data.removeprefix(BOM).lstrip(b"\r\n")
+        if len(rest) < _FIRST_BYTES:  # too few for any event
+            self._hold(data if BOM.startswith(data) else rest)
             return b""
         self._begun = True
-        data = data.removeprefix(BOM)
-        line = data.lstrip(b"\r\n")[:5]
-        self.knows_fields = any(line.startswith(f) or f.startswith(line) for f in _FIELDS)
-        return data
+        self.knows_fields = _begins_with_field(rest)
+        return rest
 
     def _with_newlines(self, data: bytes) -> bytes:
         """Turn CRLF and CR into LF; a CR at the end of a read may be half a CRLF."""
@@ -107,11 +109,20 @@ class EventFraming:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
+def _begins_with_field(data: bytes) -> bool:
+    line = data[:_FIRST_BYTES]
+    return any(line.startswith(field) or field.startswith(line) for field in _FIELDS)
+
+
 def _events(blocks: list[bytes]) -> list[WireEvent]:
     events: list[WireEvent] = []
     for block in blocks:
-        if block[:6] == b"data: " and b"\n" not in block:  # nearly every event there is
-            events.append(WireEvent(block[6:]))
+        # Nearly every event there is has one line of data, and maybe a line with its name before.
+        name, data = b"", block
+        if block[:7] == b"event: ":
+            name, _, data = block[7:].partition(b"\n")
+        if data[:6] == b"data: " and b"\n" not in data:
+            events.append(WireEvent(data[6:], name.decode("utf-8", "replace")))
         elif block and (event := _parse(block)) is not None:
             events.append(event)
     return events

@@ -85,20 +85,17 @@ def arguments_text(arguments: msgspec.Raw) -> str:
         return "{}"
     try:
         value: object = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):  # a number without bounds, among others
-        text = mended(text)
-        value = None
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     return value if isinstance(value, str) else text.decode()
 
 
 def arguments_object(call: ToolCall) -> object:
     """The arguments of a call as an object of the request: as they came, where they still fit.
 
-    Arguments that were cut are none: one such call makes a server refuse the conversation. The
-    call stays, and its result says what was wrong.
+    Arguments that were cut are an empty object, as `ToolCall` has them: one such call makes a
+    server refuse the conversation. The call stays, and its result says what was wrong.
     """
-    if call.arguments_error is not None:
-        return {}
     arguments, error = parse_arguments(call.arguments_text)
     if error is not None or arguments != call.arguments:
         return call.arguments

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
-
-import msgspec
 
 from actors.chat import OutputSchema, Settings, SystemTurn, ToolSpec
 from actors.errors import ConfigurationError
 from actors.providers.codecs._codec import WireRequest
+from actors.providers.codecs._plain_json import extended, write_json
 
 from ._turns import messages_of
 from ._wire import VERSION, Fields
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.chat import Request
 
 PATH: Final = "/v1/messages"
@@ -48,14 +48,13 @@ def encode_request(request: Request, model: str) -> WireRequest:
     extra = dict(request.settings.extra)
     if betas := extra.pop("betas", None):  # where the official SDK takes them, and as it does
         headers.append(("anthropic-beta", betas if isinstance(betas, str) else ",".join(betas)))
-    try:
-        body = msgspec.json.encode(_body(request, model, extra), enc_hook=_plain)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"the request cannot be written as JSON: {error}") from error
-    return WireRequest(PATH, body, tuple(headers))
+    body = extended(_body(request, model), extra)
+    if "tools" in body:
+        body = _tool_choice(request.settings) | body
+    return WireRequest(PATH, write_json(body), tuple(headers))
 
 
-def _body(request: Request, model: str, extra: Fields) -> Fields:
+def _body(request: Request, model: str) -> Fields:
     body: Fields = {"model": model, "messages": messages_of(request.turns)}
     if not body["messages"]:
         raise ConfigurationError("a request needs at least one turn, such as user('Hello')")
@@ -65,10 +64,9 @@ def _body(request: Request, model: str, extra: Fields) -> Fields:
     body |= _settings(request.settings, model)
     if request.output is not None:
         body["output_config"] = body.get("output_config", {}) | _format(request.output)
-    if tools := [*map(_tool, request.tools), *extra.pop("tools", ())]:
-        body["tools"] = tools
-        body |= _tool_choice(request.settings)
-    return body | extra
+    if request.tools:
+        body["tools"] = [_tool(spec) for spec in request.tools]
+    return body
 
 
 def _system(request: Request) -> Fields:
@@ -146,10 +144,3 @@ def _budget(effort: str, max_tokens: int | None) -> Fields:
         "max_tokens": max_tokens,
         "thinking": {"type": "enabled", "budget_tokens": budget},
     }
-
-
-def _plain(value: object) -> object:
-    """Mappings that are not dicts, such as the read-only views of a frozen schema."""
-    if isinstance(value, Mapping):
-        return {str(key): item for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    raise TypeError(f"{type(value).__name__} is not a JSON type")

@@ -7,6 +7,7 @@ without its result. What is written here is accepted whatever provider the turns
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 from typing import TYPE_CHECKING, Final, cast
 
@@ -27,6 +28,7 @@ from actors.chat import (
     UserTurn,
 )
 from actors.errors import ConfigurationError
+from actors.providers.codecs._plain_json import arguments_object
 
 from ._wire import WIRE, Fields, mapping, read_json, text_of
 
@@ -46,37 +48,35 @@ def messages_of(turns: Sequence[Turn]) -> list[Fields]:
         ConfigurationError: A file is of a kind that the API does not take.
     """
     ids = _Ids()
+    said = [_message(turn, ids) for turn in turns if not isinstance(turn, SystemTurn)]
     messages: list[Fields] = []
-    for turn in turns:
-        blocks = _blocks(turn, ids)
-        if not blocks:
+    for message in _without_unanswered(said):
+        if not message["content"]:
             continue  # a blank one is refused: an answer that was cut before its first word
-        role = "assistant" if isinstance(turn, AssistantTurn) else "user"
-        if messages and messages[-1]["role"] == role:
-            messages[-1]["content"] += blocks
+        if messages and messages[-1]["role"] == message["role"]:
+            messages[-1]["content"] += message["content"]
         else:
-            messages.append({"role": role, "content": blocks})
+            messages.append(message)
     for message in messages:
         if message["role"] == "user":
             message["content"].sort(key=_is_no_result)  # results first, else as they came
-    return _without_unanswered(messages)
+    return messages
 
 
 def _is_no_result(block: Fields) -> bool:
     return text_of(block.get("type")) != "tool_result"
 
 
-def _blocks(turn: Turn, ids: _Ids) -> list[Fields]:
+def _message(turn: UserTurn | ToolTurn | AssistantTurn, ids: _Ids) -> Fields:
     match turn:
-        case SystemTurn():
-            return []
         case UserTurn(parts):
-            return [block for part in parts if (block := _shown(part)) is not None]
+            blocks = [_shown(part) for part in parts]
         case ToolTurn(results):
-            return [_result(result, ids) for result in results]
-        case AssistantTurn():
-            said = (_said(part, ids) for part in turn.seen_by(WIRE).parts)
-            return [block for block in said if block is not None]
+            blocks = [_result(result, ids) for result in results]
+        case _:
+            blocks = [_said(part, ids) for part in turn.seen_by(WIRE).parts]
+    role = "assistant" if isinstance(turn, AssistantTurn) else "user"
+    return {"role": role, "content": [block for block in blocks if block is not None]}
 
 
 def _shown(part: UserPart) -> Fields | None:
@@ -133,15 +133,16 @@ def _said(part: Part, ids: _Ids) -> Fields | None:
 
 
 def _call(call: ToolCall, ids: _Ids) -> Fields:
-    # Arguments that were cut are not JSON: the call stays, its result says what was wrong.
-    arguments = {} if call.arguments_error is not None else dict(call.arguments)
-    more = mapping(read_json(call.signature.encode())) if call.signature else {}
-    return {
+    block: Fields = {
         "type": "tool_use",
         "id": ids.of_call(call.id),
         "name": call.name,
-        "input": arguments,
-    } | more
+        "input": arguments_object(call),
+    }
+    if call.signature:
+        with contextlib.suppress(ValueError):  # not of our making, so nothing to send back
+            block |= mapping(read_json(call.signature.encode()))
+    return block
 
 
 class _Ids:
@@ -180,14 +181,11 @@ def _without_unanswered(messages: list[Fields]) -> list[Fields]:
     end = len(messages)
     while end and _goes_on(messages[end - 1]):
         end -= 1
-    kept: list[Fields] = []
-    for position, message in enumerate(messages):
-        content = message["content"]
-        if position < end and message["role"] == "assistant":
-            content = [block for block in content if not _is_unanswered(block, answered)]
-        if content:
-            kept.append({"role": message["role"], "content": content})
-    return kept
+    for message in messages[:end]:
+        if message["role"] == "assistant":
+            content = cast("list[Fields]", message["content"])
+            message["content"] = [b for b in content if not _is_unanswered(b, answered)]
+    return messages
 
 
 def _goes_on(message: Fields) -> bool:

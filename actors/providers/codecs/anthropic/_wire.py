@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 import msgspec
 
 from actors.chat import FinishReason, Usage
+from actors.providers.codecs._plain_json import mended
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,13 +70,7 @@ def read_json(payload: bytes) -> object:
     try:
         return _decode_any(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # Half a surrogate pair, or a NaN: Python's reader takes both. What is wrong beyond
-        # that it reports itself, as a ValueError.
-        try:
-            text = json.dumps(json.loads(payload), ensure_ascii=False)
-            return json.loads(_whole(text))
-        except RecursionError as error:
-            raise ValueError("it is nested too deeply") from error
+        return json.loads(mended(payload))
 
 
 def read_fields(payload: bytes) -> Fields:
@@ -88,11 +83,6 @@ def read_fields(payload: bytes) -> Fields:
     if not isinstance(value, dict):
         raise ValueError(f"it is no JSON object but a {type(value).__name__}")  # noqa: TRY004 - the bytes are wrong, not our types
     return cast("Fields", value)
-
-
-def _whole(text: str) -> str:
-    """`text` with surrogate pairs joined, and halves without a partner replaced."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def mapping(value: object) -> Fields:

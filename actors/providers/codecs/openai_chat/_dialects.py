@@ -108,6 +108,7 @@ _MISTRAL: Final = Dialect(
     seed="random_seed",
     stream_options=False,
     thinking=_efforts("high", "high", "high"),
+    thinking_off=(("mistral-small", NO_EFFORT), ("", {})),
     documents="document_url",
     call_id_length=9,
 )
@@ -123,8 +124,13 @@ _LLAMACPP: Final = Dialect(
 _VLLM: Final = Dialect(
     thinking_off=(("", {"chat_template_kwargs": {"enable_thinking": False}}),),
 )
-# Groq holds only its gpt-oss models to a schema, and refuses `strict` for all others.
-_GROQ: Final = Dialect(max_tokens="max_completion_tokens", strict=False)
+# Groq holds only its gpt-oss models to a schema, and refuses `strict` for all others; models that
+# do not reason refuse an effort.
+_GROQ: Final = Dialect(
+    max_tokens="max_completion_tokens",
+    thinking_off=(("qwen", NO_EFFORT), ("gpt-oss", {"reasoning_effort": "low"}), ("", {})),
+    strict=False,
+)
 _TOGETHER: Final = Dialect(
     thinking_off=(("", {"reasoning": {"enabled": False}}),),
 )

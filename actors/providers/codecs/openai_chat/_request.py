@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
 
 from actors.errors import ConfigurationError
 from actors.providers.codecs._codec import WireRequest
+from actors.providers.codecs._plain_json import extended, write_json
 
 from ._messages import message_of, messages_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.chat import OutputSchema, Request, Settings, ToolSpec
 
     from ._dialects import Dialect
@@ -41,26 +41,8 @@ def encode_request(request: Request, model: str, dialect: Dialect) -> WireReques
         body |= _tools(request, dialect)
     if request.output is not None:
         body |= _output(request.output, messages, dialect)
-    body = merged(body, request.settings.extra)
-    try:
-        data = msgspec.json.encode(body, enc_hook=_plain)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"the request cannot be written as JSON: {error}") from error
-    return WireRequest(dialect.path.replace("{model}", model), data)
-
-
-def merged(body: Fields, extra: Mapping[str, Any]) -> Fields:
-    """`body` with fields of the user's own: lists are added to ours, objects field by field."""
-    result = dict(body)
-    for name, value in extra.items():
-        ours = result.get(name)
-        if isinstance(ours, list) and isinstance(value, list | tuple):
-            result[name] = [*ours, *value]
-        elif isinstance(ours, dict) and isinstance(value, Mapping):
-            result[name] = {**ours, **value}
-        else:
-            result[name] = value
-    return result
+    body = extended(body, request.settings.extra)
+    return WireRequest(dialect.path.replace("{model}", model), write_json(body))
 
 
 def _settings(settings: Settings, dialect: Dialect) -> Fields:
@@ -113,7 +95,7 @@ def _tool(spec: ToolSpec) -> Fields:
 
 def _output(output: OutputSchema, messages: list[Fields], dialect: Dialect) -> Fields:
     if dialect.schema == "json_object":  # the server sees that it is JSON, the model which
-        schema = msgspec.json.encode(output.schema, enc_hook=_plain).decode()
+        schema = write_json(output.schema).decode()
         wanted = f"Answer with JSON alone, and with such that follows this JSON schema: {schema}"
         messages.insert(0, message_of("system", wanted))
         return {"response_format": {"type": "json_object"}}
@@ -121,10 +103,3 @@ def _output(output: OutputSchema, messages: list[Fields], dialect: Dialect) -> F
     if dialect.strict:
         schema_fields["strict"] = output.strict
     return {"response_format": {"type": "json_schema", "json_schema": schema_fields}}
-
-
-def _plain(value: object) -> object:
-    """Mappings that are not dicts, such as the read-only views of a frozen schema."""
-    if isinstance(value, Mapping):
-        return {str(key): item for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    raise TypeError(f"{type(value).__name__} is not a JSON type")

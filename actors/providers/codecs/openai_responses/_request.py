@@ -7,10 +7,7 @@ and sent to another provider. So sealed reasoning is asked for and travels with 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
 
 from actors.chat import (
     AssistantTurn,
@@ -29,6 +26,7 @@ from actors.chat import (
 )
 from actors.errors import ConfigurationError
 from actors.providers.codecs._codec import WireRequest
+from actors.providers.codecs._plain_json import extended, write_json
 
 from ._replay import replayed
 from ._wire import CUSTOM, FUNCTION, WIRE, WITHOUT_REASONING
@@ -71,25 +69,8 @@ def encode_request(request: Request, model: str) -> WireRequest:
         body["tools"] = [_tool(spec) for spec in request.tools]
     if request.output is not None:
         body["text"] = {"format": _format(request.output)}
-    body = merged(body, request.settings.extra)
-    try:
-        return WireRequest("/responses", msgspec.json.encode(body, enc_hook=_plain))
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"the request cannot be written as JSON: {error}") from error
-
-
-def merged(body: Fields, extra: Mapping[str, Any]) -> Fields:
-    """`body` with fields of the user's own: lists are added to ours, objects field by field."""
-    result = dict(body)
-    for name, value in extra.items():
-        ours = result.get(name)
-        if isinstance(ours, list) and isinstance(value, list | tuple):
-            result[name] = [*ours, *value]
-        elif isinstance(ours, dict) and isinstance(value, Mapping):
-            result[name] = {**ours, **value}
-        else:
-            result[name] = value
-    return result
+    body = extended(body, request.settings.extra)
+    return WireRequest("/responses", write_json(body))
 
 
 def _instructions(turns: Sequence[Turn]) -> tuple[list[str], Sequence[Turn]]:
@@ -201,10 +182,3 @@ def _reasons(model: str) -> bool:
 def _bare(model: str) -> str:
     """The model's name without a vendor before it, or the mark of one that was fine-tuned."""
     return model.rpartition("/")[2].removeprefix("ft:")
-
-
-def _plain(value: object) -> object:
-    """Mappings that are not dicts, such as the read-only views of a frozen schema."""
-    if isinstance(value, Mapping):
-        return {str(key): item for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    raise TypeError(f"{type(value).__name__} is not a JSON type")

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import msgspec
 
 from actors.chat import FinishReason, Usage
+from actors.providers.codecs._plain_json import mended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 WIRE: Final = "openai-responses"
+Decoded = TypeVar("Decoded")
 
 # Items of an answer that ask the client for a result, and how its result is called.
 FUNCTION: Final = "function_call"
@@ -64,10 +66,8 @@ def read_event(payload: bytes) -> Event:
     try:
         return _decode_event(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        value = read_any_json(payload)
-    fields = mapping(value)
-    delta = fields.get("delta")
-    event = msgspec.convert(_mended(value), Event)
+        event = _again(_decode_event, payload)
+    delta = mapping(json.loads(payload)).get("delta")
     event.delta = delta if isinstance(delta, str) else event.delta
     event.mended = True
     return event
@@ -82,33 +82,15 @@ def read_body(payload: bytes) -> dict[str, Any]:
     try:
         return mapping(_decode_any(payload))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return mapping(_mended(read_any_json(payload)))
+        return mapping(_again(_decode_any, payload))
 
 
-def read_any_json(payload: bytes) -> object:
-    """Python's own reader takes halves of surrogate pairs, and NaN.
-
-    Raises:
-        ValueError: It is no JSON, or nested too deeply.
-    """
+def _again(decode: Callable[[bytes], Decoded], payload: bytes) -> Decoded:
+    """Decode what had to be mended first: halves of surrogate pairs, NaN."""
     try:
-        value: object = json.loads(payload)
-        _mended(value)  # as deep as the reader goes, we do not
+        return decode(mended(payload))
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    return value
-
-
-def _mended(value: object) -> object:
-    """The same, with halves of surrogate pairs replaced in every text."""
-    if isinstance(value, str):
-        return whole(value)
-    if isinstance(value, list):
-        return [_mended(item) for item in cast("list[object]", value)]
-    if isinstance(value, dict):
-        items = cast("dict[str, object]", value).items()
-        return {whole(name): _mended(item) for name, item in items}
-    return value
 
 
 def whole(text: str) -> str:
