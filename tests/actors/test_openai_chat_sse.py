@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import ProviderProtocolError
+from actors.providers.codecs import OpenAIChat
 from actors.providers.codecs._framing import EventFraming, WireEvent
 
 NEWLINES = st.sampled_from(["\n", "\r", "\r\n"])
@@ -99,3 +100,17 @@ def test_whether_it_is_a_stream_of_events_does_not_depend_on_cuts(
         framing.feed(body[cut:])
         framing.finish()
         assert framing.knows_fields is known
+
+
+def test_a_complaint_shows_the_same_beginning_wherever_it_is_cut() -> None:
+    page = b"  <html><body>Welcome to the portal</body></html>"
+    said: set[str] = set()
+    for cut in range(len(page)):
+        decoder = OpenAIChat().decoder()
+        decoder.feed(page[:cut], 0.0)
+        decoder.feed(page[cut:], 0.0)
+        with pytest.raises(ProviderProtocolError) as caught:
+            decoder.finish(0.0)
+        said.add(str(caught.value))
+
+    assert said == {f"the answer is neither a stream of events nor JSON: {page.decode().strip()!r}"}

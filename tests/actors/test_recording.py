@@ -85,7 +85,7 @@ def test_a_recorded_answer_plays_to_the_same_chunks_at_the_same_times(
     played = replay(file, use=told)
 
     assert recorded.response.is_complete
-    assert 0.2 < recorded.chunks[-1][0] < 1
+    assert recorded.chunks[-1][0] > 0.2
     assert_same(recorded, played)
     assert played.response.usage == recorded.response.usage
 

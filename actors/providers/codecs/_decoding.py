@@ -94,6 +94,8 @@ class BodyDecoder:
             return []
         if self._undecided is not None:
             data = self._look_at_head(self._undecided + data)
+        elif len(self._head) < _SHOWN:
+            self._head += data[: _SHOWN - len(self._head)]
         if self._value is not None:
             self._collect(self._value, data)
             return []
