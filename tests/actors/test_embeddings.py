@@ -61,7 +61,7 @@ def read(codec: EmbeddingCodec, body: object) -> tuple[StreamResponse, RuntimeFa
             return codec.decoder(2)
 
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return decode(data, [len(data) // 2], ForTwo())  # type: ignore[arg-type]  # no request is encoded
+    return decode(data, [len(data) // 2], ForTwo())  # pyright: ignore[reportArgumentType] - no request is encoded
 
 
 @pytest.mark.parametrize("name", WIRES)
