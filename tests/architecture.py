@@ -125,6 +125,7 @@ READING_ORDER = [
     "actors.providers.codecs.openai_chat._codec",
     "actors.providers.codecs.openai_chat",
     "actors.providers.codecs.gemini._wire",
+    "actors.providers.codecs.gemini._framing",
     "actors.providers.codecs.gemini._calls",
     "actors.providers.codecs.gemini._answer",
     "actors.providers.codecs.gemini._request",

@@ -66,8 +66,10 @@ class Framing(Protocol):
         whole: First bytes of bodies that are one JSON value instead of events.
     """
 
-    knows_fields: bool
     whole: tuple[bytes, ...]
+
+    @property
+    def knows_fields(self) -> bool: ...
 
     def feed(self, data: bytes) -> list[WireEvent]: ...
 
