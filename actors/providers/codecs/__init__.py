@@ -1,7 +1,14 @@
 """The wire formats of providers, each a pure codec that knows nothing of the others."""
 
 from ._codec import Codec, Decoder, WireRequest
-from ._faults import ERROR_BODY_BYTES, error_in_stream, refusal, request_id_of, retry_after
+from ._faults import (
+    ERROR_BODY_BYTES,
+    error_in_stream,
+    refusal,
+    request_id_of,
+    retry_after,
+    says_spent,
+)
 from .anthropic import AnthropicMessages
 from .embeddings import (
     EmbeddingCodec,
@@ -39,5 +46,6 @@ __all__ = [
     "refusal",
     "request_id_of",
     "retry_after",
+    "says_spent",
     "vectors_of",
 ]

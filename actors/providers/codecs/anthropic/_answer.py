@@ -77,7 +77,7 @@ class MessagesAnswer:
         """See `Answer.whole`."""
         fields = mapping(read_json(body))
         if error := fields.get("error"):
-            self.failure = error_in_stream(error)
+            self.failure = error_in_stream(error, fields)
             return ()
         if not isinstance(fields.get("content"), list):
             raise ProviderProtocolError(f"the answer is no message: {excerpt(body)}")
@@ -140,7 +140,7 @@ class MessagesAnswer:
         kind = text_of(fields.get("type")) or name
         error = fields.get("error")
         if error or kind == "error":
-            self.failure = error_in_stream(error or fields)
+            self.failure = error_in_stream(error or fields, fields)
             return []
         reader = self._readers.get(kind)
         return reader(fields) if reader is not None else []

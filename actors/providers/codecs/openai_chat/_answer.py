@@ -66,14 +66,16 @@ class ChatAnswer:
             self.complete = True
             return _NOTHING
         piece = read_completion(payload)
-        if name == "error" and piece.error is None:
-            piece.error = msgspec.json.decode(payload)
+        if piece.error is None and (name == "error" or piece.object == "error"):
+            piece.error = msgspec.json.decode(payload)  # flat, as Mistral has it
         chunk = self._take(piece, now)
         return _NOTHING if chunk is None else (chunk,)
 
     def whole(self, body: bytes, now: float) -> Sequence[StreamChunk]:
         """See `Answer.whole`."""
         completion = read_completion(body)
+        if completion.error is None and completion.object == "error":
+            completion.error = msgspec.json.decode(body)
         chunk = self._take(completion, now)
         if self.failure is None and not completion.choices:
             raise ProviderProtocolError(f"the answer has no choices: {excerpt(body)}")

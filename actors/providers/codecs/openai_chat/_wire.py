@@ -75,6 +75,7 @@ class Completion(msgspec.Struct, gc=False):
     usage: dict[str, Any] | None = None
     x_groq: dict[str, Any] | None = None
     error: Any = None
+    object: str | None = None
     citations: Any = None  # Perplexity's and xAI's, in every chunk again
     id: str | None = None
     model: str | None = None

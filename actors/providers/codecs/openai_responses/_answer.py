@@ -97,7 +97,8 @@ class ResponsesAnswer:
         if payload[:6] == b"[DONE]":
             return _NOTHING
         piece = read_event(payload)
-        piece.type = piece.type or name
+        # OpenAI's own errors have a type, those of compatible servers may be the bare object.
+        piece.type = piece.type or name or ("error" if piece.error else "")
         read = self.READERS.get(piece.type)
         if read is None:
             return _NOTHING  # progress of the provider's own tools, and what is yet to be invented
