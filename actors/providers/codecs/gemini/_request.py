@@ -21,6 +21,7 @@ from actors.chat import (
     Thinking,
     ToolCall,
     ToolResult,
+    ToolSpec,
     ToolStatus,
     ToolTurn,
     Turn,
@@ -62,10 +63,6 @@ def encode_request(request: Request, model: str) -> WireRequest:
         ConfigurationError: It has no turns, asks for what Gemini cannot do, or holds what JSON
             cannot.
     """
-    if request.settings.parallel_tool_calls is False:
-        raise ConfigurationError(
-            "Gemini cannot be kept to one tool call at a time: leave parallel_tool_calls open"
-        )
     old = model.rpartition("/")[2].startswith(_BEFORE_GEMINI_3)
     body: Json = {"contents": _contents(request.turns, signed=not old)}
     if not body["contents"]:
@@ -74,17 +71,7 @@ def encode_request(request: Request, model: str) -> WireRequest:
     if told:
         body["systemInstruction"] = {"parts": told}
     if request.tools:
-        declared = [
-            {
-                "name": spec.name,
-                "description": spec.description,
-                "parametersJsonSchema": spec.parameters,
-            }
-            for spec in request.tools
-        ]
-        body["tools"] = [{"functionDeclarations": declared}]
-    if request.settings.tool_choice is not None:
-        body["toolConfig"] = {"functionCallingConfig": _choice(request.settings.tool_choice)}
+        body |= _tools(request.tools, request.settings)
     if config := _config(request.settings, request.output, budgets=old):
         body["generationConfig"] = config
     payload = write_json(extended(body, request.settings.extra))
@@ -178,6 +165,25 @@ def _call(call: ToolCall) -> Json:
     if not is_made_up(WIRE, call.id):
         said["id"] = call.id
     return said
+
+
+def _tools(specs: Sequence[ToolSpec], settings: Settings) -> Json:
+    if settings.parallel_tool_calls is False:
+        raise ConfigurationError(
+            "Gemini cannot be kept to one tool call at a time: leave parallel_tool_calls open"
+        )
+    declared = [
+        {
+            "name": spec.name,
+            "description": spec.description,
+            "parametersJsonSchema": spec.parameters,
+        }
+        for spec in specs
+    ]
+    body: Json = {"tools": [{"functionDeclarations": declared}]}
+    if settings.tool_choice is not None:
+        body["toolConfig"] = {"functionCallingConfig": _choice(settings.tool_choice)}
+    return body
 
 
 def _choice(choice: str) -> Json:

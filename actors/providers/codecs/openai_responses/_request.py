@@ -70,6 +70,8 @@ def encode_request(request: Request, model: str) -> WireRequest:
     if request.output is not None:
         body["text"] = {"format": _format(request.output)}
     body = extended(body, request.settings.extra)
+    if body.get("tools"):
+        body = _tool_settings(request.settings) | body
     return WireRequest("/responses", write_json(body))
 
 
@@ -150,16 +152,23 @@ def _settings(settings: Settings, model: str) -> Fields:
         raise ConfigurationError(
             f"OpenAI Responses knows no words to stop at: leave `stop` out, or use openai:{model}"
         )
-    choice = settings.tool_choice
     named = {
         "temperature": settings.temperature,
         "max_output_tokens": settings.max_tokens,
         "top_p": settings.top_p,
+        "reasoning": _reasoning(settings, model),
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _tool_settings(settings: Settings) -> Fields:
+    """The API refuses a choice where there is nothing to choose from."""
+    choice = settings.tool_choice
+    named = {
         "parallel_tool_calls": settings.parallel_tool_calls,
         "tool_choice": {"type": "function", "name": choice}
         if choice is not None and choice not in _CHOICES
         else choice,
-        "reasoning": _reasoning(settings, model),
     }
     return {name: value for name, value in named.items() if value is not None}
 
