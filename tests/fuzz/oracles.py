@@ -142,10 +142,13 @@ def _reachable(thing: object) -> int:
     size = 0
     while waiting:
         item = waiting.pop()
-        is_own = type(item).__module__.startswith("actors")
-        if id(item) in seen or not (is_own or isinstance(item, PLAIN)):
+        if id(item) in seen or not _is_data(item):
             continue
         seen.add(id(item))
         size += sys.getsizeof(item)
         waiting += gc.get_referents(item)
     return size
+
+
+def _is_data(item: object) -> bool:
+    return isinstance(item, PLAIN) or type(item).__module__.startswith("actors")
