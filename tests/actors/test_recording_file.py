@@ -428,9 +428,7 @@ async def test_a_disk_that_is_full_in_mid_answer_fails_the_answer_and_closes_its
         client = RecordingClient(HttpClient(Limits(), secure=False), pen)
         stream = client.stream("POST", f"{server.base_url}/x", {}, b"{}")
         async with stream:
-            full = os.open("/dev/full", os.O_WRONLY)
-            os.dup2(full, pen._descriptor)  # noqa: SLF001 - a disk cannot be filled in a test
-            os.close(full)
+            fill_the_disk(pen)
             with pytest.raises(RecordingUnusable, match="No space left"):
                 await stream.read()
             with pytest.raises(RecordingUnusable, match="No space left"):
@@ -441,32 +439,56 @@ async def test_a_disk_that_is_full_in_mid_answer_fails_the_answer_and_closes_its
 
 
 class Complaining(TransportStream):
-    """An exchange that ends with an error which quotes the key."""
+    """An exchange that ends with an error which quotes the key; `begins` is called on entering."""
 
-    def __init__(self) -> None:
+    def __init__(self, begins: Callable[[], None]) -> None:
         self.status = 200
         self.headers = {}
+        self.was_left = False
+        self._begins = begins
 
     async def read(self) -> bytes:
         await trio.lowlevel.checkpoint()
         raise ProviderProtocolError(f"no HTTP: {KEY}")
 
     async def __aenter__(self) -> Self:
+        self._begins()
         return self
 
     async def __aexit__(self, *ending: object) -> None:
-        pass
+        self.was_left = True
 
 
 class Complainer(Transport):
+    def __init__(self, begins: Callable[[], None] = lambda: None) -> None:
+        self.only = Complaining(begins)
+
     def stream(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, content: bytes = b""
     ) -> TransportStream:
         del method, url, headers, content
-        return Complaining()
+        return self.only
 
     async def aclose(self) -> None:
         pass
+
+
+def fill_the_disk(pen: Pen) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, pen._descriptor)  # noqa: SLF001 - a disk cannot be filled in a test
+    os.close(full)
+
+
+async def test_a_disk_that_is_full_before_the_head_leaves_the_exchange(file: Path) -> None:
+    pen = Pen(file, Secrets([]), Progress())
+    pen.open(Header(1, {}, "openai-chat"))
+    inner = Complainer(lambda: fill_the_disk(pen))
+    client = RecordingClient(inner, pen)
+    with pytest.raises(RecordingUnusable, match="No space left"):
+        await client.stream("POST", "http://host/v1", {}, b"{}").__aenter__()
+    await client.aclose()
+
+    assert inner.only.was_left
 
 
 async def test_a_key_in_an_errors_own_words_is_not_in_the_file(file: Path) -> None:
