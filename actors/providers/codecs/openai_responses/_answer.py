@@ -29,6 +29,7 @@ from ._wire import (
     read_status,
     read_usage,
     text_of,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -208,6 +209,12 @@ class ResponsesAnswer:
     def _annotation(self, event: Event) -> None:
         self._cite(self._items.of(event), [event.annotation])
 
+    def _spoken(self, event: Event) -> None:
+        """The words of sound are metadata (`transcript`, a list of pieces), not the text."""
+        if words := text_of(event.delta):
+            self._metadata["transcript"] = [whole(words)]
+            self._emit()
+
     def _completed(self, event: Event) -> None:
         self._end(mapping(event.response), "completed")
 
@@ -231,6 +238,8 @@ class ResponsesAnswer:
         "response.output_item.done": _item_done,
         "response.content_part.done": _part_done,
         "response.reasoning_summary_part.done": _part_done,
+        "response.reasoning_part.done": _part_done,  # of vLLM alone
+        "response.audio.transcript.delta": _spoken,
         "response.output_text.annotation.added": _annotation,
         "response.completed": _completed,
         "response.incomplete": _incomplete,
