@@ -79,6 +79,12 @@ def test_a_byte_order_mark_is_dropped_also_when_it_is_cut() -> None:
     assert events(body) == events(body, [1, 2]) == [WireEvent(b"x")]
 
 
+def test_a_byte_order_mark_after_a_blank_line_is_none_wherever_it_is_cut() -> None:
+    body = b"\n\xef\xbb\xbfdata: x\n\n"
+
+    assert events(body) == events(body, list(range(len(body)))) == []
+
+
 def test_an_event_above_the_bound_is_refused() -> None:
     framing = EventFraming(max_event_bytes=10)
 
