@@ -217,7 +217,7 @@ def test_the_parts_of_a_turn_stand_in_the_order_in_which_they_were_given() -> No
     response, _ = decode(load("only_done_events")[0], [], CODEC)
 
     kinds = [type(part) for part in response.turn.parts]
-    assert kinds == [Thinking, Opaque, Text, ToolCall]
+    assert kinds == [Thinking, Opaque, Text, Opaque, ToolCall]
 
 
 def test_the_model_and_the_id_come_with_the_first_chunk() -> None:
@@ -233,7 +233,7 @@ def test_the_model_and_the_id_come_with_the_first_chunk() -> None:
 def test_a_sealed_item_is_kept_to_the_letter() -> None:
     response, _ = decode(load("reasoning_summary_and_seal")[0], [], CODEC)
 
-    (sealed,) = [part for part in response.turn.parts if isinstance(part, Opaque)]
+    sealed, _message = [part for part in response.turn.parts if isinstance(part, Opaque)]
     assert sealed.wire == "openai-responses"
     assert sealed.data == {
         "id": "rs_1",

@@ -135,20 +135,22 @@ def _check_bounds(codec: Codec, reads: list[bytes]) -> None:
         raise Broken(f"{fed} bytes became {size}")
 
 
+def is_plain(item: object) -> bool:
+    """Whether it is data, which is all that may pile up. Not a type guard: it need not narrow."""
+    return isinstance(item, PLAIN)
+
+
 def _reachable(thing: object) -> int:
     """About how many bytes are held by `thing` and all that it alone leads to."""
     seen: set[int] = set()
-    waiting: list[Any] = [thing]
+    waiting: list[object] = [thing]
     size = 0
     while waiting:
         item = waiting.pop()
-        if id(item) in seen or not _is_data(item):
+        is_own = type(item).__module__.startswith("actors")
+        if id(item) in seen or not (is_own or is_plain(item)):
             continue
         seen.add(id(item))
         size += sys.getsizeof(item)
         waiting += gc.get_referents(item)
     return size
-
-
-def _is_data(item: object) -> bool:
-    return isinstance(item, PLAIN) or type(item).__module__.startswith("actors")
