@@ -15,12 +15,12 @@ from actors.errors import ConfigurationError
 from actors.local import Address, ModelServer
 from runtime import Actor, Exit, Ref, RestartStrategy, Supervisor, open_system
 
+from . import codecs
 from ._api import Clock, Embed, EmbedderApi, Embeddings
 from ._caller import Caller, Endpoint
 from ._exchange import Question
 from ._model import Model, Route, resolve
 from ._rates import estimated_tokens
-from .codecs import vectors_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -74,7 +74,7 @@ class Embedder(Actor, EmbedderApi):
         usage = Usage()
         for start in range(0, len(message.texts), self._codec.most):
             response = await self._ask(message.texts[start : start + self._codec.most])
-            vectors += vectors_of(response)
+            vectors += codecs.vectors_of(response)
             usage += response.usage
         return Embeddings(tuple(vectors), self._model.name, usage)
 

@@ -1,6 +1,14 @@
-"""The wire formats of providers, each a pure codec that knows nothing of the others."""
+"""The wire formats of providers, each a pure codec that knows nothing of the others.
 
-from ._codec import Codec, Decoder, WireRequest
+A codec is imported when it is first asked for: all of them together take longer than trio itself
+takes in half, and most programs talk to one provider.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from ._codec import Codec, Decoder, EmbeddingCodec, WireRequest
+from ._dialects import COMPATIBLE, DIALECTS, OPENAI, Dialect, azure_deployment
 from ._faults import (
     ERROR_BODY_BYTES,
     error_in_stream,
@@ -9,18 +17,14 @@ from ._faults import (
     retry_after,
     says_spent,
 )
-from .anthropic import AnthropicMessages
-from .embeddings import (
-    EmbeddingCodec,
-    GeminiEmbeddings,
-    OllamaEmbeddings,
-    OpenAIEmbeddings,
-    vectors_of,
-)
-from .gemini import Gemini
-from .ollama import Ollama, ollama_host
-from .openai_chat import COMPATIBLE, DIALECTS, OPENAI, Dialect, OpenAIChat, azure_deployment
-from .openai_responses import OpenAIResponses
+
+if TYPE_CHECKING:
+    from .anthropic import AnthropicMessages
+    from .embeddings import GeminiEmbeddings, OllamaEmbeddings, OpenAIEmbeddings, vectors_of
+    from .gemini import Gemini
+    from .ollama import Ollama, ollama_host
+    from .openai_chat import OpenAIChat
+    from .openai_responses import OpenAIResponses
 
 __all__ = [
     "COMPATIBLE",
@@ -49,3 +53,21 @@ __all__ = [
     "says_spent",
     "vectors_of",
 ]
+
+_PLACES: Final = {
+    "anthropic": ("AnthropicMessages",),
+    "embeddings": ("GeminiEmbeddings", "OllamaEmbeddings", "OpenAIEmbeddings", "vectors_of"),
+    "gemini": ("Gemini",),
+    "ollama": ("Ollama", "ollama_host"),
+    "openai_chat": ("OpenAIChat",),
+    "openai_responses": ("OpenAIResponses",),
+}
+
+
+def __getattr__(name: str) -> object:
+    for package, names in _PLACES.items():
+        if name in names:
+            found: object = getattr(import_module(f"{__name__}.{package}"), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
