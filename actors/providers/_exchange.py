@@ -11,7 +11,7 @@ import trio
 
 from actors.chat import StreamChunk, StreamResponse
 from actors.errors import AnswerFailed, ProviderError, StreamInterrupted
-from actors.http import Transport
+from actors.http import Secrets, Transport
 
 from ._api import Clock
 from ._hints import Refused, add_hints
@@ -47,11 +47,13 @@ class Line:
     """What all exchanges with one server share.
 
     Attributes:
+        secrets: What must not stand in an error.
         is_calm: Whether so few answers arrive that a tenth of latency is worth a twelfth of CPU.
     """
 
     client: Transport
     route: Route
+    secrets: Secrets
     clock: Clock
     is_calm: Callable[[], bool]
 
@@ -150,11 +152,10 @@ class Exchange:
 
     def _hide_key(self, error: AnswerFailed) -> None:
         """Providers quote keys in their complaints, and their headers may echo them."""
-        key, text = self._line.route.api_key, str(error)
-        if key is None:
-            return
-        error.args = (text.replace(key, "***"), *error.args[1:])
+        mask = self._line.secrets.mask_said
+        error.args = (mask(str(error)), *error.args[1:])
         if error.request_id is not None:
-            error.request_id = error.request_id.replace(key, "***")
-        if key in "".join(traceback.format_exception(error)):
+            error.request_id = mask(error.request_id)
+        trace = "".join(traceback.format_exception(error))
+        if mask(trace) != trace:
             error.__cause__ = error.__context__ = None
