@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import attrs
 import trio
 
 from actors.chat import StreamChunk, StreamResponse
-from actors.errors import AnswerFailed, ProviderError, StreamInterrupted
+from actors.errors import AnswerFailed, ConfigurationError, ProviderError, StreamInterrupted
 from actors.http import Secrets, Transport
+from runtime import RuntimeFault
 
 from ._api import Clock
 from ._hints import Refused, add_hints
@@ -19,7 +21,7 @@ from ._model import Route
 from .codecs import ERROR_BODY_BYTES, Decoder, WireRequest, refusal, request_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from actors.http import TransportStream
     from runtime import Sink
@@ -56,6 +58,24 @@ class Line:
     secrets: Secrets
     clock: Clock
     is_calm: Callable[[], bool]
+
+
+@contextmanager
+def fit_to_send() -> Generator[None]:
+    """Whatever cannot be made into a request is the asker's doing, and no crash of the provider.
+
+    A crash would end the answers of all others.
+
+    Raises:
+        ConfigurationError: In place of any error that is not ours.
+    """
+    try:
+        yield
+    except RuntimeFault:
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        raise ConfigurationError(f"the request cannot be sent: {kind}: {error}") from error
 
 
 class Exchange:
