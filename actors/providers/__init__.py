@@ -1,7 +1,10 @@
 """Models behind one interface: a codec per wire format, one `Provider` actor, scripted models."""
 
+from typing import TYPE_CHECKING, Final
+
 from actors.http import Limits
 
+from . import codecs
 from ._api import (
     Clock,
     Embed,
@@ -66,17 +69,15 @@ from .codecs import (
     COMPATIBLE,
     DIALECTS,
     OPENAI,
-    AnthropicMessages,
     Codec,
     Decoder,
     Dialect,
-    Gemini,
-    Ollama,
-    OpenAIChat,
-    OpenAIResponses,
     WireRequest,
     azure_deployment,
 )
+
+if TYPE_CHECKING:
+    from .codecs import AnthropicMessages, Gemini, Ollama, OpenAIChat, OpenAIResponses
 
 __all__ = [
     "COMPATIBLE",
@@ -159,3 +160,11 @@ __all__ = [
     "truncate",
     "usage",
 ]
+
+_CODECS: Final = {"AnthropicMessages", "Gemini", "Ollama", "OpenAIChat", "OpenAIResponses"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _CODECS:  # imported when first asked for; see the package
+        return getattr(codecs, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,13 +16,13 @@ from actors.errors import ConfigurationError
 from actors.local import Address, ModelServer
 from runtime import Actor, Exit, Ref, RestartStrategy, Supervisor, open_system
 
+from . import codecs
 from ._api import Clock, Embed, EmbedderApi, Embeddings
 from ._caller import Caller, Endpoint
 from ._exchange import Question, fit_to_send
 from ._model import Model, Route, resolve
 from ._rates import estimated_tokens
 from ._several import Several
-from .codecs import vectors_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -76,7 +76,7 @@ class Embedder(Actor, EmbedderApi):
         usage = Usage()
         for start in range(0, len(message.texts), self._codec.most):
             response = await self._ask(message.texts[start : start + self._codec.most])
-            vectors += vectors_of(response)
+            vectors += codecs.vectors_of(response)
             usage += response.usage
         return Embeddings(tuple(vectors), self._model.name, usage)
 

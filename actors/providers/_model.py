@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -12,29 +12,15 @@ import attrs
 from actors.chat import Settings
 from actors.errors import ConfigurationError, MissingKey, UnknownModel
 from actors.http import Connect, HttpClient, Limits
-from actors.local import LOCAL_MODELS, REQUEST_FIELDS
+from actors.local import LOCAL_MODELS
 
 from ._capabilities import Capabilities
 from ._checks import at_least, check_address, check_key, check_name
-from ._compatible import SERVERS, Compatible
+from ._known import KNOWN, Known
 from ._policies import Breaker, Rate, Retry
 from ._script import BY_NAME, Script
 from ._tape import Tape
-from .codecs import (
-    DIALECTS,
-    AnthropicMessages,
-    Codec,
-    Dialect,
-    EmbeddingCodec,
-    Gemini,
-    GeminiEmbeddings,
-    Ollama,
-    OllamaEmbeddings,
-    OpenAIChat,
-    OpenAIEmbeddings,
-    OpenAIResponses,
-    ollama_host,
-)
+from .codecs import Codec, Dialect, EmbeddingCodec
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_SETTINGS: Final = Settings()
@@ -50,7 +36,6 @@ RECORDS: Final = {
     "capabilities": (Capabilities, "Capabilities(images=True), or None for what is known"),
     "tape": (Tape, "Recording(model, file) or Replay(file) in place of the model"),
 }
-LOCAL: Final = attrs.evolve(DIALECTS["llamacpp"], request_fields=REQUEST_FIELDS)
 
 
 def _check_record(_model: object, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -120,131 +105,6 @@ class Model:
 
 
 @attrs.frozen
-class Known:
-    """What is to be known of a provider.
-
-    Attributes:
-        example: What to write.
-        codec: From a dialect to the codec; None for models without a wire.
-        embeddings: The codec for vectors of texts; None where the provider has none.
-        base_url: Its own address.
-        base_url_variable: The environment variable that overrides it.
-        read_address: How that variable is read; None for an address as it stands.
-        key_variable: The environment variable that holds the key.
-        older_key_variable: Another one, which goes before it.
-        needs_key: Whether it refuses requests without one.
-        key_header: The header that carries the key.
-        key_prefix: What stands before the key there.
-        headers: Further headers, each with the environment variable that holds it.
-        address: What an address of the user's own looks like.
-    """
-
-    example: str
-    codec: Callable[[Dialect | None], Codec] | None = None
-    embeddings: EmbeddingCodec | None = None
-    base_url: str | None = None
-    base_url_variable: str | None = None
-    read_address: Callable[[str], str] | None = None
-    key_variable: str | None = None
-    older_key_variable: str | None = None
-    needs_key: bool = False
-    key_header: str = "authorization"
-    key_prefix: str = "Bearer "
-    headers: tuple[tuple[str, str], ...] = ()
-    address: str = "http://127.0.0.1:8080/v1"
-
-
-def _compatible(name: str, server: Compatible) -> Known:
-    return Known(
-        server.example,
-        codec=lambda dialect: OpenAIChat(dialect or DIALECTS[name]),
-        embeddings=OpenAIEmbeddings(),
-        base_url=server.base_url,
-        base_url_variable=f"{server.prefix}_BASE_URL",
-        key_variable=f"{server.prefix}_API_KEY",
-        needs_key=server.needs_key,
-        key_header=server.key_header,
-        key_prefix=server.key_prefix,
-        address=server.base_url or server.address,
-    )
-
-
-def _responses(dialect: Dialect | None) -> Codec:
-    if dialect is not None:
-        raise ConfigurationError("a dialect is for chat completions: openai-responses has none")
-    return OpenAIResponses()
-
-
-_OPENAI: Final = Known(
-    "openai:gpt-4o-mini",
-    codec=lambda dialect: OpenAIChat(dialect or DIALECTS["openai"]),
-    embeddings=OpenAIEmbeddings(),
-    base_url="https://api.openai.com/v1",
-    base_url_variable="OPENAI_BASE_URL",
-    key_variable="OPENAI_API_KEY",
-    needs_key=True,
-    headers=(
-        ("openai-organization", "OPENAI_ORG_ID"),
-        ("openai-project", "OPENAI_PROJECT_ID"),
-    ),
-)
-
-KNOWN: Final[Mapping[str, Known]] = {
-    "openai": _OPENAI,
-    "openai-responses": attrs.evolve(
-        _OPENAI,
-        example="openai-responses:gpt-5-mini",
-        codec=_responses,
-    ),
-    "openai-compatible": Known(
-        "openai-compatible:NAME",
-        codec=lambda dialect: OpenAIChat(dialect or DIALECTS["openai-compatible"]),
-        embeddings=OpenAIEmbeddings(),
-        base_url_variable="OPENAI_COMPATIBLE_BASE_URL",
-        key_variable="OPENAI_COMPATIBLE_API_KEY",
-    ),
-    "anthropic": Known(
-        "anthropic:claude-sonnet-5",
-        codec=lambda _dialect: AnthropicMessages(),
-        base_url="https://api.anthropic.com",
-        base_url_variable="ANTHROPIC_BASE_URL",
-        key_variable="ANTHROPIC_API_KEY",
-        needs_key=True,
-        key_header="x-api-key",
-        key_prefix="",
-    ),
-    "gemini": Known(
-        "gemini:gemini-flash-latest",
-        codec=lambda _: Gemini(),
-        embeddings=GeminiEmbeddings(),
-        base_url="https://generativelanguage.googleapis.com",
-        base_url_variable="GOOGLE_GEMINI_BASE_URL",
-        key_variable="GEMINI_API_KEY",
-        older_key_variable="GOOGLE_API_KEY",
-        needs_key=True,
-        key_header="x-goog-api-key",
-        key_prefix="",
-    ),
-    "ollama": Known(
-        "ollama:llama3.2",
-        codec=lambda _: Ollama(),
-        embeddings=OllamaEmbeddings(),
-        base_url="http://127.0.0.1:11434",
-        base_url_variable="OLLAMA_HOST",
-        read_address=ollama_host,
-        key_variable="OLLAMA_API_KEY",
-    ),
-    **{name: _compatible(name, server) for name, server in SERVERS.items()},
-    "local": Known(
-        "local:smollm2",
-        codec=lambda dialect: OpenAIChat(dialect or LOCAL),
-        embeddings=OpenAIEmbeddings(),
-    ),
-    "scripted": Known("scripted:echo"),
-}
-
-
-@attrs.frozen
 class Route:
     """A model with everything looked up that a provider needs.
 
@@ -305,7 +165,8 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
     codec = known.codec(given.dialect)
     base_url = _address(given, known, environment)
     connect = _connect(given, base_url, codec, secrets)
-    return Route(given, codec, base_url, headers, key, connect, known.embeddings)
+    embeddings = known.embeddings() if known.embeddings is not None else None
+    return Route(given, codec, base_url, headers, key, connect, embeddings)
 
 
 def _connect(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from actors.budget import PRICES, Price, Prices
 from actors.chat import Usage
 from actors.errors import ConfigurationError, UnknownPrice
-from actors.providers._model import KNOWN
+from actors.providers._known import KNOWN
 
 COUNTS = st.integers(0, 10**7)
 DOLLARS = st.decimals(0, 1_000, places=4)

@@ -231,6 +231,15 @@ def test_a_call_of_the_providers_own_tools_that_nobody_answered_is_left_out() ->
     assert items(said(*start, Opaque(WIRE, output), Text("Hello")))[:3] == [SEALED, shell, output]
 
 
+@pytest.mark.parametrize("call_id", [["x"], {}, 1, ""])
+def test_a_built_in_call_whose_id_is_no_text_waits_for_good(call_id: object) -> None:
+    shell = {"type": "shell_call", "call_id": call_id}
+
+    assert items(said(Opaque(WIRE, shell), Text("Hello"))) == [
+        {"role": "assistant", "content": "Hello"}
+    ]
+
+
 def test_a_custom_tools_call_and_result_have_types_of_their_own() -> None:
     response, _ = decode((FIXTURES / "custom_tool_call.body").read_bytes(), [], CODEC)
     result = ToolTurn((ToolResult("call_1", "sql", "1 row"),))

@@ -46,7 +46,7 @@ def test_the_real_model_plays_again_without_its_server(tmp_path: Path) -> None:
     assert recorded.response.is_complete
     assert len(recorded.chunks) > 5
     assert [chunk for _, chunk in played.chunks] == [chunk for _, chunk in recorded.chunks]
-    assert played.chunks[-1][0] == pytest.approx(recorded.chunks[-1][0], abs=0.2)
+    assert 0 < played.chunks[-1][0] < recorded.chunks[-1][0] + 1e-3
     assert time.perf_counter() - began < 2  # a server would take longer to start
 
 

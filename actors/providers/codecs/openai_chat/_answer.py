@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.errors import ProviderError
+    from actors.providers.codecs._dialects import Dialect
     from actors.providers.codecs._framing import WireEvent
-
-    from ._dialects import Dialect
 
 _NOTHING: Final[tuple[StreamChunk, ...]] = ()
 _NO_CALLS: Final[tuple[ToolCallDelta, ...]] = ()

@@ -28,7 +28,7 @@ from ._wire import WIRE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ._dialects import Dialect
+    from actors.providers.codecs._dialects import Dialect
 
 Message = dict[str, Any]
 

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.chat import OutputSchema, Request, Settings, ToolSpec
-
-    from ._dialects import Dialect
+    from actors.providers.codecs._dialects import Dialect
 
 Fields = dict[str, Any]
 

@@ -81,7 +81,7 @@ def _unsealed(signature: str | None) -> Fields:
 
 def _sendable(items: list[Fields], *, stateless: bool) -> list[Fields]:
     """Without what the API refuses."""
-    answered = {item.get("call_id") for item in items if _is_output(item)}
+    answered = {text_of(item.get("call_id")) for item in items if _is_output(item)}
     kept: list[Fields] = []
     for thoughts, following in _groups([item for item in items if not _waits(item, answered)]):
         if _fits(thoughts, following, stateless=stateless):
@@ -128,8 +128,8 @@ def _is_output(item: Fields) -> bool:
     return text_of(item.get("type")).endswith("_output")
 
 
-def _waits(item: Fields, answered: set[Any]) -> bool:
+def _waits(item: Fields, answered: set[str]) -> bool:
     """Whether it is a call of a built-in tool that the client should have answered."""
     kind = text_of(item.get("type"))
     own = kind.endswith("_call") and kind not in CALL_TEXT
-    return own and item.get("call_id") is not None and item["call_id"] not in answered
+    return own and item.get("call_id") is not None and text_of(item["call_id"]) not in answered
