@@ -62,9 +62,9 @@ class Provider(Actor, ProviderApi):
         with fit_to_send():
             request = self._prepared(message.request)
             sent = self._codec.encode(request, model.model)
+            tokens = estimated_tokens(sent.body, request.settings.max_tokens)
         if not request.streamed:
             out = Whole(out)
-        tokens = estimated_tokens(sent.body, request.settings.max_tokens)
         question = Question(sent, self._codec.decoder, tokens)
         async with self._caller.turn(), metered(out, model.name, request) as counted:
             await self._caller.ask(question, counted)

@@ -27,6 +27,7 @@ WRONG: Final[list[dict[str, Any]]] = [
     {"turns": (user("\ud800"),)},
     {"tools": (ToolSpec("add", "Adds", {"type": object()}),)},
     {"settings": Settings(extra={"user": object()})},
+    {"settings": Settings(max_tokens="many")},  # type: ignore[arg-type]
     {"settings": {"temperature": 1}},
 ]
 

@@ -43,6 +43,7 @@ async def test_a_key_is_hidden_in_whatever_form_it_is_quoted(quoted: str) -> Non
     for given in (error(401, quoted), plain, raw(b"data: {" + quoted.encode() + b"\n\n")):
         said = await what_is_said(given)
         assert KEY[:8] not in said
+        assert KEY[-8:] not in said
 
 
 async def test_a_key_leaves_what_is_said_beside_it() -> None:
