@@ -10,6 +10,7 @@ from actors.chat import FinishReason, StreamChunk, ToolCallDelta, Usage
 from actors.errors import ProviderProtocolError
 from actors.providers.codecs._decoding import excerpt
 from actors.providers.codecs._faults import error_in_stream
+from actors.providers.codecs._values import whole
 
 from ._extras import NEWS, Extras
 from ._wire import (
@@ -21,7 +22,6 @@ from ._wire import (
     read_completion,
     read_content,
     read_usage,
-    whole,
 )
 
 if TYPE_CHECKING:
