@@ -7,6 +7,7 @@ from ._client import HttpClient, HttpStream
 from ._limits import Limits
 from ._recording import Recorder
 from ._replay import Player, read_header
+from ._secrets import Secrets
 from ._tape import Header
 from ._transport import Connect, Transport, TransportStream
 
@@ -18,6 +19,7 @@ __all__ = [
     "Limits",
     "Player",
     "Recorder",
+    "Secrets",
     "Transport",
     "TransportStream",
     "read_header",

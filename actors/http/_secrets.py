@@ -1,6 +1,7 @@
-"""Keeps secrets out of a recording: which headers stay, and what is masked in a body. Pure.
+"""Keeps secrets out of recordings and errors: which headers stay, and what is masked. Pure.
 
-A mask is as long as what it hides, so that every read keeps its length and its place.
+A mask in a recording is as long as what it hides, so that every read keeps its length and its
+place.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 SHORTEST: Final = 6
 """A key of fewer characters ("none", "x") hides nothing; its letters stand in any text."""
+
+SAID: Final = b"***"
+LONG_ENOUGH: Final = 8  # characters of a key; fewer are the provider's own prefix
 
 # Lists of what stays: a header that nobody has thought of may hold anything.
 _SENT: Final = frozenset(
@@ -78,6 +82,17 @@ class Secrets:
     def mask_text(self, text: str) -> str:
         return self.mask(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
+    def mask_said(self, text: str) -> str:
+        """For a text that people read.
+
+        It may have been cut inside a secret, so a beginning of `LONG_ENOUGH` is masked as well.
+        """
+        data = text.encode("utf-8", "surrogatepass")
+        for form in self._forms:
+            for whole in (form, form.replace(b"\\", b"\\\\")):  # as `repr` has it
+                data = _without(whole, data)
+        return data.decode("utf-8", "surrogatepass")
+
     def unfinished(self, data: bytes) -> int:
         """How many bytes at the end of `data` may be the beginning of a secret."""
         if data[-1:] not in self._last_bytes:  # so it is with nearly every read
@@ -85,6 +100,18 @@ class Secrets:
         longest = min(len(data), len(self._forms[0]) - 1)
         lengths = range(longest, 0, -1)
         return next((length for length in lengths if data[-length:] in self._beginnings), 0)
+
+
+def _without(secret: bytes, data: bytes) -> bytes:
+    """`data` with the secret masked, and with every longer beginning of it."""
+    start = 0
+    while (start := data.find(secret[:LONG_ENOUGH], start)) >= 0:
+        end = start
+        while data[end : end + 1] == secret[end - start : end - start + 1] != b"":
+            end += 1
+        data = data[:start] + SAID + data[end:]
+        start += len(SAID)
+    return data
 
 
 class MaskedReads:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 
 import trio
 
@@ -29,7 +30,7 @@ from ._several import AnyModel, capabilities_of, looked_up
 from ._start import start_provider
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from types import TracebackType
 
 _NUMBERS: Final = itertools.count(1)
@@ -140,11 +141,12 @@ class ProviderHandle:
         return ProviderStream(self.ref, request)
 
 
-def _checked_turns(turns: Sequence[object]) -> tuple[Turn, ...]:
+def _checked_turns(turns: Any) -> tuple[Turn, ...]:
+    given = tuple(cast("Iterable[object]", turns)) if isinstance(turns, Iterable) else (None,)
     checked = tuple(
-        turn for turn in turns if isinstance(turn, SystemTurn | UserTurn | AssistantTurn | ToolTurn)
+        turn for turn in given if isinstance(turn, SystemTurn | UserTurn | AssistantTurn | ToolTurn)
     )
-    if len(checked) != len(turns):
+    if len(checked) != len(given):
         raise ConfigurationError(
             "a conversation is a list of turns, such as [user('Hello')] from actors.chat"
         )

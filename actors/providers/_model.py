@@ -15,6 +15,7 @@ from actors.http import Connect, HttpClient, Limits
 from actors.local import LOCAL_MODELS
 
 from ._capabilities import Capabilities
+from ._checks import at_least, check_address, check_key, check_name
 from ._known import KNOWN, Known
 from ._policies import Breaker, Rate, Retry
 from ._script import BY_NAME, Script
@@ -25,39 +26,21 @@ DEFAULT_LIMITS: Final = Limits()
 DEFAULT_SETTINGS: Final = Settings()
 DEFAULT_RETRY: Final = Retry()
 DEFAULT_BREAKER: Final = Breaker()
-POLICIES: Final = {
+RECORDS: Final = {
+    "limits": (Limits, "Limits(first_byte=60, idle=30), with any of its limits"),
+    "settings": (Settings, "Settings(temperature=0.2), with any of its fields"),
     "retry": (Retry, "Retry(attempts=3), or Retry(attempts=1) for no retry"),
     "breaker": (Breaker, "Breaker(failures=5, seconds=10), or None for no breaker"),
     "rate": (Rate, "Rate(requests_per_minute=60), or None for no limit"),
+    "dialect": (Dialect, "DIALECTS['groq'], or None for the usual"),
+    "capabilities": (Capabilities, "Capabilities(images=True), or None for what is known"),
+    "tape": (Tape, "Recording(model, file) or Replay(file) in place of the model"),
 }
 
 
-def _check_key(_model: object, _attribute: object, key: str | None) -> None:
-    if not isinstance(key, str | None):  # pyright: ignore[reportUnnecessaryIsInstance] - not all are type-checked
-        raise ConfigurationError(f"api_key is a string, not {type(key).__name__}")
-    if key is not None and (not key.isascii() or not key.isprintable() or " " in key or not key):
-        raise ConfigurationError(
-            "api_key is empty or has a blank, a line break or a character beyond ASCII in it; "
-            "strip() it if it was read from a file"
-        )
-
-
-def _check_address(_model: object, _attribute: object, url: str | None) -> None:
-    if url is None:
-        return
-    scheme, colon, rest = url.partition("://")
-    host = rest.partition("/")[0]
-    if scheme not in ("http", "https") or not colon or not host or "?" in url or "#" in url:
-        raise ConfigurationError(
-            "base_url must be an address like 'https://host/v1', without a query"
-        )
-    if "@" in host:
-        raise ConfigurationError("base_url must not hold a password: give it as api_key")
-
-
-def _check_policy(_model: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-    kind, example = POLICIES[attribute.name]
-    if value is None and kind is not Retry:
+def _check_record(_model: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    kind, example = RECORDS[attribute.name]
+    if value is None and kind not in (Retry, Limits, Settings):
         return
     if not isinstance(value, kind):
         raise ConfigurationError(f"{attribute.name} is {value!r}: write {example}")
@@ -96,20 +79,20 @@ class Model:
         tape: The file of a `Recording` or a `Replay`, which make such models.
     """
 
-    name: str = attrs.field(kw_only=False)
-    base_url: str | None = attrs.field(default=None, validator=_check_address)
-    api_key: str | None = attrs.field(default=None, repr=False, validator=_check_key)
-    limits: Limits = DEFAULT_LIMITS
-    settings: Settings = DEFAULT_SETTINGS
-    concurrency: int = attrs.field(default=1000, validator=attrs.validators.ge(1))
-    waiting: int = attrs.field(default=1000, validator=attrs.validators.ge(0))
-    retry: Retry = attrs.field(default=DEFAULT_RETRY, validator=_check_policy)
-    breaker: Breaker | None = attrs.field(default=DEFAULT_BREAKER, validator=_check_policy)
-    rate: Rate | None = attrs.field(default=None, validator=_check_policy)
-    dialect: Dialect | None = None
+    name: str = attrs.field(kw_only=False, validator=check_name)
+    base_url: str | None = attrs.field(default=None, validator=check_address)
+    api_key: str | None = attrs.field(default=None, repr=False, validator=check_key)
+    limits: Limits = attrs.field(default=DEFAULT_LIMITS, validator=_check_record)
+    settings: Settings = attrs.field(default=DEFAULT_SETTINGS, validator=_check_record)
+    concurrency: int = attrs.field(default=1000, validator=at_least(1))
+    waiting: int = attrs.field(default=1000, validator=at_least(0))
+    retry: Retry = attrs.field(default=DEFAULT_RETRY, validator=_check_record)
+    breaker: Breaker | None = attrs.field(default=DEFAULT_BREAKER, validator=_check_record)
+    rate: Rate | None = attrs.field(default=None, validator=_check_record)
+    dialect: Dialect | None = attrs.field(default=None, validator=_check_record)
     script: tuple[Script, ...] = attrs.field(default=None, converter=_scripts)
-    capabilities: Capabilities | None = None
-    tape: Tape | None = None
+    capabilities: Capabilities | None = attrs.field(default=None, validator=_check_record)
+    tape: Tape | None = attrs.field(default=None, validator=_check_record)
 
     @property
     def provider(self) -> str:
@@ -174,7 +157,7 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
             f"{given.name} needs a key: set {known.key_variable}, "
             f"or give Model({given.name!r}, api_key=...)"
         )
-    _check_key(None, None, key)
+    check_key(None, None, key)
     headers = {name: environment[var] for name, var in known.headers if environment.get(var)}
     secrets = (key, *headers.values())
     if key is not None:
@@ -213,7 +196,7 @@ def _address(given: Model, known: Known, environment: Mapping[str, str]) -> str 
             f"{given.name} needs an address: give "
             f"Model({given.name!r}, base_url={known.address!r}) or set {variable}"
         )
-    _check_address(None, None, url)
+    check_address(None, None, url)
     return url.rstrip("/")
 
 
