@@ -105,6 +105,7 @@ READING_ORDER = [
     "actors.providers.codecs._framing",
     "actors.providers.codecs._decoding",
     "actors.providers.codecs._plain_json",
+    "actors.providers.codecs._values",
     "actors.providers.codecs.anthropic._wire",
     "actors.providers.codecs.anthropic._blocks",
     "actors.providers.codecs.anthropic._answer",

@@ -10,6 +10,7 @@ from actors.chat import FinishReason, StreamChunk, Usage
 from actors.errors import ProviderProtocolError
 from actors.providers.codecs._decoding import excerpt
 from actors.providers.codecs._faults import error_in_stream
+from actors.providers.codecs._values import mapping, mappings
 
 from ._blocks import Block, CallBlock, block_for, block_of
 from ._wire import (
@@ -17,8 +18,6 @@ from ._wire import (
     WIRE,
     BlockDelta,
     Fields,
-    mapping,
-    mappings,
     read_delta,
     read_fields,
     read_json,

@@ -14,6 +14,7 @@ from actors.chat import FinishReason, Opaque, StreamChunk, ToolCallDelta, Usage
 from actors.errors import ProviderProtocolError
 from actors.providers.codecs._decoding import excerpt
 from actors.providers.codecs._faults import error_in_stream
+from actors.providers.codecs._values import mapping, mappings, whole
 
 from ._items import Item, Items
 from ._wire import (
@@ -22,14 +23,11 @@ from ._wire import (
     STATUSES,
     WIRE,
     Event,
-    mapping,
-    mappings,
     read_body,
     read_event,
     read_status,
     read_usage,
     text_of,
-    whole,
 )
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ and sent to another provider. So sealed reasoning is asked for and travels with 
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.chat import (
@@ -27,6 +26,7 @@ from actors.chat import (
 from actors.errors import ConfigurationError
 from actors.providers.codecs._codec import WireRequest
 from actors.providers.codecs._plain_json import extended, write_json
+from actors.providers.codecs._values import data_url
 
 from ._replay import replayed
 from ._wire import CUSTOM, FUNCTION, WIRE, WITHOUT_REASONING
@@ -116,15 +116,11 @@ def _part(part: Text | Image | File) -> Fields:
     if isinstance(part, Text):
         return {"type": "input_text", "text": part.text}
     if isinstance(part, Image):
-        address = part.url or _data_url(part)
+        address = part.url or data_url(part)
         return {"type": "input_image", "detail": "auto", "image_url": address}
     if part.url is not None:
         return {"type": "input_file", "file_url": part.url}
-    return {"type": "input_file", "filename": part.name, "file_data": _data_url(part)}
-
-
-def _data_url(part: Image | File) -> str:
-    return f"data:{part.media_type};base64,{base64.b64encode(part.data or b'').decode()}"
+    return {"type": "input_file", "filename": part.name, "file_data": data_url(part)}
 
 
 def _tool(spec: ToolSpec) -> Fields:
