@@ -44,7 +44,7 @@ from actors.journal import (
     fork,
     read,
 )
-from actors.providers import Model, pause, say, script
+from actors.providers import Model, say, script
 from runtime import ActorStopped, open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
@@ -288,22 +288,7 @@ async def test_a_file_that_cannot_be_a_journal_is_one_bare_error_and_stays_as_it
         "nul": "null",
         "proc": "nothing can be written in it",
     }
-    if make == "folder":
-        path.mkdir()
-    elif make == "text":
-        path.write_text("Dear diary, " * 100, encoding="utf-8")
-    elif make == "other":
-        damage(path, "CREATE TABLE songs (title TEXT)")
-    elif make == "newer":
-        async with opened(path) as journal:
-            await append(journal, "a", [HELLO])
-        damage(path, "PRAGMA user_version = 99")
-    elif make == "missing":
-        path = path / "nowhere" / "chats.db"
-    elif make == "nul":
-        path = path.parent / "a\0b"
-    else:
-        path = Path("/proc/chats.db")
+    path = await put(path, make)
     before = path.read_bytes() if make in {"text", "other", "newer"} else b""
 
     with pytest.raises(JournalUnusable, match=reasons[make]):
@@ -312,11 +297,33 @@ async def test_a_file_that_cannot_be_a_journal_is_one_bare_error_and_stays_as_it
     assert before == (path.read_bytes() if before else b"")
 
 
+async def put(path: Path, make: str) -> Path:
+    """Make what is no journal, or name what cannot be made."""
+    match make:
+        case "folder":
+            await trio.Path(path).mkdir()
+        case "text":
+            await trio.Path(path).write_text("Dear diary, " * 100, encoding="utf-8")
+        case "other":
+            damage(path, "CREATE TABLE songs (title TEXT)")
+        case "newer":
+            async with opened(path) as journal:
+                await append(journal, "a", [HELLO])
+            damage(path, "PRAGMA user_version = 99")
+        case "missing":
+            return path / "nowhere" / "chats.db"
+        case "nul":
+            return path.parent / "a\0b"
+        case _:
+            return Path("/proc/chats.db")
+    return path
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
 async def test_a_file_that_may_only_be_read_is_refused(path: Path) -> None:
     async with opened(path) as journal:
         await append(journal, "a", [HELLO])
-    path.chmod(0o400)
+    await trio.Path(path).chmod(0o400)
     with pytest.raises(JournalUnusable, match="may be read but not written"):
         async with opened(path):
             pass
@@ -448,7 +455,7 @@ async def test_an_entry_that_is_no_json_fails_alone(path: Path) -> None:
 async def test_an_id_that_cannot_be_kept_is_refused_before_the_journal_hears_of_it(
     id: str,
 ) -> None:
-    with pytest.raises(ValueError, match="a conversation has an id|half a character"):
+    with pytest.raises(ValueError, match=r"a conversation has an id|half a character"):
         Append(id, ())
 
 
@@ -590,7 +597,7 @@ async def test_wherever_a_run_with_a_journal_on_disk_is_cancelled_the_conversati
             said = "".join(turn.text for turn in history if isinstance(turn, AssistantTurn))
             assert runs[-1].response.text.split(". ")[0] in said
 
-        assert await cancel_everywhere(scenario, check=check) > 40
+        assert await cancel_everywhere(scenario, check=check) > 30
         kept = await agent.history()
     assert outcomes >= {Outcome.CANCELLED, Outcome.DONE}
     async with opened(path) as journal:
@@ -601,4 +608,4 @@ async def test_wherever_a_run_with_a_journal_on_disk_is_cancelled_the_conversati
         assert await agent.history() == kept
         assert any(isinstance(turn, ToolTurn) for turn in kept)
         await agent.run("What next?")
-        assert refusals(await ag
+        assert refusals(await agent.history()) == []
