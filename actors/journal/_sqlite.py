@@ -120,11 +120,11 @@ class SqliteJournal(Actor, Journal):
         try:
             with trio.CancelScope(shield=True):
                 results = await self._in_thread(self._opened.write, appends)
+                for each, result in zip(batch, results, strict=True):
+                    each.result = result
+                    each.woken.set()
             self._commits += 1
             self._appends += len(batch)
-            for each, result in zip(batch, results, strict=True):
-                each.result = result
-                each.woken.set()
         finally:
             self._hand_over()
 
