@@ -47,6 +47,10 @@ class ReplayMismatch(ConfigurationError):
     """
 
 
+class JournalUnusable(ConfigurationError):
+    """A journal's file cannot be opened: the text says which, and why. It was not changed."""
+
+
 class CapabilityMissing(ConfigurationError):
     """The request needs what its model cannot do; the text says what. Nothing was sent."""
 
@@ -57,6 +61,14 @@ class PullFailed(ConfigurationError):
 
 class ModelServerEnded(RuntimeFault):
     """The process that serves a local model did not come up, or ended; nothing is left of it."""
+
+
+class JournalNotWritten(RuntimeFault):
+    """The disk did not take what was to be added: nothing of it is in the journal."""
+
+
+class JournalDamaged(RuntimeFault):
+    """What a journal holds cannot be read; the text names the row. Nothing was changed or lost."""
 
 
 class AnswerFailed(RuntimeFault):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from decimal import Decimal
 from typing import Final
 
@@ -10,7 +11,9 @@ import attrs
 
 from actors.budget import Budget, Prices
 from actors.chat import Settings
+from actors.journal import Journal
 from actors.tools import Toolbox
+from runtime import Ref
 
 
 @attrs.frozen
@@ -80,21 +83,26 @@ class AgentOptions:
         conversation: The id under which the journal keeps what is said.
         limits: What one run may use up.
         settings: Sampling settings of every model call.
+        journal: A file that keeps conversations for good, or a journal that runs already and
+            may be shared; in memory if None. One agent at a time has a conversation.
         cleanup: Seconds that a cancelled tool in a thread gets before it is reported as
             abandoned, and that the journal gets for each write.
 
     Raises:
-        ValueError: If `conversation` is empty or `cleanup` is not a number of seconds.
+        ValueError: If `conversation` or `journal` is empty, or `cleanup` is no number of seconds.
     """
 
     conversation: str = "main"
     limits: RunLimits = DEFAULT_LIMITS
     settings: Settings = DEFAULT_SETTINGS
     cleanup: float = 5.0
+    journal: str | os.PathLike[str] | Ref[Journal] | None = None
 
     def __attrs_post_init__(self) -> None:
         if not self.conversation:
             raise ValueError("conversation must not be empty: it is the id to resume by")
+        if self.journal == "":
+            raise ValueError('journal must not be empty: write for example "chats.db"')
         if not 0 <= self.cleanup < math.inf:
             raise ValueError(f"cleanup must be 0 or more seconds, not {self.cleanup}")
 
