@@ -6,10 +6,12 @@ Pure.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SHOWN: Final = 80  # characters of a wrong value that are quoted back
 NAMES: Final = {
