@@ -19,7 +19,7 @@ MODEL := smollm2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help demo test peers check bench wheel constraints clean
+.PHONY: help demo test peers check bench fuzz wheel constraints clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ check: $(VENV)/development.stamp ## ruff, mypy and pyright (both strict), and th
 bench: $(VENV)/core.stamp ## measure; every figure beside its floor (ARGS="..." is passed on)
 	@$(BIN)/runtime bench $(ARGS)
 
+fuzz: $(VENV)/fuzz.stamp ## make up answers that break a codec: a minute each (ARGS="--seconds 600 gemini")
+	@nice $(BIN)/python tests/fuzz/fuzz_codecs.py $(ARGS)
+
 wheel: $(VENV)/development.stamp ## build what we ship and try it in an empty environment
 	@.ci/wheel $(BIN)/python
 
@@ -55,7 +58,7 @@ constraints: $(VENV)/development.stamp $(VENV)/peers.stamp ## write down the ver
 	@mv .venv/frozen constraints.txt && touch $(VENV)/{core,development,peers}.stamp
 
 clean: ## remove everything that was made here, .venv and all
-	@rm -rf $(VENV) .build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .build .fuzz dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find runtime actors tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/core.stamp: pyproject.toml constraints.txt
@@ -69,6 +72,10 @@ $(VENV)/core.stamp: pyproject.toml constraints.txt
 $(VENV)/development.stamp: $(VENV)/core.stamp
 	@echo "Installing what tests and checks need (once, some 40 seconds) ..."
 	@$(INSTALL) --editable '.[test,check]'
+	@touch $@
+
+$(VENV)/fuzz.stamp: $(VENV)/core.stamp
+	@$(INSTALL) --editable '.[fuzz]'
 	@touch $@
 
 $(VENV)/peers.stamp: $(VENV)/development.stamp

@@ -120,7 +120,6 @@ READING_ORDER = [
     "actors.providers.codecs.anthropic._request",
     "actors.providers.codecs.anthropic._codec",
     "actors.providers.codecs.anthropic",
-    "actors.providers.codecs._plain_json",
     "actors.providers.codecs.embeddings._answer",
     "actors.providers.codecs.embeddings._gemini",
     "actors.providers.codecs.embeddings._ollama",

@@ -6,11 +6,9 @@ file is read at once and not in a thread: a virtual clock would run on while a t
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
-import attrs
 import trio
 
 from actors.errors import (
@@ -28,6 +26,7 @@ from ._transport import Transport, TransportStream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
     from types import TracebackType
 
     from ._limits import Limits
@@ -58,30 +57,30 @@ def _unreadable(file: Path, error: OSError) -> RecordingUnusable:
     return RecordingUnusable(f"there is no recording to play at {file}: {error.strerror}")
 
 
-@attrs.frozen
 class Player:
     """Makes transports that play one file; a `Connect`.
 
     Those that a restarted provider makes go on where the first one was.
     """
 
-    file: Path
-    _shelves: list[Shelf] = attrs.field(factory=list[Shelf], repr=False)
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._shelf: Shelf | None = None
 
     def __call__(self, limits: Limits, *, connections: int, secure: bool) -> ReplayClient:
-        """Read the file. The limits are those of the recording, where they have been kept.
+        """Read the file. Its own limits have been kept or broken when it was recorded.
 
         Raises:
             RecordingUnusable: It cannot be read; the text says in which line.
         """
         del limits, connections, secure
-        if not self._shelves:
+        if self._shelf is None:
             try:
-                exchanges = decode_exchanges(self.file.read_bytes(), self.file)
+                exchanges = decode_exchanges(self._file.read_bytes(), self._file)
             except OSError as error:
-                raise _unreadable(self.file, error) from error
-            self._shelves.append(Shelf(exchanges, self.file))
-        return ReplayClient(self._shelves[0])
+                raise _unreadable(self._file, error) from error
+            self._shelf = Shelf(exchanges, self._file)
+        return ReplayClient(self._shelf)
 
 
 class ReplayClient(Transport):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runtime import Actor, RuntimeFault, Sink
 
 from ._api import Generate, ProviderApi
-from ._opening import Failure, Opening, concerns_one_model, conclusion, said_nothing
+from ._opening import Failure, Opening, Tally, concerns_one_model, conclusion, said_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,23 +32,39 @@ class FallbackProvider(Actor, ProviderApi):
         self._candidates = tuple(candidates)
         self._in_turn = in_turn
         self._first = 0
+        self._tally = Tally()
+
+    def described(self) -> str:
+        """Who answered how often."""
+        return str(self._tally)
 
     @Generate.handles(concurrent=True)
     async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
         failures: list[Failure] = []
         for candidate in self._order():
-            opening = Opening(out, candidate.name)
-            try:
-                await candidate.ref.stream_into(message, opening)
-            except RuntimeFault as fault:
-                if opening.has_begun or not concerns_one_model(fault):
-                    raise
-                failures.append(Failure(candidate.name, fault))
-            else:
-                if opening.has_begun:
-                    return
-                failures.append(Failure(candidate.name, said_nothing()))
+            failure = await self._ask(candidate, message, out)
+            if failure is None:
+                return
+            failures.append(failure)
+        self._tally.not_answered()
         raise conclusion(failures)
+
+    async def _ask(
+        self, candidate: Candidate, message: Generate, out: Sink[StreamChunk]
+    ) -> Failure | None:
+        """Let it answer; return what it failed with if another may do better."""
+        opening = Opening(out, candidate.name, partial(self._claim, candidate))
+        try:
+            await candidate.ref.stream_into(message, opening)
+        except RuntimeFault as fault:
+            if opening.has_begun or not concerns_one_model(fault):
+                raise
+            return Failure(candidate.name, fault)
+        return None if opening.has_begun else Failure(candidate.name, said_nothing())
+
+    def _claim(self, candidate: Candidate) -> bool:
+        self._tally.answered(candidate.name)
+        return True
 
     def _order(self) -> tuple[Candidate, ...]:
         first = self._first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -102,6 +103,26 @@ def conclusion(failures: Sequence[Failure]) -> RuntimeFault:
 def _brief(error: RuntimeFault) -> str:
     text = f"{type(error).__name__}: {error}"
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+
+
+class Tally:
+    """Who answered how often; `str` says it for the tree."""
+
+    def __init__(self) -> None:
+        self._answers: Counter[str] = Counter()
+        self._without = 0
+
+    def answered(self, name: str) -> None:
+        self._answers[name] += 1
+
+    def not_answered(self) -> None:
+        self._without += 1
+
+    def __str__(self) -> str:
+        words = [f"{count} answered by {name}" for name, count in self._answers.items()]
+        if self._without:
+            words.append(f"{self._without} by none")
+        return ", ".join(words)
 
 
 def _always() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import typing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from actors.errors import ConfigurationError, RecordingUnusable
 from actors.http import read_header
 
-from ._model import KNOWN, Model
+from ._model import KNOWN, Model, resolve
 from ._tape import Tape
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def Replay(file: str | os.PathLike[str]) -> Model:  # noqa: N802 - reads as the 
     path = Path(file)
     header = read_header(path)
     try:
-        return Model(**_fields(header.model), tape=Tape(path, plays=True))
+        return resolve(Model(**_fields(header.model), tape=Tape(path, plays=True))).model
+    except RecordingUnusable:
+        raise
     except (TypeError, ValueError, ConfigurationError) as error:
         raise RecordingUnusable(f"{path}, line 1: {error}") from error
 
@@ -79,6 +81,9 @@ def _fields(written: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _with_infinity(limits: dict[str, float | None]) -> dict[str, float]:
+def _with_infinity(limits: Any) -> Any:
     """JSON has no number without end: it is written as null."""
-    return {name: math.inf if value is None else value for name, value in limits.items()}
+    if not isinstance(limits, dict):
+        return limits
+    fields = cast("dict[str, Any]", limits)
+    return {name: math.inf if value is None else value for name, value in fields.items()}

@@ -3,65 +3,96 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import attrs
 import trio
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-@attrs.frozen
+LONGEST_SECONDS = 10
+
+
 class Response:
-    """What came.
+    """What came so far.
 
     Attributes:
-        headers: Names in lower case.
-        chunks: The body as the server wrote it; in one piece, where it was not chunked.
-        ended_well: Whether the body has the end that its framing promised.
+        received: Every byte.
         was_reset: Whether the connection was.
     """
 
-    status: int
-    headers: Mapping[str, str]
-    chunks: list[bytes]
-    ended_well: bool
-    was_reset: bool
+    def __init__(self) -> None:
+        self.received = b""
+        self.was_reset = False
+
+    @property
+    def head(self) -> list[str]:
+        return self.received.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+
+    @property
+    def status(self) -> int:
+        return int(self.head[0].split()[1])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Names in lower case."""
+        pairs = (line.partition(": ") for line in self.head[1:])
+        return {name.lower(): value for name, _, value in pairs}
+
+    @property
+    def chunks(self) -> list[bytes]:
+        """The body as the server wrote it; in one piece, where it was not chunked."""
+        return self._parsed()[0]
 
     @property
     def body(self) -> bytes:
         return b"".join(self.chunks)
 
+    @property
+    def ended_well(self) -> bool:
+        """Whether the body has the end that its framing promised."""
+        return self._parsed()[1]
+
+    def _parsed(self) -> tuple[list[bytes], bool]:
+        rest = self.received.partition(b"\r\n\r\n")[2]
+        if self.headers.get("transfer-encoding") == "chunked":
+            return _dechunked(rest)
+        promised = self.headers.get("content-length")
+        whole = len(rest) == int(promised) if promised is not None else not self.was_reset
+        return [rest] if rest else [], whole
+
 
 async def fetch(
-    base_url: str, path: str, body: object, headers: Mapping[str, str] | None = None
+    base_url: str,
+    path: str,
+    body: object,
+    headers: Mapping[str, str] | None = None,
+    into: Response | None = None,
 ) -> Response:
-    """POST `body` as JSON to a path of the host; read until the server closes."""
+    """POST `body` as JSON to a path of the host; read until the server closes.
+
+    Args:
+        base_url: Its host and port count.
+        path: With the query.
+        body: Written as JSON.
+        headers: Beside those that HTTP needs.
+        into: What to fill, for those who cancel the reading.
+    """
+    response = into if into is not None else Response()
     host, _, port = base_url.removeprefix("http://").partition("/")[0].partition(":")
     content = json.dumps(body).encode()
     lines = [f"POST {path} HTTP/1.1", "host: x", "connection: close"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     lines += [f"content-length: {len(content)}", "", ""]
-    received, was_reset = b"", False
-    async with await trio.open_tcp_stream(host, int(port)) as stream:
-        await stream.send_all("\r\n".join(lines).encode() + content)
-        try:
-            async for data in stream:
-                received += data
-        except trio.BrokenResourceError:
-            was_reset = True
-    return _parsed(received, was_reset=was_reset)
-
-
-def _parsed(received: bytes, *, was_reset: bool) -> Response:
-    head, _, rest = received.partition(b"\r\n\r\n")
-    first, *lines = head.decode().split("\r\n")
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-    ended_well = not was_reset
-    chunks = [rest] if rest else []
-    if headers.get("transfer-encoding") == "chunked":
-        chunks, ended_well = _dechunked(rest)
-    elif "content-length" in headers:
-        ended_well = len(rest) == int(headers["content-length"])
-    return Response(int(first.split()[1]), headers, chunks, ended_well, was_reset)
+    with trio.fail_after(LONGEST_SECONDS):
+        async with await trio.open_tcp_stream(host, int(port)) as stream:
+            await stream.send_all("\r\n".join(lines).encode() + content)
+            try:
+                async for data in stream:
+                    response.received += data
+            except trio.BrokenResourceError:
+                response.was_reset = True
+    return response
 
 
 def _dechunked(rest: bytes) -> tuple[list[bytes], bool]:

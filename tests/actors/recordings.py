@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 KEY = "sk-very/secret"
 HELLO = [user("Hello")]
-LIMITS = Limits(first_byte=0.2, idle=0.2)  # seconds of real time: sockets meet a clock
+PATIENT = Limits()
+SHORT = Limits(first_byte=0.2, idle=0.2)  # seconds of real time: sockets meet a clock
 
 
-def model_of(server: FakeOpenAI, limits: Limits = LIMITS, key: str | None = KEY) -> Model:
+def model_of(server: FakeOpenAI, limits: Limits = PATIENT, key: str | None = KEY) -> Model:
     return Model(
         "openai-compatible:m",
         base_url=server.base_url,
@@ -60,12 +61,17 @@ async def told(model: Model, turns: Any = HELLO) -> Told:
     return Told(chunks, failure, response)
 
 
-def record(file: Path, *answers: Answer, use: Callable[[Model], Awaitable[T]]) -> T:
+def record(
+    file: Path,
+    *answers: Answer,
+    use: Callable[[Model], Awaitable[T]],
+    limits: Limits = PATIENT,
+) -> T:
     """What `use` makes of a model whose server gives `answers`, recorded."""
 
     async def main() -> T:
         async with open_fake_openai(*answers) as server:
-            return await use(Recording(model_of(server), file))
+            return await use(Recording(model_of(server, limits), file))
 
     return trio.run(main)
 

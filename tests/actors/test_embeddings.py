@@ -31,14 +31,14 @@ from actors.providers.codecs import (
     OpenAIEmbeddings,
     vectors_of,
 )
-from actors.testing import error, open_fake_provider
+from actors.testing import WireName, error, open_fake_provider
 from runtime import open_system
 
 if TYPE_CHECKING:
     from actors.chat import StreamResponse
     from runtime import RuntimeFault
 
-WIRES = {
+WIRES: dict[str, tuple[WireName, EmbeddingCodec]] = {
     "openai": ("openai-chat", OpenAIEmbeddings()),
     "gemini": ("gemini", GeminiEmbeddings()),
     "ollama": ("ollama", OllamaEmbeddings()),
@@ -61,7 +61,7 @@ def read(codec: EmbeddingCodec, body: object) -> tuple[StreamResponse, RuntimeFa
             return codec.decoder(2)
 
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return decode(data, [len(data) // 2], ForTwo())  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - no request is encoded
+    return decode(data, [len(data) // 2], ForTwo())  # pyright: ignore[reportArgumentType] - no request is encoded
 
 
 @pytest.mark.parametrize("name", WIRES)

@@ -62,15 +62,6 @@ async def test_our_provider_reads_what_the_script_says(wire: Any) -> None:
     assert counted.cache_read_tokens == (5 if wire in COUNTS_CACHED else 0)
 
 
-UNPAIRED = "reasoning goes out with its id, the text behind it without"
-# What the codecs still send and the real providers refuse.
-KNOWN_BUGS = {
-    ("anthropic", "Think"): "a message that ends with thinking is sent as it is",
-    ("openai-responses", "Think-Say"): UNPAIRED,
-    ("openai-responses", "Think-Say-CallTool-CallTool-Count"): UNPAIRED,
-}
-
-
 def steps_of(given: Answer) -> str:
     return "-".join(type(step).__name__ for step in given.script.steps) or "nothing"
 
@@ -92,11 +83,7 @@ def steps_of(given: Answer) -> str:
     ],
     ids=steps_of,
 )
-async def test_what_was_answered_goes_back_and_is_accepted(
-    wire: Any, first: Answer, request: pytest.FixtureRequest
-) -> None:
-    if reason := KNOWN_BUGS.get((wire, steps_of(first))):
-        request.applymarker(pytest.mark.xfail(reason=reason))
+async def test_what_was_answered_goes_back_and_is_accepted(wire: Any, first: Answer) -> None:
     async with (
         open_fake_provider(first, answer("Done"), wire=wire) as server,
         open_provider(model(server, wire)) as provider,

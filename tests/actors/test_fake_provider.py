@@ -62,7 +62,9 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-async def ask(wire: str, base_url: str, *, streamed: bool = True) -> Response:
+async def ask(
+    wire: str, base_url: str, *, streamed: bool = True, into: Response | None = None
+) -> Response:
     """The request that the wire's provider documents, over a bare socket."""
     path, body = ASKED[wire]
     if wire == "gemini":
@@ -70,7 +72,7 @@ async def ask(wire: str, base_url: str, *, streamed: bool = True) -> Response:
         path = path.replace("streamg", "streamG") + ("?alt=sse" if streamed else "")
     else:
         body = body | {"stream": streamed}
-    return await fetch(base_url, path, body, {"anthropic-version": "2023-06-01"})
+    return await fetch(base_url, path, body, {"anthropic-version": "2023-06-01"}, into)
 
 
 async def say_on(wire: WireName, given: Answer, *, streamed: bool = True) -> Response:
@@ -355,15 +357,48 @@ async def test_a_request_that_comes_during_an_answer_is_the_next_one() -> None:
         host, _, port = server.base_url.removeprefix("http://").removesuffix("/v1").partition(":")
         head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n"
         async with await trio.open_tcp_stream(host, int(port)) as stream:
-            await stream.send_all(head + b"\r\n{}")
-            received = await stream.receive_some()
-            await stream.send_all(head + b"connection: close\r\n\r\n{}")
-            async for data in stream:
-                received += data
+            with trio.fail_after(5):
+                await stream.send_all(head + b"\r\n{}")
+                received = await stream.receive_some()
+                await stream.send_all(head + b"connection: close\r\n\r\n{}")
+                async for data in stream:
+                    received += data
 
     assert b"one" in received
     assert b"more" in received
     assert b"two" in received
+
+
+@each_wire
+@pytest.mark.parametrize("end", [truncate(), fail(ProviderError("no", status=500)), stall()])
+async def test_a_call_before_a_fault_is_whole_on_every_wire(wire: WireName, end: Any) -> None:
+    """Also where calls are held back until they are whole."""
+    async with open_fake_provider(
+        answer(call_text("f", '{"a":"x-told"}'), end), wire=wire
+    ) as server:
+        response = Response()
+        with trio.move_on_after(0.1 if end == stall() else 5):
+            await ask(wire, server.base_url, into=response)
+
+    said = response.body.replace(b"\\", b"")
+    assert b'"f"' in said
+    assert b"x-told" in said
+
+
+async def test_from_gemini_3_on_the_first_call_is_sealed_in_any_case() -> None:
+    _, body = ASKED["gemini"]
+    seals: dict[str, list[bool]] = {}
+    given = answer(together(call("f"), call("g")))
+    for name in ("gemini-2.5-pro", "gemini-3-pro"):
+        for method in ("streamGenerateContent?alt=sse", "generateContent"):
+            async with open_fake_provider(given, wire="gemini") as server:
+                path = f"/v1beta/models/{name}:{method}"
+                response = await fetch(server.base_url, path, body)
+            seen = events(response.body) if "sse" in method else [json.loads(response.body)]
+            parts = [p for each in seen for p in each["candidates"][0]["content"]["parts"]]
+            seals[path] = ["thoughtSignature" in part for part in parts if "functionCall" in part]
+
+    assert list(seals.values()) == [[False, False]] * 2 + [[True, False]] * 2
 
 
 # What a wire cannot say is said when the server is opened.

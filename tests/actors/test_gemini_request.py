@@ -193,6 +193,13 @@ def test_an_answer_without_a_word_is_left_out(turn: AssistantTurn) -> None:
     assert len(contents(user("Hello"), turn, user("Are you there?"))) == 2
 
 
+def test_answers_that_follow_each_other_are_one() -> None:
+    [asked, said] = contents(user("Hello"), assistant("I "), assistant("look.", ToolCall("c", "f")))
+
+    assert asked["role"] == "user"
+    assert [set(part) for part in said["parts"]] == [{"text"}, {"text"}, {"functionCall"}]
+
+
 def test_an_empty_text_is_left_out_unless_it_is_sealed() -> None:
     turn = AssistantTurn((Text(""), ToolCall("c", "f"), Text("", "c2ln")), "gemini")
 

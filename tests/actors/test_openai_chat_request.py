@@ -317,12 +317,16 @@ def test_fields_of_the_users_own_join_ours() -> None:
     assert body["user"] == "me"
 
 
-def test_deepseek_gets_its_reasoning_back_only_beside_calls() -> None:
+def test_deepseek_gets_its_reasoning_back_once_tools_were_called() -> None:
     deepseek = DIALECTS["deepseek"]
     spoken, called = (AssistantTurn((Thinking("hm"), part)) for part in (Text("Hello"), CALL))
+    foreign = assistant("Hello")
 
-    assert "reasoning_content" not in sent(Request((spoken,)), deepseek)["messages"][0]
-    assert sent(Request((called,)), deepseek)["messages"][0]["reasoning_content"] == "hm"
+    alone = sent(Request((spoken, foreign)), deepseek)["messages"]
+    together = sent(Request((spoken, foreign, called)), deepseek)["messages"]
+
+    assert not any("reasoning_content" in message for message in alone)
+    assert [message["reasoning_content"] for message in together] == ["hm", "", "hm"]
 
 
 def test_mistral_gets_ids_and_names_of_its_own_kind() -> None:
@@ -379,6 +383,18 @@ def test_reasoning_details_of_openrouter_go_back_to_it_and_to_nobody_else() -> N
     foreign = AssistantTurn((Text("Hello"), Opaque("x", {"reasoning_details": WHOLE})), "x")
     assert "reasoning_details" not in sent(Request((foreign,)), openrouter)["messages"][0]
     assert not any(isinstance(part, Opaque) for part in other.turn.parts)
+
+
+def test_reasoning_details_that_came_in_one_piece_go_back_as_they_came() -> None:
+    message = {"content": "Hello", "reasoning_details": DETAILS}
+    answer = {"choices": [{"message": message, "finish_reason": "stop"}]}
+
+    response, _ = decode(msgspec.json.encode(answer), [], OpenAIChat(DIALECTS["openrouter"]))
+
+    body = sent(Request((user("x"), response.turn)), DIALECTS["openrouter"])
+    assert msgspec.json.encode(body["messages"][1]["reasoning_details"]) == msgspec.json.encode(
+        DETAILS
+    )
 
 
 def test_a_spoken_answer_goes_back_by_its_id() -> None:

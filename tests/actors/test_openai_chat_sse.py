@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import ProviderProtocolError
+from actors.providers.codecs import OpenAIChat
 from actors.providers.codecs._framing import EventFraming, WireEvent
 
 NEWLINES = st.sampled_from(["\n", "\r", "\r\n"])
@@ -78,6 +79,12 @@ def test_a_byte_order_mark_is_dropped_also_when_it_is_cut() -> None:
     assert events(body) == events(body, [1, 2]) == [WireEvent(b"x")]
 
 
+def test_a_byte_order_mark_after_a_blank_line_is_none_wherever_it_is_cut() -> None:
+    body = b"\n\xef\xbb\xbfdata: x\n\n"
+
+    assert events(body) == events(body, list(range(len(body)))) == []
+
+
 def test_an_event_above_the_bound_is_refused() -> None:
     framing = EventFraming(max_event_bytes=10)
 
@@ -99,3 +106,29 @@ def test_whether_it_is_a_stream_of_events_does_not_depend_on_cuts(
         framing.feed(body[cut:])
         framing.finish()
         assert framing.knows_fields is known
+
+
+def test_a_complaint_shows_the_same_beginning_wherever_it_is_cut() -> None:
+    page = b"  <html><body>Welcome to the portal</body></html>"
+    said: set[str] = set()
+    for cut in range(len(page)):
+        decoder = OpenAIChat().decoder()
+        decoder.feed(page[:cut], 0.0)
+        decoder.feed(page[cut:], 0.0)
+        with pytest.raises(ProviderProtocolError) as caught:
+            decoder.finish(0.0)
+        said.add(str(caught.value))
+
+    assert said == {f"the answer is neither a stream of events nor JSON: {page.decode().strip()!r}"}
+
+
+@pytest.mark.parametrize("blanks", [b"\n", b"  \r\n", b"\xef\xbb\xbf" + b" " * 60])
+def test_a_server_may_send_blanks_for_as_long_as_it_thinks(blanks: bytes) -> None:
+    body = b'{"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}'
+    decoder = OpenAIChat().decoder()
+    for _ in range(10_000):
+        assert decoder.feed(blanks, 0.0) == []
+        blanks = blanks.removeprefix(b"\xef\xbb\xbf")
+    decoder.feed(body, 0.0)
+
+    assert "".join(chunk.content for chunk in decoder.finish(0.0)) == "Hello"

@@ -71,6 +71,40 @@ def test_a_body_gives_what_is_expected_whole_and_byte_by_byte(name: str) -> None
         assert pieces[0].turn == whole[0].turn
 
 
+PARTS = {
+    "response": "created queued in_progress completed incomplete failed",
+    "response.output_item": "added done",
+    "response.content_part": "added done",
+    "response.output_text": "delta done annotation.added",
+    "response.refusal": "delta done",
+    "response.reasoning_text": "delta done",
+    "response.reasoning_summary_part": "added done",
+    "response.reasoning_summary_text": "delta done",
+    "response.function_call_arguments": "delta done",
+    "response.custom_tool_call_input": "delta done",
+    "response.file_search_call": "in_progress searching completed",
+    "response.web_search_call": "in_progress searching completed",
+    "response.image_generation_call": "in_progress generating partial_image completed",
+    "response.code_interpreter_call": "in_progress interpreting completed",
+    "response.code_interpreter_call_code": "delta done",
+    "response.mcp_call": "in_progress completed failed",
+    "response.mcp_call_arguments": "delta done",
+    "response.mcp_list_tools": "in_progress completed failed",
+    "response.shell_call_command": "added delta done",
+    "response.shell_call_output_content": "delta done",
+    "response.compaction": "compacting",
+    "response.audio": "delta done transcript.delta transcript.done",
+}
+DOCUMENTED = {f"{name}.{part}" for name, parts in PARTS.items() for part in parts.split()}
+
+
+def test_every_documented_event_is_in_some_fixture() -> None:
+    bodies = b"".join(load(name)[0] for name in NAMES)
+    missing = {kind for kind in DOCUMENTED | {"error"} if f'"{kind}"'.encode() not in bodies}
+
+    assert missing == set()
+
+
 @given(name=st.sampled_from(NAMES), data=st.data())
 def test_where_a_body_is_cut_makes_no_difference(name: str, data: st.DataObject) -> None:
     body, expected = load(name)
@@ -183,7 +217,7 @@ def test_the_parts_of_a_turn_stand_in_the_order_in_which_they_were_given() -> No
     response, _ = decode(load("only_done_events")[0], [], CODEC)
 
     kinds = [type(part) for part in response.turn.parts]
-    assert kinds == [Thinking, Opaque, Text, ToolCall]
+    assert kinds == [Thinking, Opaque, Text, Opaque, ToolCall]
 
 
 def test_the_model_and_the_id_come_with_the_first_chunk() -> None:
@@ -199,7 +233,7 @@ def test_the_model_and_the_id_come_with_the_first_chunk() -> None:
 def test_a_sealed_item_is_kept_to_the_letter() -> None:
     response, _ = decode(load("reasoning_summary_and_seal")[0], [], CODEC)
 
-    (sealed,) = [part for part in response.turn.parts if isinstance(part, Opaque)]
+    sealed, _message = [part for part in response.turn.parts if isinstance(part, Opaque)]
     assert sealed.wire == "openai-responses"
     assert sealed.data == {
         "id": "rs_1",

@@ -146,13 +146,24 @@ def test_arguments_that_are_no_json_are_sent_as_an_empty_object(call: ToolCall) 
 
 
 def test_sealed_reasoning_stands_before_what_follows_it() -> None:
-    turn = said(Thinking("Hm"), Opaque(WIRE, SEALED), Text("Hello"), Opaque(WIRE, SEALED), CALL)
+    nameless = {name: value for name, value in SEALED.items() if name != "id"}
+    turn = said(Thinking("Hm"), Opaque(WIRE, nameless), Text("Hello"), Opaque(WIRE, nameless), CALL)
 
     assert items(user("x"), turn, RESULT)[1:4] == [
-        SEALED,
+        nameless,
         {"role": "assistant", "content": "Hello"},
-        SEALED,
+        nameless,
     ]
+
+
+def test_reasoning_with_an_id_goes_back_only_with_the_id_that_followed_it() -> None:
+    sealed = Opaque(WIRE, SEALED)
+    whole = attrs.evolve(CALL, signature='{"id":"fc_1"}')
+
+    assert items(said(sealed, whole))[0] == SEALED
+    assert items(said(sealed, whole))[1]["id"] == "fc_1"
+    assert [item["type"] for item in items(said(sealed, CALL))] == ["function_call"]
+    assert items(said(sealed, Text("Hel"))) == [{"role": "assistant", "content": "Hel"}]
 
 
 def test_reasoning_that_nothing_follows_is_left_out() -> None:
@@ -164,10 +175,10 @@ def test_reasoning_that_nothing_follows_is_left_out() -> None:
 
 def test_reasoning_without_a_seal_goes_back_only_where_the_provider_has_kept_it() -> None:
     bare: dict[str, Any] = {"type": "reasoning", "id": "rs_1", "summary": []}
-    turn = said(Opaque(WIRE, bare), Text("Hello"))
+    turn = said(Opaque(WIRE, bare), attrs.evolve(CALL, signature='{"id":"fc_1"}'))
 
-    assert bare not in items(user("x"), turn)
-    assert bare in items(user("x"), turn, extra={"store": True})
+    assert [item.get("id") for item in items(turn)] == [None]
+    assert [item.get("id") for item in items(turn, extra={"store": True})] == ["rs_1", "fc_1"]
 
 
 def test_reasoning_of_an_open_model_goes_back_as_its_text() -> None:
@@ -203,7 +214,12 @@ def test_a_message_with_a_phase_goes_back_whole_and_its_text_only_once() -> None
 
 
 def test_a_call_of_the_providers_own_tools_that_nobody_answered_is_left_out() -> None:
-    shell: dict[str, Any] = {"type": "shell_call", "call_id": "s1", "action": {"commands": ["ls"]}}
+    shell: dict[str, Any] = {
+        "type": "shell_call",
+        "id": "sh_1",
+        "call_id": "s1",
+        "action": {"commands": ["ls"]},
+    }
     output: dict[str, Any] = {"type": "shell_call_output", "call_id": "s1", "output": []}
     search: dict[str, Any] = {"type": "web_search_call", "id": "ws_1", "status": "completed"}
     start = (Opaque(WIRE, SEALED), Opaque(WIRE, shell))
@@ -213,6 +229,15 @@ def test_a_call_of_the_providers_own_tools_that_nobody_answered_is_left_out() ->
         {"role": "assistant", "content": "Hello"},
     ]
     assert items(said(*start, Opaque(WIRE, output), Text("Hello")))[:3] == [SEALED, shell, output]
+
+
+@pytest.mark.parametrize("call_id", [["x"], {}, 1, ""])
+def test_a_built_in_call_whose_id_is_no_text_waits_for_good(call_id: object) -> None:
+    shell = {"type": "shell_call", "call_id": call_id}
+
+    assert items(said(Opaque(WIRE, shell), Text("Hello"))) == [
+        {"role": "assistant", "content": "Hello"}
+    ]
 
 
 def test_a_custom_tools_call_and_result_have_types_of_their_own() -> None:
@@ -244,11 +269,7 @@ def test_an_answer_goes_back_as_it_came(name: str) -> None:
 
     back = items(response.turn)
 
-    sealed = [item for item in output if item["type"] not in ("message", "function_call")]
-    unanswered = {"local_shell_call"}
-    assert [item for item in back if item.get("type") not in (None, "function_call")] == [
-        item for item in sealed if item["type"] not in unanswered
-    ]
+    assert back == [item for item in output if item["type"] != "local_shell_call"]
 
 
 @given(st.text(), st.dictionaries(st.text(), st.text() | st.integers() | st.none()))
@@ -262,7 +283,9 @@ def test_a_seal_survives_the_way_to_us_and_back_byte_for_byte(seal: str, more: A
     assert msgspec.json.encode(back) == msgspec.json.encode(item)
 
 
-MESSAGE = '[{"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}]'
+MESSAGE = (
+    '[{"type": "message", "id": "msg_1", "content": [{"type": "output_text", "text": "Hello"}]}]'
+)
 
 
 def test_settings_go_by_their_names_here_and_unset_ones_stay_away() -> None:

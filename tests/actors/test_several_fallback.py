@@ -3,6 +3,8 @@
 # ruff: noqa: ARG001 - autojump_clock makes time virtual
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,6 +39,7 @@ from actors.providers import (
     ProviderHandle,
     Race,
     RoundRobin,
+    Several,
     crash,
     fail,
     open_provider,
@@ -160,6 +163,25 @@ async def test_when_all_fail_the_error_says_why_each_did_and_is_no_group() -> No
     assert not error.partial.chunks
 
 
+@pytest.mark.parametrize("kind", [Fallback, Race])
+async def test_errors_leave_no_garbage(kind: type[Several]) -> None:
+    async with open_provider(kind(model("a", truncate()), model("b", truncate()))) as provider:
+
+        async def fail_once() -> list[weakref.ref[BaseException]]:
+            try:
+                await provider.complete(HELLO)
+            except NoModelAnswered as error:
+                return [weakref.ref(each) for each in (error, *error.failures)]
+            raise AssertionError
+
+        gc.collect()
+        gc.disable()
+        try:
+            assert [ref() for ref in await fail_once()] == [None, None, None]
+        finally:
+            gc.enable()
+
+
 async def test_it_is_not_worth_a_retry_if_no_failure_is() -> None:
     with pytest.raises(NoModelAnswered) as caught:
         await complete(Fallback(failing("a", ProviderUnauthorized("wrong key"))))
@@ -276,6 +298,25 @@ async def test_all_that_is_chosen_from_is_in_the_tree_and_ends_with_the_block() 
             ]
             assert provider.ref.path.endswith("/provider")
         assert system.tree().children == ()
+
+
+async def test_the_tree_tells_who_answered_how_often() -> None:
+    several = Fallback(
+        RoundRobin(failing("bad"), failing("worse")), Race(GOOD), Model("scripted:echo")
+    )
+    async with open_system() as system, open_provider(several, system=system) as provider:
+        for _ in range(3):
+            await provider.complete(HELLO)
+        told = [(each.kind, each.details) for each in nodes(system.tree()) if each.details]
+
+    assert told == [
+        ("FallbackProvider", "3 by none"),
+        ("RaceProvider", "3 answered by scripted:good"),
+        (
+            "FallbackProvider",
+            "3 answered by Race(scripted:good)",
+        ),
+    ]
 
 
 async def test_a_model_that_cannot_be_had_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

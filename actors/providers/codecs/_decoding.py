@@ -94,6 +94,8 @@ class BodyDecoder:
             return []
         if self._undecided is not None:
             data = self._look_at_head(self._undecided + data)
+        elif len(self._head) < _SHOWN:
+            self._head += data[: _SHOWN - len(self._head)]
         if self._value is not None:
             self._collect(self._value, data)
             return []
@@ -120,8 +122,9 @@ class BodyDecoder:
         The content type does not tell: servers send either under any.
         """
         text = head.removeprefix(BOM).lstrip()
-        if (not text or BOM.startswith(head)) and len(head) < _HEAD_BYTES:
-            self._undecided = head
+        if not text or BOM.startswith(head):
+            # Some servers send blanks for as long as they think; of many, one says as much.
+            self._undecided = head if len(head) < _HEAD_BYTES else head[-1:]
             return b""
         self._undecided = None
         self._head = text[:_SHOWN]

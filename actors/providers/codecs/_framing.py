@@ -40,6 +40,7 @@ class EventFraming:
         self._held_bytes = 0
         self._after_newline = False  # what is held ends with LF
         self._after_return = False  # a CR came last: an LF that follows belongs to it
+        self._at_start = True  # a byte order mark may follow
         self._begun = False
         self.knows_fields = False
 
@@ -91,9 +92,15 @@ class EventFraming:
         data = b"".join(self._held) + data
         self._held.clear()
         self._held_bytes = 0
-        rest = data.removeprefix(BOM).lstrip(b"\r\n")
+        if self._at_start:
+            if len(data) < len(BOM) and BOM.startswith(data):
+                self._hold(data)
+                return b""
+            self._at_start = False
+            data = data.removeprefix(BOM)
+        rest = data.lstrip(b"\r\n")
         if len(rest) < _FIRST_BYTES:  # too few for any event
-            self._hold(data if BOM.startswith(data) else rest)
+            self._hold(rest)
             return b""
         self._begun = True
         self.knows_fields = _begins_with_field(rest)

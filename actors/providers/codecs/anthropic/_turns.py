@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from actors.chat import Part
 
 _NOT_IN_AN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_THOUGHTS: Final = ("thinking", "redacted_thinking")
 _TEXTS: Final = ("text/", "application/json", "application/xml")
 
 
@@ -76,7 +77,10 @@ def _message(turn: UserTurn | ToolTurn | AssistantTurn, ids: _Ids) -> Fields:
         case _:
             blocks = [_said(part, ids) for part in turn.seen_by(WIRE).parts]
     role = "assistant" if isinstance(turn, AssistantTurn) else "user"
-    return {"role": role, "content": [block for block in blocks if block is not None]}
+    content = [block for block in blocks if block is not None]
+    while content and text_of(content[-1].get("type")) in _THOUGHTS:
+        content.pop()  # a message that ends with thinking is refused
+    return {"role": role, "content": content}
 
 
 def _shown(part: UserPart) -> Fields | None:

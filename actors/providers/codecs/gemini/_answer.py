@@ -169,7 +169,13 @@ class GeminiAnswer:
             self._metadata["urlContextMetadata"] = candidate.url_context_metadata
 
     def _usage(self) -> Usage | None:
-        return None if self._counts is None else usage_of(self._counts, read_object(self._counted))
+        if self._counts is None:
+            return None
+        try:
+            raw = read_object(self._counted)
+        except (ValueError, RecursionError):  # beside the counts stands what cannot be read
+            raw = {}
+        return usage_of(self._counts, raw)
 
     def _read(self, raw: msgspec.Raw, now: float) -> StreamChunk | None:
         """What a part says; None where it is empty."""

@@ -98,8 +98,17 @@ def _path(model: str, *, streamed: bool) -> str:
 
 
 def _contents(turns: Sequence[Turn], *, signed: bool) -> list[Json]:
-    contents = [_content(turn, signed=signed) for turn in turns]
-    return [content for content in contents if content["parts"]]
+    """What was said, turn by turn; answers that follow each other are one.
+
+    Gemini refuses a call in an answer that stands behind another one.
+    """
+    contents: list[Json] = []
+    for content in (_content(turn, signed=signed) for turn in turns):
+        if contents and content.get("role") == "model" == contents[-1]["role"]:
+            contents[-1]["parts"] += content["parts"]
+        elif content["parts"]:
+            contents.append(content)
+    return contents
 
 
 def _content(turn: Turn, *, signed: bool) -> Json:

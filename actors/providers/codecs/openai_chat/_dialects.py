@@ -35,7 +35,7 @@ class Dialect:
         stream_options: Whether it may be asked to count tokens in a stream.
         reasoning: Fields of a delta that carry reasoning; the first that has text counts.
         echo_reasoning: The field under which reasoning goes back to the server, if it does.
-        echo_with_calls: Only in turns that call tools.
+        echo_with_calls: Only once tools were called, and then in every turn, be it empty.
         sealed: Fields of an answer's message that go back as they came.
         thinking: What asks for each effort.
         thinking_off: What turns reasoning off, by how the model's name starts; the first counts,
@@ -87,8 +87,9 @@ def azure_deployment(api_version: str) -> Dialect:
     return attrs.evolve(OPENAI, path=path)
 
 
-# DeepSeek: since V4 reasoning must go back in turns that call tools, and is ignored in others;
-# R1 refuses it, and calls no tools. Its JSON mode knows no schema.
+# DeepSeek: since V4 reasoning must go back in a conversation that calls tools, also with the
+# answers that follow them, and is ignored in others; R1 refuses it, and calls no tools. Its JSON
+# mode knows no schema.
 _DEEPSEEK: Final = Dialect(
     echo_reasoning="reasoning_content",
     echo_with_calls=True,

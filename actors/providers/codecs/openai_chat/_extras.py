@@ -41,8 +41,7 @@ class Extras:
         if delta.annotations is not None:
             self.cite(delta.annotations, metadata)
         if delta.reasoning_details is not None:
-            for detail in mappings(delta.reasoning_details):
-                self._add(detail)
+            self._add(mappings(delta.reasoning_details))
         if delta.audio is not None and (spoken := self._listen(mapping(delta.audio))):
             metadata["transcript"] = [spoken]
 
@@ -59,19 +58,19 @@ class Extras:
         words = audio.get("transcript")
         return words if isinstance(words, str) else ""
 
-    def _add(self, detail: dict[str, Any]) -> None:
-        """Pieces of one detail become one: a seal counts only for the whole text before it."""
+    def _add(self, details: list[dict[str, Any]]) -> None:
+        """Pieces of one detail become one: a seal counts only for the whole text before it.
+
+        Those of one chunk are different ones; the first may go on where the last chunk ended.
+        """
         last = self._details[-1] if self._details else {}
         growing = any(name in last for name in _GROWING)
-        same = all(last.get(name) == detail.get(name) for name in ("type", "index"))
-        if not (growing and same):
-            self._details.append(dict(detail))
-            return
-        for name, value in detail.items():
-            if name in _GROWING and isinstance(value, str) and isinstance(last.get(name), str):
-                last[name] += value
-            elif value is not None:
-                last[name] = value
+        for number, detail in enumerate(details):
+            same = all(last.get(name) == detail.get(name) for name in ("type", "index"))
+            if number == 0 and growing and same:
+                _grow(last, detail)
+            else:
+                self._details.append(dict(detail))
 
     def sealed(self) -> tuple[Opaque, ...]:
         """What goes back, as the fields of a message."""
@@ -81,3 +80,11 @@ class Extras:
         if self._audio is not None and "audio" in self._fields:
             data["audio"] = {"id": self._audio}
         return (Opaque(WIRE, data),) if data else ()
+
+
+def _grow(detail: dict[str, Any], piece: dict[str, Any]) -> None:
+    for name, value in piece.items():
+        if name in _GROWING and isinstance(value, str) and isinstance(detail.get(name), str):
+            detail[name] += value
+        elif value is not None:
+            detail[name] = value

@@ -6,6 +6,8 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
+
 from actors.chat import (
     AssistantTurn,
     File,
@@ -39,6 +41,10 @@ def messages_of(turns: Sequence[Turn], dialect: Dialect) -> list[Message]:
     Raises:
         ConfigurationError: A file is given in a way that the server does not take.
     """
+    if dialect.echo_with_calls and not any(
+        isinstance(turn, AssistantTurn) and turn.tool_calls for turn in turns
+    ):
+        dialect = attrs.evolve(dialect, echo_reasoning=None)
     return [message for turn in turns for message in _messages(turn, dialect)]
 
 
@@ -104,9 +110,8 @@ def _assistant(turn: AssistantTurn, dialect: Dialect) -> list[Message]:
     if calls:
         message["tool_calls"] = [_call(call, dialect) for call in calls]
     thinking = "".join(part.text for part in turn.parts if isinstance(part, Thinking))
-    echoed = dialect.echo_reasoning if calls or not dialect.echo_with_calls else None
-    if echoed is not None and thinking:
-        message[echoed] = thinking
+    if dialect.echo_reasoning is not None and (thinking or dialect.echo_with_calls):
+        message[dialect.echo_reasoning] = thinking
     return [message | sealed]
 
 

@@ -29,6 +29,7 @@ from ._wire import (
     read_status,
     read_usage,
     text_of,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class ResponsesAnswer:
         self.failure: ProviderError | None = None
         self._items = Items()
         self._calls = 0
+        self._reasoned = False  # then what follows goes back whole: the API pairs them by ids
         self._refusal = ""
         self._status: str | None = None
         self._usage: Usage | None = None
@@ -208,6 +210,12 @@ class ResponsesAnswer:
     def _annotation(self, event: Event) -> None:
         self._cite(self._items.of(event), [event.annotation])
 
+    def _spoken(self, event: Event) -> None:
+        """The words of sound are metadata (`transcript`, a list of pieces), not the text."""
+        if words := text_of(event.delta):
+            self._metadata["transcript"] = [whole(words)]
+            self._emit()
+
     def _completed(self, event: Event) -> None:
         self._end(mapping(event.response), "completed")
 
@@ -231,6 +239,8 @@ class ResponsesAnswer:
         "response.output_item.done": _item_done,
         "response.content_part.done": _part_done,
         "response.reasoning_summary_part.done": _part_done,
+        "response.reasoning_part.done": _part_done,  # of vLLM alone
+        "response.audio.transcript.delta": _spoken,
         "response.output_text.annotation.added": _annotation,
         "response.completed": _completed,
         "response.incomplete": _incomplete,
@@ -297,15 +307,16 @@ class ResponsesAnswer:
                 self._finish_part(item, index, part)
         if kind in CALL_TEXT:
             self._finish_call(item, data)
-        elif kind and not item.done and _goes_back(data):
+        elif kind and not item.done and (self._reasoned or _goes_back(data)):
             self._emit(opaque=(Opaque(WIRE, data),))
+        self._reasoned = self._reasoned or kind == "reasoning"
         item.done = True
 
     def _finish_call(self, item: Item, data: Mapping[str, Any]) -> None:
         if item.slot is None or not item.done:
             self._begin_call(item, data)
         self._complete(item, CALL, 0, data.get(CALL_TEXT[item.kind]))
-        if not item.done and (seal := _seal(data)):
+        if not item.done and (seal := _seal(data, with_id=self._reasoned)):
             self._emit(calls=(ToolCallDelta(self._slot(item), signature=seal),))
 
     def _end(self, response: Mapping[str, Any], usual: str) -> None:
@@ -338,9 +349,11 @@ def _goes_back(data: Mapping[str, Any]) -> bool:
     return not plain or data.get("phase") is not None
 
 
-def _seal(data: Mapping[str, Any]) -> str | None:
+def _seal(data: Mapping[str, Any], *, with_id: bool) -> str | None:
     """What a call carries beside the call itself, as the text that goes back with it."""
-    known = {"id", "status", "call_id", "name", CALL_TEXT[data["type"]]}
+    known = {"call_id", "name", CALL_TEXT[data["type"]]}
+    if not with_id:
+        known |= {"id", "status"}
     if data["type"] == FUNCTION:
         known.add("type")
     more = {name: value for name, value in data.items() if name not in known and value is not None}

@@ -1,8 +1,8 @@
 """An earlier answer as input items, in the order in which they were given. Pure.
 
-What the API refuses is left out, so that a history is always sendable: reasoning that nothing
-follows (the answer was cut there), reasoning that it has not kept and that is not sealed, and
-calls of the provider's own tools that nobody has answered.
+What the API refuses is left out, so that a history is always sendable: reasoning without the
+item that followed it (the answer was cut there), reasoning that it has not kept and that is not
+sealed, and calls of the provider's own tools that nobody has answered.
 """
 
 from __future__ import annotations
@@ -80,27 +80,56 @@ def _unsealed(signature: str | None) -> Fields:
 
 
 def _sendable(items: list[Fields], *, stateless: bool) -> list[Fields]:
-    """Without what the API refuses, from the end, so that reasoning goes with what follows it."""
-    answered = {item.get("call_id") for item in items if _is_output(item)}
+    """Without what the API refuses."""
+    answered = {text_of(item.get("call_id")) for item in items if _is_output(item)}
     kept: list[Fields] = []
-    follows = False  # whether the item after this one is sent
-    for item in reversed(items):
-        if item.get("type") == "reasoning":
-            sealed = item.get("encrypted_content") or item.get("content") or not stateless
-            follows = follows and bool(sealed)
+    for thoughts, following in _groups([item for item in items if not _waits(item, answered)]):
+        if _fits(thoughts, following, stateless=stateless):
+            kept += thoughts + following
+        elif thoughts:  # an id would ask for the reasoning that is missing
+            kept += [_without_id(item) for item in following]
         else:
-            follows = not _waits(item, answered)
-        if follows:
-            kept.append(item)
-    return kept[::-1]
+            kept += following
+    return kept
+
+
+def _groups(items: list[Fields]) -> list[tuple[list[Fields], list[Fields]]]:
+    """Reasoning, and what was said after it until there was more reasoning."""
+    groups: list[tuple[list[Fields], list[Fields]]] = [([], [])]
+    for item in items:
+        if item.get("type") != "reasoning":
+            groups[-1][1].append(item)
+        elif groups[-1][1]:
+            groups.append(([item], []))
+        else:
+            groups[-1][0].append(item)
+    return groups
+
+
+def _fits(thoughts: list[Fields], following: list[Fields], *, stateless: bool) -> bool:
+    """Whether the API takes reasoning with what follows it: it pairs the two by their ids."""
+    sealed = all(
+        item.get("encrypted_content") or item.get("content") or not stateless for item in thoughts
+    )
+    if not following or not sealed:
+        return False
+    first = following[0]
+    as_it_came = first.get("id") or first.get("type", FUNCTION) not in CALL_TEXT
+    return bool(as_it_came) or not any(item.get("id") for item in thoughts)
+
+
+def _without_id(item: Fields) -> Fields:
+    if item.get("type") not in ("message", *CALL_TEXT):
+        return item
+    return {name: value for name, value in item.items() if name != "id"}
 
 
 def _is_output(item: Fields) -> bool:
     return text_of(item.get("type")).endswith("_output")
 
 
-def _waits(item: Fields, answered: set[Any]) -> bool:
+def _waits(item: Fields, answered: set[str]) -> bool:
     """Whether it is a call of a built-in tool that the client should have answered."""
     kind = text_of(item.get("type"))
     own = kind.endswith("_call") and kind not in CALL_TEXT
-    return own and item.get("call_id") is not None and item["call_id"] not in answered
+    return own and item.get("call_id") is not None and text_of(item["call_id"]) not in answered
