@@ -83,6 +83,10 @@ READING_ORDER = [
     "actors.http._limits",
     "actors.http._transport",
     "actors.http._wire",
+    "actors.http._proxied",
+    "actors.http._body",
+    "actors.http._connection",
+    "actors.http._direct",
     "actors.http._client",
     "actors.http._secrets",
     "actors.http._tape",
@@ -256,6 +260,7 @@ PURE = {
     "actors.budget._arithmetic",
     "actors.budget._prices",
     "actors.budget._table",
+    "actors.http._body",
     "actors.http._matching",
     "actors.http._secrets",
     "actors.http._tape",
@@ -318,6 +323,7 @@ PUBLIC_RUNTIME = {"runtime", "runtime.testing"}
 
 # Libraries that stand behind a door: library -> the packages that may import it.
 DOORS = {
+    "h11": ("actors.http", "actors.testing"),
     "httpx2": ("actors.http", "runtime.bench"),  # the benchmark measures the bare library, too
     "click": ("runtime.bench", "runtime.cli"),
     "rich": ("runtime.bench", "runtime.cli"),
