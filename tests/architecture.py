@@ -226,6 +226,7 @@ READING_ORDER = [
     "runtime.bench._chains",
     "runtime.bench._crowds",
     "runtime.bench._stalls",
+    "runtime.bench._wires",
     "runtime.bench._trees",
     "runtime.bench._table",
     "runtime.bench._command",

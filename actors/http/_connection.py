@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import ssl
 
 READ_BYTES: Final = 65_536
+READ_ERRORS: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 @attrs.frozen
@@ -42,7 +43,9 @@ class Connection:
     def __init__(self, origin: Origin, tcp: trio.SocketStream, stream: trio.abc.Stream) -> None:
         self.origin = origin
         self.send = stream.send_all
-        self.receive = stream.receive_some
+        # The socket itself, where nothing is around it: the stream's way to translate its errors
+        # is a context manager for each read.
+        self.receive = tcp.socket.recv if stream is tcp else stream.receive_some
         self.was_used = False
         self.idle_since = 0.0
         self._socket = tcp.socket

@@ -22,7 +22,7 @@ from actors.errors import (
 )
 
 from ._body import Body, Chunked, Inflated, Sized, UntilClosed
-from ._connection import READ_BYTES, Connection, Origin, Pool, open_connection
+from ._connection import READ_BYTES, READ_ERRORS, Connection, Origin, Pool, open_connection
 from ._limits import Deadlines
 from ._transport import TransportStream
 
@@ -181,7 +181,7 @@ class HttpStream(TransportStream):
                         return EOFError("it closed the connection")
                     heard = True
                     reader.receive_data(bytes(data))
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        except READ_ERRORS as error:
             return error
         except h11.RemoteProtocolError as error:
             raise ProviderProtocolError(f"{self.origin} does not speak HTTP: {error}") from error
@@ -259,7 +259,7 @@ class HttpStream(TransportStream):
         with trio.CancelScope(deadline=deadlines.next(trio.current_time())) as scope:
             try:
                 data = await connection.receive(READ_BYTES)
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            except READ_ERRORS as error:
                 cause, reason = error, str(error.__cause__ or error)
             else:
                 if data:
