@@ -18,12 +18,13 @@ from ._api import (
 from ._capabilities import Capabilities
 from ._embedder import Embedder, EmbedderHandle, open_embedder, start_embedder
 from ._fallback import FallbackProvider
-from ._handle import ProviderHandle, ProviderStream, open_provider
+from ._handle import ProviderHandle, open_provider
 from ._model import Model, Route, resolve
 from ._opening import Candidate
 from ._policies import Breaker, Rate, Retry
 from ._provider import Provider
 from ._race import RaceProvider
+from ._reading import ProviderStream, Structured, StructuredStream
 from ._recorded import Recording, Replay
 from ._script import (
     Fail,
@@ -132,6 +133,8 @@ __all__ = [
     "Stall",
     "StartedProvider",
     "Step",
+    "Structured",
+    "StructuredStream",
     "Tape",
     "WireRequest",
     "azure_deployment",

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 from ._codec import Codec, Decoder, EmbeddingCodec, WireRequest
 from ._dialects import COMPATIBLE, DIALECTS, OPENAI, Dialect, azure_deployment
-from ._faults import ERROR_BODY_BYTES, error_in_stream, refusal, request_id_of, retry_after
+from ._faults import (
+    ERROR_BODY_BYTES,
+    error_in_stream,
+    refusal,
+    request_id_of,
+    retry_after,
+    says_spent,
+)
 
 if TYPE_CHECKING:
     from .anthropic import AnthropicMessages
@@ -43,6 +50,7 @@ __all__ = [
     "refusal",
     "request_id_of",
     "retry_after",
+    "says_spent",
     "vectors_of",
 ]
 

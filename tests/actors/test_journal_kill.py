@@ -1,0 +1,96 @@
+"""SIGKILL at any moment: what was acknowledged is there, nothing is torn, and it goes on."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import trio
+from agents_scripted import assert_sendable
+from journal_writer import numbered
+from strict_history import refusals
+
+from actors import AgentOptions, open_agent
+from actors.journal import Entry, RunEnded, RunStarted, SqliteJournal, conversations, read
+from actors.providers import Model, say, script
+from runtime import open_system
+
+ROOT = Path(__file__).parents[2]
+WRITER = Path(__file__).parent / "journal_writer.py"
+SEEDS_A_KILL = 100  # so 4 kills by default, and 100 with `--seeds 10000`
+
+
+def acknowledged_until_killed(path: Path, chance: random.Random) -> dict[str, int]:
+    """Let the writer run for a moment; how many entries it acknowledged to whom."""
+    counts: dict[str, int] = {}
+    lines, more = chance.randrange(0, 120), chance.uniform(0, 0.02)
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, WRITER, path],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+    ) as writer:
+        assert writer.stdout is not None
+        for _ in range(lines):
+            note(counts, writer.stdout.readline())
+        time.sleep(more)  # the moment of the kill is the point
+        writer.kill()
+        for line in writer.stdout:
+            note(counts, line)
+    assert writer.returncode == -9
+    return counts
+
+
+def note(counts: dict[str, int], line: str) -> None:
+    assert line.endswith("\n")
+    name, count = line.split()
+    counts[name] = int(count)
+
+
+async def everything_in(path: Path) -> dict[str, tuple[Entry, ...]]:
+    async with open_system() as system:
+        journal = await system.spawn(SqliteJournal, path)
+        return {name: await read(journal, name) for name in await conversations(journal)}
+
+
+async def go_on(path: Path, name: str) -> None:
+    """Ask one more question; a strict provider takes all that was said before."""
+    options = AgentOptions(conversation=name, journal=path, cleanup=60)
+    async with open_agent(
+        Model("scripted:x", script=script(say("Well."))), options=options
+    ) as agent:
+        assert_sendable(await agent.history())
+        assert (await agent.run("Where were we?")).text == "Well."
+        assert refusals(await agent.history()) == []
+
+
+def test_a_journal_outlives_sigkill_at_random_with_all_that_it_acknowledged(
+    tmp_path: Path, seeds: range
+) -> None:
+    """In one file, so that each opening has to clear up after the kill before it."""
+    path = tmp_path / "chats.db"
+    acknowledged: dict[str, int] = {}
+    for seed in range(seeds.start, seeds.start + max(4, len(seeds) // SEEDS_A_KILL)):
+        chance = random.Random(seed)  # noqa: S311 - no secret
+        acknowledged |= acknowledged_until_killed(path, chance)
+
+        found = trio.run(everything_in, path)
+        for name, count in acknowledged.items():
+            assert len(found[name]) >= count, (seed, name)
+        for name in found.keys() & {"tasks-1", "tasks-2"}:
+            expected = [numbered(name, number) for number in range(1, len(found[name]) + 1)]
+            assert list(found[name]) == expected, (seed, name)
+            assert len(expected) % 3 == 0, seed  # an append is in as a whole or not at all
+
+        for name in found.keys() & {"talk-1", "talk-2"}:
+            trio.run(go_on, path, name)
+            after = trio.run(everything_in, path)[name]
+            assert after[: len(found[name])] == found[name], (seed, name)
+            begun = [entry.run for entry in after if isinstance(entry, RunStarted)]
+            ended = [entry.run for entry in after if isinstance(entry, RunEnded)]
+            assert begun == ended, (seed, name)
+    assert min(acknowledged.values()) > 3
+    assert len(acknowledged) == 4
