@@ -93,6 +93,10 @@ READING_ORDER = [
     "actors.http._limits",
     "actors.http._transport",
     "actors.http._wire",
+    "actors.http._proxied",
+    "actors.http._body",
+    "actors.http._connection",
+    "actors.http._direct",
     "actors.http._client",
     "actors.http._secrets",
     "actors.http._tape",
@@ -237,6 +241,7 @@ READING_ORDER = [
     "runtime.bench._chains",
     "runtime.bench._crowds",
     "runtime.bench._stalls",
+    "runtime.bench._wires",
     "runtime.bench._trees",
     "runtime.bench._table",
     "runtime.bench._command",
@@ -274,6 +279,7 @@ PURE = {
     "actors.budget._arithmetic",
     "actors.budget._prices",
     "actors.budget._table",
+    "actors.http._body",
     "actors.http._matching",
     "actors.http._secrets",
     "actors.http._tape",
@@ -337,6 +343,7 @@ PUBLIC_RUNTIME = {"runtime", "runtime.testing"}
 
 # Libraries that stand behind a door: library -> the packages that may import it.
 DOORS = {
+    "h11": ("actors.http", "actors.testing"),
     "httpx2": ("actors.http", "runtime.bench"),  # the benchmark measures the bare library, too
     "click": ("runtime.bench", "runtime.cli"),
     "rich": ("runtime.bench", "runtime.cli"),

@@ -95,7 +95,7 @@ class AgentOptions:
 
     Raises:
         TypeError: If `output` is no class that a model can be asked for.
-        ValueError: If `conversation` or `journal` is empty, `cleanup` is not a number of seconds, or
+        ValueError: If `conversation` or `journal` is empty, `cleanup` is no number of seconds, or
             `output_attempts` is below 1.
     """
 

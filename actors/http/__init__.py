@@ -3,7 +3,8 @@
 What it carries can be written to a file, and played from there without a network.
 """
 
-from ._client import HttpClient, HttpStream
+from ._client import HttpClient
+from ._direct import HttpStream
 from ._limits import Limits
 from ._recording import Recorder
 from ._replay import Player, read_header
