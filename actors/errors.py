@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from runtime import ActorRestarting, RuntimeFault
 
-from .chat import StreamResponse
+from .chat import StreamResponse, Usage
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -129,6 +129,35 @@ class StreamStalled(StreamInterrupted):
         super().__init__(text, partial=partial)
         self.limit = limit
         self.seconds = seconds
+
+
+class OutputInvalid(AnswerFailed):
+    """The model's answer is not of the type that was asked for, and will not be.
+
+    It was told what was wrong as often as it may be, or it refused, or its answer was cut at the
+    most tokens that it may have.
+
+    Attributes:
+        said: Its last answer.
+        problems: What is wrong with that, a sentence each.
+        usage: Of all its answers, as far as they were counted.
+    """
+
+    def __init__(
+        self,
+        problems: tuple[str, ...],
+        *,
+        output: str,
+        attempts: int,
+        usage: Usage,
+        partial: StreamResponse,
+    ) -> None:
+        times = "in one answer" if attempts == 1 else f"in {attempts} answers"
+        super().__init__(f"no {output} {times}: {'; '.join(problems)}", partial=partial)
+        self.attempts = attempts
+        self.said = partial.text
+        self.problems = problems
+        self.usage = usage
 
 
 class ProviderError(AnswerFailed):

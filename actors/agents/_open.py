@@ -130,6 +130,14 @@ class AgentRun:
                 self.response.usage = report.usage
         self.outcome = outcome
 
+    @property
+    def value(self) -> Any:
+        """What the answer was read as, where `AgentOptions(output=...)` asks for a class.
+
+        None before `Complete`, and where no class was asked for.
+        """
+        return self.response.value
+
     def __repr__(self) -> str:
         return f"<AgentRun {self.id} {self.outcome or 'open'}, {self.response!r}>"
 
@@ -161,6 +169,7 @@ class AgentRun:
                 response.finish_reason = last.finish_reason
                 response.raw_finish_reason = last.raw_finish_reason
                 response.is_complete = True
+                response.value = last.value
             case _:
                 pass
 
@@ -194,7 +203,8 @@ class AgentHandle:
         """Begin a run; see `AgentRun`.
 
         The block raises what ends the run: `ProviderError`, `StreamTruncated`,
-        `StreamStalled`, `LimitReached`, or what the actors' end means (`ActorCrashed`, ...).
+        `StreamStalled`, `LimitReached`, `OutputInvalid`, or what the actors' end means
+        (`ActorCrashed`, ...).
         """
         return AgentRun(self.ref, text)
 
@@ -204,7 +214,8 @@ class AgentHandle:
         Cancelled: the run is interrupted and has ended; what it said is in the history.
 
         Returns:
-            The final model call's response (`.text`), with the usage of the whole run.
+            The final model call's response (`.text`, and `.value` where `AgentOptions(output=...)`
+            asks for a class), with the usage of the whole run.
 
         Raises:
             RuntimeFault: As for `stream`.

@@ -30,7 +30,7 @@ from ._client import HttpClient
 from ._secrets import (
     MaskedReads,
     Secrets,
-    json_or_text,
+    body_to_keep,
     received_headers,
     sent_headers,
     without_secret_fields,
@@ -178,7 +178,7 @@ class RecordingClient(Transport):
             method,
             secrets.mask_text(address.path),  # without the query, where some put the key
             sent_headers(headers or {}, secrets),
-            without_secret_fields(json_or_text(secrets.mask(content))),
+            body_to_keep(secrets.mask(content)),
         )
         return RecordingStream(self._inner.stream(method, url, headers, content), asked, self._pen)
 

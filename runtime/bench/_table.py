@@ -14,6 +14,7 @@ from ._lives import idle, memory, restart, spawn
 from ._messages import ask, stream, tell
 from ._stalls import stall
 from ._trees import teardown
+from ._wires import codecs, streams
 
 BENCHMARKS: Final = (
     Benchmark(
@@ -93,6 +94,19 @@ BENCHMARKS: Final = (
         "processor time of the client for a chunk, through provider and agent, at full speed",
         "plain httpx2 and json",
         flood,
+    ),
+    Benchmark(
+        "codecs",
+        "chunk and flood on each of the five wire formats, through provider and agent",
+        "plain httpx2 and json on the same bytes",
+        codecs,
+    ),
+    Benchmark(
+        "streams",
+        "10, 100 and 1000 paced streams at once on each wire: latency and processor time",
+        "plain httpx2 and json on the same bytes",
+        streams,
+        by_name_only=True,
     ),
     Benchmark(
         "interrupt",

@@ -149,6 +149,14 @@ def test_the_model_and_the_id_come_with_the_first_chunk() -> None:
     }
 
 
+def test_a_name_that_is_empty_at_first_is_taken_from_the_chunk_that_has_it() -> None:
+    """Azure's first chunk is about its filters alone."""
+    first = b'data: {"choices": [], "id": "", "model": "", "prompt_filter_results": []}\n\n'
+    response, _ = decode(first + load("text")[0], [])
+
+    assert (response.metadata["id"], response.metadata["model"]) == ("chatcmpl-1", "m-1")
+
+
 def test_an_event_without_end_is_refused_before_it_fills_the_memory() -> None:
     decoder = OpenAIChat().decoder()
     piece = b"x" * 1024 * 1024

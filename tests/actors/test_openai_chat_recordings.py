@@ -29,6 +29,8 @@ def test_a_recording_reads_as_the_official_sdk_reads_it(case: str) -> None:
 
     assert seen(response) == wanted(oracle)
     assert (error is None) == (meta["expected_outcome"] == "ok")
+    if oracle.get("model"):
+        assert response.metadata["model"] == oracle["model"]
     if oracle.get("refusal"):
         assert response.metadata["refusal"] == oracle["refusal"]
 
