@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 from agents_scripted import assert_sendable
-from journal_writer import numbered
+from journal_writer import TOGETHER, numbered
 from strict_history import refusals
 
 from actors import AgentOptions, open_agent
@@ -87,7 +87,7 @@ def test_a_journal_outlives_sigkill_at_random_with_all_that_it_acknowledged(
         for name in found.keys() & {"tasks-1", "tasks-2"}:
             expected = [numbered(name, number) for number in range(1, len(found[name]) + 1)]
             assert list(found[name]) == expected, (seed, name)
-            assert len(expected) % 3 == 0, seed  # an append is in as a whole or not at all
+            assert len(expected) % TOGETHER == 0, seed  # an append is in as a whole or not at all
 
         for name in found.keys() & {"talk-1", "talk-2"}:
             trio.run(go_on, path, name)
