@@ -238,6 +238,7 @@ READING_ORDER = [
     "runtime.bench._imports",
     "runtime.bench._lives",
     "runtime.bench._messages",
+    "runtime.bench._appends",
     "runtime.bench._chains",
     "runtime.bench._crowds",
     "runtime.bench._stalls",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ._answers import chunk, flood, interrupt
+from ._appends import appends
 from ._chains import chain
 from ._crowds import fairness
 from ._figures import Benchmark
@@ -118,5 +119,11 @@ BENCHMARKS: Final = (
         "an answer that goes silent, through provider and agent: its error, beyond the limit",
         "the read timeout of plain httpx2",
         stall,
+    ),
+    Benchmark(
+        "append",
+        "an entry into the journal until it is acknowledged, and how late the loop is meanwhile",
+        "one insert and commit of bare sqlite3 in a thread, as durable",
+        appends,
     ),
 )

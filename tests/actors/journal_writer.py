@@ -1,6 +1,6 @@
 """A program that talks with a journal on disk until it is killed, and says what is acknowledged.
 
-`python journal_writer.py FILE`: two agents talk, and two tasks append three entries at a time.
+`python journal_writer.py FILE`: two agents talk, and two tasks append `TOGETHER` entries at a time.
 Each line on stdout, CONVERSATION and COUNT, is an acknowledgement on its way.
 """
 
@@ -16,6 +16,7 @@ from actors.journal import Append, Journal, SqliteJournal, UserSaid, append, rea
 from actors.providers import Model, call, say, script
 from runtime import Ref, System, open_system
 
+TOGETHER = 20
 WORDS = "so it goes " * 40
 ROUND = script(say("Let me see. ", pieces=3), call("double", number=2))
 ANSWER = script(say(WORDS, pieces=10))
@@ -38,13 +39,13 @@ def double(number: int) -> int:
 
 def numbered(name: str, number: int) -> UserSaid:
     """The entry that a task appends as its number so-and-so, from 1."""
-    return UserSaid(name, f"{name} {number} {WORDS}", float(number))
+    return UserSaid(name, f"{name} {number} so it goes", float(number))
 
 
 async def append_for_ever(journal: Ref[Journal], name: str) -> None:
     count = len(await read(journal, name))
     while True:
-        entries = [numbered(name, number) for number in range(count + 1, count + 4)]
+        entries = [numbered(name, number) for number in range(count + 1, count + 1 + TOGETHER)]
         count = await append(journal, name, entries)
 
 

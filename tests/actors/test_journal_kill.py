@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 from agents_scripted import assert_sendable
-from journal_writer import numbered
+from journal_writer import TOGETHER, numbered
 from strict_history import refusals
 
 from actors import AgentOptions, open_agent
@@ -21,6 +21,7 @@ from runtime import open_system
 ROOT = Path(__file__).parents[2]
 WRITER = Path(__file__).parent / "journal_writer.py"
 SEEDS_A_KILL = 100  # so 4 kills by default, and 100 with `--seeds 10000`
+KILLS_A_FILE = 10
 
 
 def acknowledged_until_killed(path: Path, chance: random.Random) -> dict[str, int]:
@@ -70,10 +71,13 @@ async def go_on(path: Path, name: str) -> None:
 def test_a_journal_outlives_sigkill_at_random_with_all_that_it_acknowledged(
     tmp_path: Path, seeds: range
 ) -> None:
-    """In one file, so that each opening has to clear up after the kill before it."""
-    path = tmp_path / "chats.db"
+    """Ten times each file, so that each opening has to clear up after the kill before it."""
     acknowledged: dict[str, int] = {}
-    for seed in range(seeds.start, seeds.start + max(4, len(seeds) // SEEDS_A_KILL)):
+    kills = max(4, len(seeds) // SEEDS_A_KILL)
+    for number, seed in enumerate(range(seeds.start, seeds.start + kills)):
+        path = tmp_path / f"chats-{number // KILLS_A_FILE}.db"
+        if number % KILLS_A_FILE == 0:
+            acknowledged = {}
         chance = random.Random(seed)  # noqa: S311 - no secret
         acknowledged |= acknowledged_until_killed(path, chance)
 
@@ -83,7 +87,7 @@ def test_a_journal_outlives_sigkill_at_random_with_all_that_it_acknowledged(
         for name in found.keys() & {"tasks-1", "tasks-2"}:
             expected = [numbered(name, number) for number in range(1, len(found[name]) + 1)]
             assert list(found[name]) == expected, (seed, name)
-            assert len(expected) % 3 == 0, seed  # an append is in as a whole or not at all
+            assert len(expected) % TOGETHER == 0, seed  # an append is in as a whole or not at all
 
         for name in found.keys() & {"talk-1", "talk-2"}:
             trio.run(go_on, path, name)
@@ -92,5 +96,6 @@ def test_a_journal_outlives_sigkill_at_random_with_all_that_it_acknowledged(
             begun = [entry.run for entry in after if isinstance(entry, RunStarted)]
             ended = [entry.run for entry in after if isinstance(entry, RunEnded)]
             assert begun == ended, (seed, name)
-    assert min(acknowledged.values()) > 3
-    assert len(acknowledged) == 4
+        if number % KILLS_A_FILE == min(kills, KILLS_A_FILE) - 1:
+            assert len(acknowledged) == 4, seed
+            assert min(acknowledged.values()) > 3, seed

@@ -85,10 +85,18 @@ class SlowJournal(SqliteJournal):
         self.go_on = threading.Event()
         self.writing = threading.Event()
         self.batches: list[int] = []
+        self.read_on = threading.Event()
+        self.reading = threading.Event()
+        self.read_on.set()
 
     async def started(self) -> None:
         await super().started()
-        write = self._opened.write
+        write, look = self._opened.write, self._opened.read
+
+        def wait_and_read(conversation: str) -> Any:
+            self.reading.set()
+            assert self.read_on.wait(10)
+            return look(conversation)
 
         def wait_and_write(appends: list[Append]) -> Any:
             self.batches.append(len(appends))
@@ -97,6 +105,7 @@ class SlowJournal(SqliteJournal):
             return write(appends)
 
         self._opened.write = wait_and_write  # type: ignore[assignment,method-assign]
+        self._opened.read = wait_and_read  # type: ignore[assignment,method-assign]
 
 
 @asynccontextmanager
@@ -220,6 +229,33 @@ async def test_a_cancelled_append_is_written_as_a_whole_if_its_commit_has_begun_
                 others.start_soon(trio.to_thread.run_sync, journal.go_on.set)
         assert await read(ref, "a") == ((HELLO, BYE) if kept else ())
         assert await read(ref, "b") == (HELLO,)
+
+
+async def test_the_cancel_of_one_that_writes_for_others_takes_none_of_them_with_it(
+    path: Path,
+) -> None:
+    """It waits for its turn in the thread, behind a read, when its cancel comes."""
+    async with slow(path) as (journal, ref):
+        journal.read_on.clear()
+        async with trio.open_nursery() as others:
+            others.start_soon(append, ref, "first", [HELLO])
+            await trio.to_thread.run_sync(journal.writing.wait)
+            others.start_soon(read, ref, "first")
+            await trio.testing.wait_all_tasks_blocked()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(append, ref, "a", [HELLO, BYE])
+                await trio.testing.wait_all_tasks_blocked()
+                others.start_soon(append, ref, "b", [HELLO])
+                await trio.testing.wait_all_tasks_blocked()
+                journal.go_on.set()
+                await trio.to_thread.run_sync(journal.reading.wait)
+                await trio.testing.wait_all_tasks_blocked()
+                nursery.cancel_scope.cancel()
+                others.start_soon(trio.to_thread.run_sync, journal.read_on.set)
+        with trio.fail_after(10):
+            assert await read(ref, "a") == (HELLO, BYE)
+            assert await read(ref, "b") == (HELLO,)
+        assert journal.batches == [1, 2]
 
 
 async def test_wherever_an_append_is_cancelled_it_is_in_as_a_whole_or_not_at_all(
@@ -498,6 +534,7 @@ async def test_a_fork_that_cannot_be_is_refused_and_leaves_nothing(
         with pytest.raises(ConfigurationError, match=hint):
             await fork(journal, name, at=at, into=into)
         assert await conversations(journal) == ("a",)
+        assert await append(journal, "a", [BYE]) == 2
 
 
 async def start(system: System, make: Callable[..., Any], path: Path) -> Ref[Journal]:
