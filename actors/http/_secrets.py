@@ -62,10 +62,10 @@ _MASK: Final = re.compile(rf"(\*{{{SHORTEST},}})")
 class Secrets:
     """What must not be written down, in every form in which JSON or an address may hold it."""
 
-    def __init__(self, values: Iterable[str | None]) -> None:
+    def __init__(self, values: Iterable[str | None], *, shortest: int = SHORTEST) -> None:
         forms: set[str] = set()
         for value in values:
-            if value is not None and len(value) >= SHORTEST:
+            if value is not None and len(value) >= shortest:
                 escaped = json.dumps(value)[1:-1]
                 forms |= {value, escaped, escaped.replace("/", "\\/"), quote(value, safe="")}
         # the longest first: one may be part of another
@@ -95,8 +95,10 @@ class Secrets:
         forms = sorted({*self._forms, *shown}, key=len, reverse=True)
         for form in forms:
             data = data.replace(form, SAID)
-        for form in forms:  # not before, for a beginning of one may be followed by another's end
-            data = _without_beginnings(form, data)
+        # Not before, for the beginning of one form may be followed by the end of another.
+        for form in forms:
+            if len(form) > LONG_ENOUGH:
+                data = _without_beginnings(form, data)
         return data.decode("utf-8", "surrogatepass")
 
     def unfinished(self, data: bytes) -> int:

@@ -71,7 +71,7 @@ class Caller:
         limits, connections = self._route.model.limits, self._route.model.concurrency
         self._client = self._route.connect(limits, connections=connections, secure=secure)
         self._time = trio.lowlevel.current_clock().current_time
-        secrets = Secrets([self._route.api_key])
+        secrets = Secrets([self._route.api_key], shortest=1)
         self._line = Line(self._client, self._route, secrets, self._clock, self._is_calm)
         self._path = path
 

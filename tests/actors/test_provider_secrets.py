@@ -52,5 +52,7 @@ async def test_a_key_leaves_what_is_said_beside_it() -> None:
     assert "the key *** is wrong, not ***xy" in said
 
 
-async def test_a_short_key_hides_no_letters_of_an_error() -> None:
-    assert "an example" in await what_is_said(error(401, "an example"), key="x")
+async def test_even_a_short_key_is_hidden() -> None:
+    assert "it is ***, not key-2" in await what_is_said(
+        error(401, "it is key-1, not key-2"), "key-1"
+    )
