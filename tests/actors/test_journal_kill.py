@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import trio
 from agents_scripted import assert_sendable
 from journal_writer import TOGETHER, numbered
@@ -99,3 +100,45 @@ def test_a_journal_outlives_sigkill_at_random_with_all_that_it_acknowledged(
         if number % KILLS_A_FILE == min(kills, KILLS_A_FILE) - 1:
             assert len(acknowledged) == 4, seed
             assert min(acknowledged.values()) > 3, seed
+
+
+DIES_AT = """
+import os, signal, sys
+from pathlib import Path
+from actors.journal import Append, UserSaid
+from actors.journal._file import JournalFile
+
+file = JournalFile(Path(sys.argv[1]))
+seen = []
+
+def count(statement):
+    seen.extend([statement] * statement.startswith(sys.argv[2]))
+    if len(seen) == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+file.write([Append("a", (UserSaid("r", "kept"),))])
+file._connection.set_trace_callback(count)
+file.write([Append("a", (UserSaid("r", "x"),) * 3), Append("b", (UserSaid("r", "y"),))])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "number", "counts"),
+    [
+        ("INSERT INTO entries", 3, {"a": 1}),  # with two of the three on their way
+        ("COMMIT", 1, {"a": 1}),
+        ("never", 1, {"a": 4, "b": 1}),
+    ],
+)
+def test_a_commit_that_is_killed_at_any_statement_leaves_all_of_it_or_nothing(
+    tmp_path: Path, statement: str, number: int, counts: dict[str, int]
+) -> None:
+    path = tmp_path / "chats.db"
+    program = [sys.executable, "-c", DIES_AT, path, statement, str(number)]
+    environment = {"PYTHONPATH": str(ROOT)}
+    killed = subprocess.run(program, env=environment, check=False)  # noqa: S603 - our own program
+
+    assert killed.returncode == -9
+    found = trio.run(everything_in, path)
+    assert {name: len(entries) for name, entries in found.items()} == counts

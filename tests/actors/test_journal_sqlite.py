@@ -104,8 +104,7 @@ class SlowJournal(SqliteJournal):
             assert self.go_on.wait(10)
             return write(appends)
 
-        self._opened.write = wait_and_write  # type: ignore[assignment,method-assign]
-        self._opened.read = wait_and_read  # type: ignore[assignment,method-assign]
+        vars(self._opened).update(write=wait_and_write, read=wait_and_read)
 
 
 @asynccontextmanager
