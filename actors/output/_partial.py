@@ -40,6 +40,9 @@ class Partial(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._fields)
 
+    def shows_as_much_as(self, other: Partial) -> bool:
+        return self.done == other.done and self._fields == other._fields
+
     def __repr__(self) -> str:
         return f"Partial({self._fields!r})"
 
@@ -89,7 +92,7 @@ class PartialReader:
         except (ValueError, RecursionError):  # no JSON: the reader of the whole answer says why
             return None
         partial = Partial(cast("dict[str, Any]", fields), is_whole=not self._depth)
-        if self._shown is not None and dict(partial) == dict(self._shown):
+        if self._shown is not None and partial.shows_as_much_as(self._shown):
             return None
         self._shown = partial
         return partial

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _NUMBERS: Final = itertools.count(1)
 NOTHING_KNOWN: Final = Capabilities()
+NOTHING_SAID: Final = "(no text)"  # an empty turn would be refused
 
 
 class HasSpec(Protocol):
@@ -141,9 +142,8 @@ class ProviderHandle:
                 return Structured(value, response, attempt, usage)
             if attempt == attempts or not value.can_improve:
                 raise wanted.fault(value, response, attempts=attempt, usage=usage)
-            # A turn that says nothing, or only thinks, would be refused.
-            answered: list[Turn] = [assistant(response.text)] if response.text.strip() else []
-            said += [*answered, user(wanted.correction(value))]
+            answered = response.text if response.text.strip() else NOTHING_SAID
+            said += [assistant(answered), user(wanted.correction(value))]
         raise AssertionError
 
     def stream_as(
