@@ -83,7 +83,6 @@ READING_ORDER = [
     "actors.output._asking",
     "actors.output._output",
     "actors.output",
-    "actors.budget._arithmetic",
     "actors.budget._prices",
     "actors.budget._arithmetic",
     "actors.budget._table",
