@@ -94,6 +94,7 @@ class HttpStream(TransportStream):
         self._body: Body | None = None
         self._arrived = b""  # of the body, with the bytes that brought the head
         self._keeps = False
+        self._has_turn = False
         self.status = 0
         self.headers: dict[str, str] = {}
 
@@ -109,6 +110,7 @@ class HttpStream(TransportStream):
         limit, patience = ("total", total) if total < first_byte else ("first_byte", first_byte)
         with trio.move_on_after(patience):
             await self._pool.turn()
+            self._has_turn = True
             try:
                 await self._exchange()
             except BaseException:
@@ -282,7 +284,13 @@ class HttpStream(TransportStream):
         self._leave()
 
     def _leave(self) -> None:
-        """Keep the connection if its answer was read to the end, else close it at once."""
+        """Keep the connection if its answer was read to the end, else close it at once.
+
+        Leaving twice is leaving once: whoever wraps a stream may close it early.
+        """
+        if not self._has_turn:
+            return
+        self._has_turn = False
         body, connection = self._body, self._connection
         is_over = body is not None and body.done and not body.excess and not self._arrived
         if connection is not None and is_over and self._keeps:

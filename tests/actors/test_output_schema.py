@@ -8,7 +8,7 @@ import enum
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, NewType
+from typing import Annotated, Any, Literal, NewType, cast
 
 import attrs
 import pytest
@@ -111,10 +111,13 @@ def wrong(output: type[object], value: object) -> tuple[str, ...]:
 
 
 def objects_in(node: Any) -> list[dict[str, Any]]:
-    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
-    found = [each for item in inner for each in objects_in(item)]
-    is_object = isinstance(node, dict) and isinstance(node.get("properties"), dict)
-    return [node, *found] if is_object else found
+    if isinstance(node, list):
+        return [each for item in cast("list[Any]", node) for each in objects_in(item)]
+    if not isinstance(node, dict):
+        return []
+    fields = cast("dict[str, Any]", node)
+    found = [each for item in fields.values() for each in objects_in(item)]
+    return [fields, *found] if isinstance(fields.get("properties"), dict) else found
 
 
 def test_a_schema_says_what_the_class_and_its_docstring_say() -> None:
