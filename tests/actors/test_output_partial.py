@@ -33,7 +33,7 @@ def begins(part: Any, whole: Any) -> bool:
         return len(items) <= len(all_items) and all(map(begins, items, all_items))
     if isinstance(part, str) and isinstance(whole, str):
         return whole.startswith(part)
-    return bool(part.__class__ is whole.__class__ and part == whole)
+    return type(cast("object", part)) is type(cast("object", whole)) and part == whole
 
 
 def shown(pieces: list[str]) -> list[Partial]:
