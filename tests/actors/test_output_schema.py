@@ -110,11 +110,13 @@ def wrong(output: type[object], value: object) -> tuple[str, ...]:
     return answer.problems
 
 
-def objects_in(node: Any) -> list[dict[str, Any]]:
-    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
+def objects_in(schema: Any) -> list[dict[str, Any]]:
+    """All that have fields, at any depth."""
+    fields = schema.get("properties", {})
+    inner = [*fields.values(), *schema.get("anyOf", ())]
+    inner += [schema["items"]] if "items" in schema else []
     found = [each for item in inner for each in objects_in(item)]
-    is_object = isinstance(node, dict) and isinstance(node.get("properties"), dict)
-    return [node, *found] if is_object else found
+    return [schema, *found] if fields else found
 
 
 def test_a_schema_says_what_the_class_and_its_docstring_say() -> None:

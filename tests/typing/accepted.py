@@ -11,6 +11,7 @@ import trio
 
 from actors import AgentOptions
 from actors.chat import user
+from actors.output import Partial
 from actors.providers import Structured
 from runtime import (
     Actor,
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
     from opentelemetry.trace import Tracer
 
-    from actors.output import Partial
     from actors.providers import ProviderHandle
 
 T = TypeVar("T")
