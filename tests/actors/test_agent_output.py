@@ -70,6 +70,11 @@ async def measure(city: str) -> float:
     return 21.5 if city == "Oslo" else 0
 
 
+async def read(run: AgentRun) -> None:
+    async with run:
+        await collect(run)
+
+
 async def test_a_run_ends_with_an_instance() -> None:
     async with scripted(script(say(GOOD, pieces=4)), options=OPTIONS) as agent:
         answer = await agent.run("Oslo?")
@@ -117,8 +122,7 @@ async def test_a_model_that_stays_wrong_fails_the_run_and_the_conversation_goes_
     async with scripted(*scripts, options=attrs.evolve(OPTIONS, output_attempts=2)) as agent:
         run = agent.stream("Oslo?")
         with pytest.raises(OutputInvalid) as caught:
-            async with run:
-                await collect(run)
+            await read(run)
         await assert_one_truth(agent, run, Outcome.FAILED)
         await assert_next_turn_is_accepted(agent)
 
@@ -152,8 +156,7 @@ async def test_an_answer_that_is_cut_off_is_never_an_instance() -> None:
     async with scripted(script(say(GOOD), truncate()), options=OPTIONS) as agent:
         run = agent.stream("Oslo?")
         with pytest.raises(StreamTruncated):
-            async with run:
-                await collect(run)
+            await read(run)
 
     assert (run.value, run.outcome) == (None, Outcome.TRUNCATED)
 

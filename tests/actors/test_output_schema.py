@@ -8,7 +8,7 @@ import enum
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, NewType, cast
+from typing import Annotated, Any, Literal, NewType
 
 import attrs
 import pytest
@@ -110,14 +110,13 @@ def wrong(output: type[object], value: object) -> tuple[str, ...]:
     return answer.problems
 
 
-def objects_in(node: Any) -> list[dict[str, Any]]:
-    if isinstance(node, list):
-        return [each for item in cast("list[Any]", node) for each in objects_in(item)]
-    if not isinstance(node, dict):
-        return []
-    fields = cast("dict[str, Any]", node)
-    found = [each for item in fields.values() for each in objects_in(item)]
-    return [fields, *found] if isinstance(fields.get("properties"), dict) else found
+def objects_in(schema: Any) -> list[dict[str, Any]]:
+    """All that have fields, at any depth."""
+    fields = schema.get("properties", {})
+    inner = [*fields.values(), *schema.get("anyOf", ())]
+    inner += [schema["items"]] if "items" in schema else []
+    found = [each for item in inner for each in objects_in(item)]
+    return [schema, *found] if fields else found
 
 
 def test_a_schema_says_what_the_class_and_its_docstring_say() -> None:

@@ -34,7 +34,7 @@ from runtime import open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
 if TYPE_CHECKING:
-    from actors.providers import Script, ScriptedApi, Step
+    from actors.providers import Script, ScriptedApi, Step, StructuredStream
     from runtime import Ref
 
 ASKED = [user("The weather in Oslo?")]
@@ -66,6 +66,12 @@ def scripted(*scripts: Script, json_schema: bool | None = None) -> Model:
 async def requests_of(provider: ProviderHandle) -> tuple[Request, ...]:
     playing = cast("Ref[ScriptedApi]", provider.ref)
     return await playing.ask(Requests())
+
+
+async def read(stream: StructuredStream[Weather]) -> None:
+    async with stream:
+        async for _ in stream:
+            pass
 
 
 async def test_a_right_answer_is_an_instance() -> None:
@@ -209,10 +215,8 @@ async def test_a_stream_that_ends_badly_raises(
 ) -> None:
     async with open_provider(scripted(saying(*steps))) as provider:
         stream = provider.stream_as(Weather, ASKED)
-        with pytest.raises(error):  # noqa: PT012 - while it is read
-            async with stream:
-                async for _ in stream:
-                    pass
+        with pytest.raises(error):
+            await read(stream)
 
     assert stream.partial["city"] == "Oslo"
 
@@ -266,8 +270,9 @@ async def test_wherever_it_is_cancelled_the_provider_stays_usable() -> None:
     def choose(request: Request) -> Script:
         return saying(BAD if len(request.turns) == 1 else GOOD, pieces=3)
 
+    requests: list[Request] = []
     async with open_system() as system, assert_no_leaks():
-        ref = await system.spawn(Choosing, choose, list[Request](), name="provider")
+        ref = await system.spawn(Choosing, choose, requests, name="provider")
         provider = ProviderHandle(ref)
 
         async def scenario() -> None:
