@@ -97,6 +97,7 @@ READING_ORDER = [
     "actors.http._connection",
     "actors.http._direct",
     "actors.http._client",
+    "actors.http._open",
     "actors.http._secrets",
     "actors.http._tape",
     "actors.http._matching",
@@ -350,6 +351,11 @@ DOORS = {
     "asyncio": ("runtime.bridge",),
     "opentelemetry": ("runtime.telemetry",),
     "structlog": ("runtime.telemetry",),
+}
+
+# Functions that import when they are called: module -> their names. Each says why where it is.
+LATE_IMPORTS = {
+    "actors.http._open": ["open_client"],  # httpx2, which most of an import's time went to
 }
 
 ERRORS = {"runtime._errors", "actors.errors"}

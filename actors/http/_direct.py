@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, cast
 
 import h11
 import trio
@@ -157,9 +157,8 @@ class HttpStream(TransportStream):
             raise ProviderUnavailable(
                 f"no server at {self.origin}: no connection within {seconds} s"
             )
-        raise ProviderUnavailable(
-            f"no server at {self.origin}: {cause.__cause__ or cause}"
-        ) from cause
+        reason = _first_of(cause.__cause__ or cause)
+        raise ProviderUnavailable(f"no server at {self.origin}: {reason}") from reason
 
     async def _ask_over(self, connection: Connection) -> Exception | None:
         """Send the request and read the head of its answer.
@@ -303,3 +302,10 @@ class HttpStream(TransportStream):
         connection, self._connection = self._connection, None
         if connection is not None:
             self._pool.drop(connection)
+
+
+def _first_of(error: BaseException) -> BaseException:
+    """What one attempt failed with: trio tries every address of a name, and groups the failures."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error

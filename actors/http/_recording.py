@@ -26,7 +26,7 @@ from actors.errors import (
     StreamTruncated,
 )
 
-from ._client import HttpClient
+from ._open import open_client
 from ._secrets import (
     MaskedReads,
     Secrets,
@@ -78,7 +78,7 @@ class Recorder:
         except BaseException:
             pen.close()
             raise
-        return RecordingClient(HttpClient(limits, connections=connections, secure=secure), pen)
+        return RecordingClient(open_client(limits, connections=connections, secure=secure), pen)
 
 
 @attrs.define

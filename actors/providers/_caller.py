@@ -147,7 +147,11 @@ class Caller:
         """
         try:
             await self._gate.pace(tokens)
-            self._refuse_if_open()
+            try:
+                self._refuse_if_open()
+            except ProviderError:  # it opened meanwhile: what was taken for this request goes back
+                self._rates.give_back(tokens, trio.current_time())
+                raise
         except ProviderError:
             if failure is None:
                 raise

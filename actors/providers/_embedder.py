@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import trio
 
-from actors.budget import metered
-from actors.chat import Request, StreamChunk, StreamResponse, Usage, user
+from actors.budget import metered_embedding
+from actors.chat import StreamChunk, StreamResponse, Usage
 from actors.errors import ConfigurationError
 from actors.local import Address, ModelServer
 from runtime import Actor, Exit, Ref, RestartStrategy, Supervisor, open_system
@@ -86,9 +86,9 @@ class Embedder(Actor, EmbedderApi):
         decoder = functools.partial(self._codec.decoder, len(texts))
         question = Question(sent, decoder, estimated_tokens(sent.body, 0))
         kept = _Kept(self._clock.now())
-        request = Request((user(*texts),))
-        async with self._caller.turn(), metered(kept, self._model.name, request) as counted:
-            await self._caller.ask(question, counted)
+        async with self._caller.turn(), metered_embedding(self._model.name, texts) as count:
+            await self._caller.ask(question, kept)
+            count(kept.response.usage)
         return kept.response
 
 

@@ -131,7 +131,9 @@ class ProviderHandle:
         wanted = output_of(output)
         said = list(_checked_turns(turns))
         usage = Usage()
-        for attempt in itertools.count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             async with ProviderStream(self.ref, self._asked(wanted, said, settings)) as stream:
                 async for _ in stream:
                     pass
@@ -144,7 +146,6 @@ class ProviderHandle:
                 raise wanted.fault(value, response, attempts=attempt, usage=usage)
             answered = response.text if response.text.strip() else NOTHING_SAID
             said += [assistant(answered), user(wanted.correction(value))]
-        raise AssertionError
 
     def stream_as(
         self, output: type[T], turns: Sequence[Turn], *, settings: Settings | None = None

@@ -11,7 +11,7 @@ import attrs
 
 from actors.chat import Settings
 from actors.errors import ConfigurationError, MissingKey, UnknownModel
-from actors.http import Connect, HttpClient, Limits
+from actors.http import Connect, Limits, open_client
 from actors.local import LOCAL_MODELS
 
 from ._capabilities import Capabilities
@@ -122,7 +122,7 @@ class Route:
     base_url: str | None
     headers: Mapping[str, str] = attrs.field(repr=False)
     api_key: str | None = attrs.field(repr=False)
-    connect: Connect = HttpClient
+    connect: Connect = open_client
     embeddings: EmbeddingCodec | None = None
 
 
@@ -174,7 +174,7 @@ def _connect(
 ) -> Connect:
     """What carries the requests: sockets, or a file, or both."""
     if given.tape is None:
-        return HttpClient
+        return open_client
     return given.tape.connect(attrs.evolve(given, base_url=base_url), codec.wire, secrets)
 
 

@@ -19,7 +19,7 @@ from actors.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from actors.http import HttpClient, Limits
+from actors.http import HttpClient, Limits, open_client
 from actors.providers import pause, reset, say, stall, truncate
 from actors.testing import Answer, FakeOpenAI, answer, error, open_fake_openai, raw
 from runtime.testing import cancel_everywhere
@@ -184,6 +184,17 @@ async def test_no_server_is_said_with_the_address(client: HttpClient) -> None:
     with pytest.raises(ProviderUnavailable, match=r"no server at http://127\.0\.0\.1:1"):
         async with client.stream("POST", "http://127.0.0.1:1/v1/x"):
             pass
+
+
+async def test_no_server_is_said_in_the_systems_words_and_without_a_group() -> None:
+    client = open_client(secure=False)
+
+    with pytest.raises(ProviderUnavailable, match="Connection refused") as caught:
+        async with client.stream("POST", "http://127.0.0.1:1/v1/x"):
+            pass
+
+    assert isinstance(caught.value.__cause__, ConnectionRefusedError)
+    await client.aclose()
 
 
 async def serve_once(act: Callable[[trio.SocketStream], Awaitable[None]]) -> RuntimeFault:
