@@ -33,7 +33,8 @@ class GeminiFraming:
 
     whole: tuple[bytes, ...] = (b"{",)
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._max = max_bytes
         self._framing: Framing | None = None
 
     @property
@@ -50,7 +51,7 @@ class GeminiFraming:
             return []
         if self._framing is None:
             is_list = data.removeprefix(BOM).lstrip(_BLANKS).startswith(b"[")
-            self._framing = ListFraming() if is_list else EventFraming()
+            self._framing = ListFraming(self._max) if is_list else EventFraming(self._max)
         return self._framing.feed(data)
 
     def finish(self) -> list[WireEvent]:
