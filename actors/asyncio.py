@@ -49,7 +49,7 @@ class AsyncioRun:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> bool | None:
         return await self._events.__aexit__(kind, error, traceback)
 
     def __aiter__(self) -> Self:

@@ -49,7 +49,7 @@ class BlockingRun:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> bool | None:
         return self._events.__exit__(kind, error, traceback)
 
     def __iter__(self) -> Self:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import weakref
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
 import trio
+
+from runtime import BridgeClosed
 
 from ._block import Block
 from ._call import Call, Promise
@@ -62,9 +65,11 @@ class LoopSignal:
             except asyncio.CancelledError as error:
                 cancelled = error
                 self._future = self._loop.create_future()
-                cancel(str(error) or "the asyncio task was cancelled")
+                with contextlib.suppress(BridgeClosed):  # which has settled it
+                    cancel(str(error) or "the asyncio task was cancelled")
             except GeneratorExit:  # the coroutine is thrown away and cannot wait any longer
-                cancel("the asyncio task was thrown away")
+                with contextlib.suppress(BridgeClosed):
+                    cancel("the asyncio task was thrown away")
                 raise
         if cancelled is not None:
             try:
@@ -97,7 +102,7 @@ class AsyncioStream(Generic[T]):
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> bool | None:
         return await self._block.__aexit__(kind, error, traceback)
 
     def __aiter__(self) -> Self:
@@ -110,7 +115,7 @@ class AsyncioStream(Generic[T]):
             return self._kept.pop(0).result()
         signal = LoopSignal()
         call = Call(self._items.__anext__, signal.set, "next item")
-        self._thread.do(self._block.block.submit, call)
+        self._thread.do(call, self._block.block.submit, call)
         try:
             await signal.wait_for(partial(self._thread.cancel, call))
         except BaseException:
@@ -131,7 +136,8 @@ class AsyncioBlock(Generic[T]):
         self._thread = thread
         self._loop = asyncio.get_running_loop()
         self._entered = LoopSignal()
-        self._task: asyncio.Task[Any] | None = None  # that is inside
+        # That is inside; weak, so that a task is thrown away if its loop is closed meanwhile.
+        self._task: weakref.ref[asyncio.Task[Any]] | None = None
         self._cancels_before = 0
         self._is_cut_short = False
         self._has_cancelled = False  # the task that is inside
@@ -149,8 +155,10 @@ class AsyncioBlock(Generic[T]):
             await self._leave(error)
             raise
         value = self.block.entered.result()
-        self._task = asyncio.current_task()
-        self._cancels_before = self._task.cancelling() if self._task else 0
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = weakref.ref(task)
+        self._cancels_before = task.cancelling()
         if self._is_cut_short:
             self._interrupt()
         return value
@@ -160,7 +168,7 @@ class AsyncioBlock(Generic[T]):
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> bool | None:
         if self._thread.is_elsewhere:  # this is a fork: the block goes on in the other process
             return False
         is_ours = self._took_back(error)
@@ -179,13 +187,14 @@ class AsyncioBlock(Generic[T]):
             return leave(self.block, self._thread, error)
         signal = LoopSignal()
         left = Promise[bool](signal.set)
-        self._thread.do(self.block.leave, left, error)
+        self._thread.do(left, self.block.leave, left, error)
         await signal.wait_for(partial(self._thread.cancel, self.block))
         return left.result()
 
     def _took_back(self, error: BaseException | None) -> bool:
         """Take back our cancel of the task; return whether the error is that and no more."""
-        task, self._task = self._task, None
+        task = None if self._task is None else self._task()
+        self._task = None
         if task is None or not self._has_cancelled or asyncio.current_task() is not task:
             return False
         return task.uncancel() <= self._cancels_before and isinstance(error, asyncio.CancelledError)
@@ -197,8 +206,9 @@ class AsyncioBlock(Generic[T]):
 
     def _interrupt(self) -> None:
         self._is_cut_short = True
-        if self._task is not None:
-            self._has_cancelled = self._task.cancel("the block that it is in has ended")
+        task = None if self._task is None else self._task()
+        if task is not None:
+            self._has_cancelled = task.cancel("the block that it is in has ended")
 
 
 class AsyncioBridge:
@@ -233,7 +243,7 @@ class AsyncioBridge:
         manager: Callable[P, AbstractAsyncContextManager[T, Any]],
         *args: P.args,
         **kwargs: P.kwargs,
-    ) -> AbstractAsyncContextManager[T, bool]:
+    ) -> AbstractAsyncContextManager[T]:
         """Open a block of trio: `async with bridge.open(open_system) as system: ...`.
 
         One trio task enters and leaves it, so here different tasks may. What it gives belongs

@@ -40,6 +40,7 @@ class Block(Generic[T]):
     ) -> None:
         self.entered = entered
         self.name: object = make
+        self.has_begun = False
         self._make = make
         self._cut_short = cut_short
         self._scope = trio.CancelScope()
@@ -52,15 +53,19 @@ class Block(Generic[T]):
         self._swallowed = False
 
     def cancel(self, reason: str) -> None:
+        """Cancel it, also if it is not known whether it was ever begun."""
         self._scope.cancel(reason)
+        if not self.has_begun:
+            self.abort()
 
-    def abort(self, cause: BaseException | None) -> None:
-        """End it without carrying it out, because there is nobody to do so."""
-        if not self._has_ended:
-            self._end(closed("this bridge has ended", cause))
+    def abort(self) -> None:
+        """End it without carrying it out, because nobody will."""
+        self.has_begun = True
+        self._end(closed("this bridge has ended"))
 
     def submit(self, call: Call[Any]) -> None:
         """Have the block's own task carry out a call, after those before it."""
+        call.has_begun = True
         if self._has_ended or self._left is not None:
             call.fail(self._failure or closed(ENDED))
         else:
@@ -77,6 +82,9 @@ class Block(Generic[T]):
             error: What the body raised.
         """
         self._left = left
+        if not self.has_begun:
+            self.abort()
+            return
         if self._has_ended:
             self._settle_left()
             return
@@ -103,6 +111,9 @@ class Block(Generic[T]):
 
     async def _work(self) -> None:
         async for call in self._inlet:
+            if self._left is not None:  # meanwhile
+                call.fail(closed(ENDED))
+                continue
             self._current = call
             await call.carry_out()
             self._current = None

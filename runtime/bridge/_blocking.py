@@ -47,7 +47,7 @@ class BlockingStream(Generic[T]):
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> bool | None:
         return self._block.__exit__(kind, error, traceback)
 
     def __iter__(self) -> Self:
@@ -61,9 +61,11 @@ class BlockingStream(Generic[T]):
             return self._kept.pop(0).result()
         signal = ThreadSignal()
         call = Call(self._items.__anext__, signal.set, "next item")
-        self._thread.do(self._block.block.submit, call)
+        submit = self._block.block.submit
         try:
-            signal.wait_for(call, self._thread)
+            signal.carry_out(
+                lambda: self._thread.do(call, submit, call), partial(self._thread.cancel, call)
+            )
         except BaseException:
             if call.has_value:  # it came together with the interrupt: the next one is this
                 self._kept.append(call)
@@ -92,8 +94,8 @@ class BlockingBlock(Generic[T]):
             raise RuntimeError("this block was used already: call `bridge.open(...)` again")
         self._was_used = True
         try:
-            self._thread.start(self.block)
-            self._entered.wait_for(self.block, self._thread)
+            begin = partial(self._thread.start, self.block)
+            self._entered.carry_out(begin, partial(self._thread.cancel, self.block))
             return self.block.entered.result()
         except BaseException as error:
             if self.block.entered.has_value:
@@ -105,7 +107,7 @@ class BlockingBlock(Generic[T]):
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> bool | None:
         if self._thread.is_elsewhere:  # this is a fork: the block goes on in the other process
             return False
         try:
@@ -142,8 +144,7 @@ class Bridge:
         refuse_loops()
         signal = ThreadSignal()
         call = Call(partial(function, *args, **kwargs), signal.set, function)
-        self._thread.start(call)
-        signal.wait_for(call, self._thread)
+        signal.carry_out(partial(self._thread.start, call), partial(self._thread.cancel, call))
         return call.result()
 
     def open(
@@ -151,7 +152,7 @@ class Bridge:
         manager: Callable[P, AbstractAsyncContextManager[T, Any]],
         *args: P.args,
         **kwargs: P.kwargs,
-    ) -> AbstractContextManager[T, bool]:
+    ) -> AbstractContextManager[T]:
         """Open an async block: `with bridge.open(open_system) as system: ...`.
 
         One trio task enters and leaves it. What it gives belongs to the bridge's thread:

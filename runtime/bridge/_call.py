@@ -5,7 +5,7 @@ All of it happens in the bridge's thread, but for `result`, which comes after th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import trio
 
@@ -25,10 +25,11 @@ class Promise(Generic[T]):
             raise.
     """
 
-    __slots__ = ("_error", "_notify", "_value", "is_settled")
+    __slots__ = ("_error", "_notify", "_value", "awaited", "is_settled")
 
     def __init__(self, notify: Callable[[], None]) -> None:
         self._notify = notify
+        self.awaited: set[Promise[Any]] | None = None  # where it is noted until it is settled
         self._value: T | None = None
         self._error: BaseException | None = None
         self.is_settled = False
@@ -45,6 +46,8 @@ class Promise(Generic[T]):
 
     def _settled(self) -> None:
         self.is_settled = True
+        if self.awaited is not None:
+            self.awaited.discard(self)
         self._notify()
 
     def result(self) -> T:
@@ -66,22 +69,27 @@ class Promise(Generic[T]):
 class Call(Promise[T]):
     """An async function that somebody outside waits for, in a cancel scope of its own."""
 
-    __slots__ = ("_function", "_scope", "name")
+    __slots__ = ("_function", "_scope", "has_begun", "name")
 
     def __init__(
         self, function: Callable[[], Awaitable[T]], notify: Callable[[], None], name: object
     ) -> None:
         super().__init__(notify)
         self.name = name
+        self.has_begun = False
         self._function = function
         self._scope = trio.CancelScope()
 
     def cancel(self, reason: str) -> None:
+        """Cancel it, also if it is not known whether it was ever begun."""
         self._scope.cancel(reason)
+        if not self.has_begun:
+            self.abort()
 
-    def abort(self, cause: BaseException | None) -> None:
-        """Settle it without carrying it out, because there is nobody to do so."""
-        self.fail(closed("this bridge has ended", cause))
+    def abort(self) -> None:
+        """Settle it without carrying it out, because nobody will."""
+        self.has_begun = True
+        self.fail(closed("this bridge has ended"))
 
     async def carry_out(self) -> None:
         """Settle it, whatever happens; a cancel that comes from further out goes on."""

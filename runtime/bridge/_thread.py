@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVarTuple
 
 import trio
 
@@ -18,13 +18,16 @@ from runtime._carried import SCOPES
 from runtime._conditions import AS_USUAL, CONDITIONS
 from runtime._waits import PARTY
 
+from ._call import Call, closed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
 
     from ._block import Block
-    from ._call import Call
+    from ._call import Promise
 
+Ts = TypeVarTuple("Ts")
 NUMBERS: Final = itertools.count(1)
 EXIT_SECONDS: Final = 5.0  # that what is left open gets when the interpreter ends
 OPEN: Final[set[TrioThread]] = set()
@@ -48,7 +51,7 @@ class TrioThread:
         self._token: trio.lowlevel.TrioToken | None = None
         self._nursery: trio.Nursery | None = None
         self._is_closing = False
-        self._running: set[Call[Any] | Block[Any]] = set()
+        self._awaited: set[Promise[Any]] = set()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(
             target=self._run, name=f"trio bridge {next(NUMBERS)}", daemon=True
@@ -72,10 +75,16 @@ class TrioThread:
         Raises:
             BridgeClosed: If it has ended, or is not in this process.
         """
-        self.do(self._begin, work, _context())
+        promise = work if isinstance(work, Call) else work.entered
+        self.do(promise, self._begin, work, _context())
 
-    def do(self, function: Callable[..., None], *args: object) -> None:
+    def do(self, promise: Promise[Any] | None, function: Callable[[*Ts], None], *args: *Ts) -> None:
         """Call something in the thread, without waiting for it.
+
+        Args:
+            promise: What it will settle; the thread does so if it dies before.
+            function: Must neither wait nor raise.
+            args: For the function.
 
         Raises:
             BridgeClosed: If it has ended, or is not in this process.
@@ -86,17 +95,25 @@ class TrioThread:
                 "open a bridge here"
             )
         assert self._token is not None
+        if promise is not None:
+            promise.awaited = self._awaited
+            self._awaited.add(promise)
         try:
             self._token.run_sync_soon(function, *args)
         except trio.RunFinishedError:
+            if promise is not None:
+                self._awaited.discard(promise)
             raise BridgeClosed(
                 "this bridge has ended: use it inside the block that opened it"
             ) from self._failure
 
     def cancel(self, work: Call[Any] | Block[Any], reason: str) -> None:
-        """Cancel some work, if it is there to be cancelled."""
-        with contextlib.suppress(BridgeClosed):
-            self.do(work.cancel, reason)
+        """Cancel some work, which settles it also if it was never begun.
+
+        Raises:
+            BridgeClosed: As above; then nobody settles it any longer.
+        """
+        self.do(None, work.cancel, reason)
 
     def request_end(self) -> None:
         """Cancel all that runs, and take nothing new. It may have ended, or be elsewhere."""
@@ -119,8 +136,8 @@ class TrioThread:
             self._failure = error
         finally:
             self._is_closing = True
-            for work in list(self._running):
-                work.abort(self._failure)
+            for promise in list(self._awaited):
+                promise.fail(closed("this bridge has ended", self._failure))
             OPEN.discard(self)
             self._begun()
             self._ended()
@@ -140,24 +157,20 @@ class TrioThread:
 
     def _begin(self, work: Call[Any] | Block[Any], context: Context) -> None:
         assert self._nursery is not None
-        if self._is_closing:
-            work.abort(self._failure)
+        if work.has_begun:  # and was given up before
             return
-        self._running.add(work)
+        if self._is_closing:
+            work.abort()
+            return
+        work.has_begun = True
         context.run(self._start_task, self._nursery, work)
 
     def _start_task(self, nursery: trio.Nursery, work: Call[Any] | Block[Any]) -> None:
         """Its context is a copy of the one that this is called in."""
-        nursery.start_soon(self._carry_out, work, name=work.name)
-
-    async def _carry_out(self, work: Call[Any] | Block[Any]) -> None:
-        try:
-            await work.carry_out()
-        finally:
-            self._running.discard(work)
+        nursery.start_soon(work.carry_out, name=work.name)
 
     def __repr__(self) -> str:
-        state = "ended" if self._is_closing else f"open, {len(self._running)} running"
+        state = "ended" if self._is_closing else f"open, {len(self._awaited)} waiting"
         return f"<{self._thread.name}: {state}>"
 
 

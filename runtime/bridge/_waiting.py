@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from runtime import RuntimeFault
+from runtime import BridgeClosed, RuntimeFault
 
 from ._call import Promise
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._block import Block
-    from ._call import Call
     from ._thread import TrioThread
+
+
+# A signal that comes right before a wait begins in C is not seen until the wait is over.
+LOOK_SECONDS: Final = 0.25
 
 
 class ThreadSignal:
@@ -25,18 +31,30 @@ class ThreadSignal:
         self._queue.put(None)
 
     def wait(self) -> None:
-        self._queue.get()
+        while True:
+            try:
+                return self._queue.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                continue
 
-    def wait_for(self, work: Call[Any] | Block[Any], thread: TrioThread) -> None:
-        """Wait until some work has set it. If that is interrupted: cancel it, and wait again.
+    def carry_out(self, begin: Callable[[], None], give_up: Callable[[str], None]) -> None:
+        """Begin something, and wait until it has set this.
 
-        A second Ctrl-C ends that wait, too; the work ends by itself then, or with the bridge.
+        If that is interrupted: give it up, and wait again. A second Ctrl-C ends that wait, too;
+        the work ends by itself then, or with the bridge.
+
+        Args:
+            begin: Must be done by the time that it returns; an interrupt may come within.
+            give_up: Makes sure that this will be set, whether it was begun or not; gets the
+                reason. Raises `BridgeClosed` if it will not.
         """
         try:
+            begin()
             self.wait()
         except BaseException as error:
-            thread.cancel(work, str(error) or type(error).__name__)
-            self.wait()
+            with contextlib.suppress(BridgeClosed):
+                give_up(str(error) or type(error).__name__)
+                self.wait()
             raise
 
 
@@ -44,10 +62,18 @@ def leave(block: Block[Any], thread: TrioThread, error: BaseException | None) ->
     """Leave a block and wait for its end; return whether its manager swallowed the error."""
     signal = ThreadSignal()
     left = Promise[bool](signal.set)
-    thread.do(block.leave, left, error)
-    if thread.is_current:  # the garbage collector throws somebody away here: nothing can be awaited
+
+    def begin() -> None:
+        thread.do(left, block.leave, left, error)
+
+    def give_up(reason: str) -> None:
+        thread.cancel(block, reason)
+        begin()
+
+    if thread.is_current:  # the garbage collector throws somebody away: nothing can be awaited
+        begin()
         return False
-    signal.wait_for(block, thread)
+    signal.carry_out(begin, give_up)
     return left.result()
 
 
