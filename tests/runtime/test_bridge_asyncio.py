@@ -27,7 +27,7 @@ from runtime.bridge import open_asyncio_bridge, open_bridge, run_sync
 from runtime.testing import assert_no_leaks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
     from runtime import Ref
     from runtime.bridge import AsyncioBridge
@@ -59,12 +59,11 @@ async def double(number: int) -> int:
 
 def test_calls_and_their_errors_cross() -> None:
     async def main() -> None:
-        async with open_asyncio_bridge() as bridge:
-            async with bridge.open(open_counter, Notes()) as counter:
-                assert await bridge.run(counter.ask, Add(2)) == 2
-                with pytest.raises(ActorCrashed) as caught:
-                    await bridge.run(counter.ask, Fail(ValueError("wrong")))
-                assert str(caught.value.__cause__) == "wrong"
+        async with open_asyncio_bridge() as bridge, bridge.open(open_counter, Notes()) as counter:
+            assert await bridge.run(counter.ask, Add(2)) == 2
+            with pytest.raises(ActorCrashed) as caught:
+                await bridge.run(counter.ask, Fail(ValueError("wrong")))
+            assert str(caught.value.__cause__) == "wrong"
 
     run(main())
 
@@ -77,14 +76,13 @@ def test_tasks_and_loops_can_use_one_bridge_at_once() -> None:
         into += asyncio.run(add(bridge, counter))
 
     async def main() -> None:
-        async with open_asyncio_bridge() as bridge:
-            async with bridge.open(open_counter, Notes()) as counter:
-                there: list[int] = []
-                thread = threading.Thread(target=add_there, args=(bridge, counter, there))
-                thread.start()
-                here = await add(bridge, counter)
-                await until(lambda: not thread.is_alive())
-                assert sorted(here + there) == list(range(1, 101))
+        async with open_asyncio_bridge() as bridge, bridge.open(open_counter, Notes()) as counter:
+            there: list[int] = []
+            thread = threading.Thread(target=add_there, args=(bridge, counter, there))
+            thread.start()
+            here = await add(bridge, counter)
+            await until(lambda: not thread.is_alive())
+            assert sorted(here + there) == list(range(1, 101))
 
     run(main())
 
@@ -130,12 +128,11 @@ def test_a_timeout_of_asyncio_ends_a_stream_before_its_block_is_left() -> None:
                 pass
 
     async def main() -> None:
-        async with open_asyncio_bridge() as bridge:
-            async with bridge.open(open_counter, notes) as counter:
-                with pytest.raises(TimeoutError):
-                    await asyncio.wait_for(read(bridge, counter), 0.05)
-                assert notes.quiet.is_set()
-                assert await bridge.run(counter.ask, Add(1)) == 1
+        async with open_asyncio_bridge() as bridge, bridge.open(open_counter, notes) as counter:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(read(bridge, counter), 0.05)
+            assert notes.quiet.is_set()
+            assert await bridge.run(counter.ask, Add(1)) == 1
 
     run(main())
 
@@ -166,16 +163,15 @@ def test_a_cancel_while_a_block_is_entered_or_left_leaves_nothing_of_it() -> Non
 
 def test_a_wait_for_an_item_that_is_cut_short_loses_none() -> None:
     async def main() -> None:
-        async with open_asyncio_bridge() as bridge:
-            async with bridge.open(open_counter, Notes()) as counter:
-                got: list[int] = []
-                dice = random.Random(5)  # noqa: S311
-                async with bridge.stream(counter.stream, CountUp()) as numbers:
-                    while len(got) < 200:
-                        with contextlib.suppress(TimeoutError):
-                            async with asyncio.timeout(dice.random() / 2000):
-                                got.append(await anext(numbers))
-                assert got == list(range(200))
+        async with open_asyncio_bridge() as bridge, bridge.open(open_counter, Notes()) as counter:
+            got: list[int] = []
+            dice = random.Random(5)  # noqa: S311
+            async with bridge.stream(counter.stream, CountUp()) as numbers:
+                while len(got) < 200:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(dice.random() / 2000):
+                            got.append(await anext(numbers))
+            assert got == list(range(200))
 
     run(main())
 
@@ -192,17 +188,16 @@ def test_a_thousand_random_cancels_leave_nothing() -> None:
     async def main() -> None:
         dice = random.Random(5)  # noqa: S311
         outcomes = {"cancelled": 0, "done": 0}
-        async with open_asyncio_bridge() as bridge:
-            async with bridge.open(open_counter, Notes()) as counter:
-                for _ in range(CANCELS):
-                    task = asyncio.create_task(use(bridge, counter))
-                    await asyncio.sleep(dice.random() / 300)
-                    task.cancel()
-                    (result,) = await asyncio.gather(task, return_exceptions=True)
-                    assert result is None or isinstance(result, asyncio.CancelledError)
-                    outcomes["done" if result is None else "cancelled"] += 1
-                    assert "0 waiting" in repr(bridge)
-                assert await bridge.run(counter.ask, Add(1)) > outcomes["done"]
+        async with open_asyncio_bridge() as bridge, bridge.open(open_counter, Notes()) as counter:
+            for _ in range(CANCELS):
+                task = asyncio.create_task(use(bridge, counter))
+                await asyncio.sleep(dice.random() / 300)
+                task.cancel()
+                (result,) = await asyncio.gather(task, return_exceptions=True)
+                assert result is None or isinstance(result, asyncio.CancelledError)
+                outcomes["done" if result is None else "cancelled"] += 1
+                assert "0 waiting" in repr(bridge)
+            assert await bridge.run(counter.ask, Add(1)) > outcomes["done"]
         assert min(outcomes.values()) > 0
 
     run(main())
@@ -274,9 +269,12 @@ def test_a_task_that_is_cancelled_as_well_stays_cancelled() -> None:
 
 def test_a_task_group_may_stand_between_the_block_and_the_loop() -> None:
     async def main() -> None:
-        async with open_asyncio_bridge() as bridge, bridge.open(short, 0.02):
-            async with asyncio.TaskGroup() as group:
-                group.create_task(asyncio.sleep(3600))
+        async with (
+            open_asyncio_bridge() as bridge,
+            bridge.open(short, 0.02),
+            asyncio.TaskGroup() as group,
+        ):
+            group.create_task(asyncio.sleep(3600))
 
     run(main())
 
