@@ -28,10 +28,10 @@ from ._turn import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from actors.chat import Event, Outcome, Request, ToolCall
+    from actors.chat import Event, Outcome, Request, StreamChunk, ToolCall
     from actors.journal import Entry
     from actors.providers import ProviderApi
 
@@ -49,6 +49,28 @@ class RunsHere(Protocol):
     def request(self) -> Request: ...
     async def record(self, entries: Sequence[Entry]) -> None: ...
     def record_beside(self, entries: Sequence[Entry]) -> None: ...
+
+
+class _Shown:
+    """The sink of a model call: what its chunks mean to the reader goes to the reader."""
+
+    def __init__(
+        self, read: Callable[[Sequence[StreamChunk]], list[Event]], out: Sink[Event]
+    ) -> None:
+        self._read = read
+        self._out = out
+
+    async def send(self, item: StreamChunk) -> None:
+        await self.send_many((item,))
+
+    async def send_many(self, items: Sequence[StreamChunk]) -> None:
+        if events := self._read(items):
+            await self._out.send_many(events)
+
+    @property
+    def taken(self) -> int:
+        """Of the run's events."""
+        return self._out.taken
 
 
 class RunInProgress:
@@ -117,13 +139,12 @@ class RunInProgress:
                     )
 
     async def _call_model(self) -> list[Command]:
-        machine, out = self._machine, self._out
+        machine = self._machine
         with self._agent.provider() as provider:
-            async with provider.stream(Generate(self._agent.request())) as stream:
-                while chunks := await stream.take_many():
-                    events = machine.chunks(chunks)
-                    if events:
-                        await out.send_many(events)
+            # The chunks become events in the provider's task: one task switch less for each.
+            await provider.stream_into(
+                Generate(self._agent.request()), _Shown(machine.chunks, self._out)
+            )
         if not machine.partial.is_complete:  # whoever implements a provider
             raise StreamTruncated(
                 "the provider's stream ended without its final chunk", partial=machine.partial
