@@ -188,6 +188,7 @@ READING_ORDER = [
     "actors.providers._reading",
     "actors.providers._handle",
     "actors.providers",
+    "actors.tools._options",
     "actors.tools._schema",
     "actors.tools._tool",
     "actors.tools._calculator",

@@ -4,11 +4,13 @@ from actors.schema import Bounds
 
 from ._calculator import calculator
 from ._execution import Late, Terms, execute
+from ._options import Approve, Isolation, ToolOptions
 from ._schema import Parameter, Refused
-from ._tool import AnyTool, BoundCall, Isolation, Tool, Toolbox, tool
+from ._tool import AnyTool, BoundCall, Tool, Toolbox, tool
 
 __all__ = [
     "AnyTool",
+    "Approve",
     "BoundCall",
     "Bounds",
     "Isolation",
@@ -17,6 +19,7 @@ __all__ = [
     "Refused",
     "Terms",
     "Tool",
+    "ToolOptions",
     "Toolbox",
     "calculator",
     "execute",

@@ -13,16 +13,19 @@ import inspect
 import math
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 import trio
 
 from actors.chat import ToolCall, ToolResult, ToolStatus
 
+from ._options import MAX_RESULT
 from ._results import bounded, error_text, leaves, result_text
 from ._schema import Refused
-from ._tool import MAX_RESULT, AnyTool, BoundCall, Toolbox
+
+if TYPE_CHECKING:
+    from ._tool import AnyTool, BoundCall, Toolbox
 
 CLEANUP: Final = 5.0
 
