@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from actors.chat import Event, Outcome, Request, ToolCall
     from actors.journal import Entry
     from actors.providers import ProviderApi
+    from actors.tools import Held
 
     from ._options import AgentSetup
 
@@ -45,6 +46,8 @@ class RunsHere(Protocol):
 
     @property
     def setup(self) -> AgentSetup: ...
+    @property
+    def held(self) -> Held | None: ...
     def provider(self) -> AbstractContextManager[Ref[ProviderApi]]: ...
     def request(self) -> Request: ...
     async def record(self, entries: Sequence[Entry]) -> None: ...
@@ -139,7 +142,7 @@ class RunInProgress:
 
     async def _run_tool(self, call: ToolCall, rest: list[Command]) -> None:
         setup = self._agent.setup
-        terms = Terms(cleanup=setup.options.cleanup, late=self._note_late)
+        terms = Terms(cleanup=setup.options.cleanup, late=self._note_late, held=self._agent.held)
         result = await execute(setup.toolbox, call, terms=terms)
         commands = self._machine.tool_ended(result, self._now())
         await self._obey([each for each in commands if isinstance(each, Record | Emit)])

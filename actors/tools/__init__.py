@@ -7,21 +7,28 @@ from ._execution import Late, Terms, execute
 from ._options import Approve, Isolation, ToolOptions
 from ._schema import Parameter, Refused
 from ._tool import AnyTool, BoundCall, Tool, Toolbox, tool
+from ._workers import Held, Limits, ToolWorkers, Work, Workers, hold
 
 __all__ = [
     "AnyTool",
     "Approve",
     "BoundCall",
     "Bounds",
+    "Held",
     "Isolation",
     "Late",
+    "Limits",
     "Parameter",
     "Refused",
     "Terms",
     "Tool",
     "ToolOptions",
+    "ToolWorkers",
     "Toolbox",
+    "Work",
+    "Workers",
     "calculator",
     "execute",
+    "hold",
     "tool",
 ]
