@@ -5,6 +5,7 @@ from actors.schema import Bounds
 from ._calculator import calculator
 from ._execution import Late, Terms, execute
 from ._options import Approve, Isolation, ToolOptions
+from ._progress import Progress, progress
 from ._schema import Parameter, Refused
 from ._tool import AnyTool, BoundCall, Tool, Toolbox, tool
 from ._workers import Held, Limits, ToolWorkers, Work, Workers, hold
@@ -19,6 +20,7 @@ __all__ = [
     "Late",
     "Limits",
     "Parameter",
+    "Progress",
     "Refused",
     "Terms",
     "Tool",
@@ -30,5 +32,6 @@ __all__ = [
     "calculator",
     "execute",
     "hold",
+    "progress",
     "tool",
 ]

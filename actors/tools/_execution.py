@@ -21,6 +21,7 @@ from actors.chat import ToolCall, ToolResult, ToolStatus
 from ._attempt import Report
 from ._job import Job, check_importable
 from ._processes import Processes
+from ._progress import Listener, heard_by
 from ._results import leaves
 from ._schema import Refused
 from ._tool import AnyTool, BoundCall
@@ -64,6 +65,8 @@ class Terms:
             raise. An abandoned thread is reported before the cancel goes on.
         held: Worker processes, and how many calls of a tool run at a time; see `hold`. If None,
             each call in a process has a process of its own, and nothing limits the calls.
+        progress: Hears what the tool says with `progress`, in whatever thread that says it. Must
+            neither wait nor raise.
 
     Raises:
         ValueError: If `cleanup` is negative or endless.
@@ -73,6 +76,7 @@ class Terms:
     limiter: trio.CapacityLimiter | None = None
     late: Callable[[Late], None] = ignore
     held: Held | None = None
+    progress: Listener | None = None
 
     def __attrs_post_init__(self) -> None:
         if not 0 <= self.cleanup < math.inf:  # also refuses NaN
@@ -118,7 +122,8 @@ async def execute(tools: Toolbox, call: ToolCall, *, terms: Terms = DEFAULT_TERM
         return report.failed(f"{call.arguments_error}. Send the call again")
     if isinstance(bound, Refused):
         return report.failed(bound.text)
-    return await _RUNS[tool.isolation](_Running(tool, bound, report, terms))
+    with heard_by(terms.progress):
+        return await _RUNS[tool.isolation](_Running(tool, bound, report, terms))
 
 
 @attrs.frozen
