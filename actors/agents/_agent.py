@@ -20,6 +20,7 @@ from actors.errors import ConfigurationError, LimitReached
 from actors.journal import Entry, append, closing, project, read
 from actors.output import asked_for, output_of
 from actors.providers import Clock, capabilities_of
+from actors.tools import hold
 from runtime import (
     Actor,
     ActorStopped,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
     from actors.journal import Journal
     from actors.providers import ProviderApi
+    from actors.tools import Held
 
     from ._options import AgentSetup
 
@@ -88,10 +90,12 @@ class Agent(Actor, Conversation):
         self._entries: list[Entry] = []
         self._runs: set[str] = set()
         self._one_at_a_time = trio.Lock()
+        self._held: Held | None = None
         self._unwritten: RuntimeFault | None = None  # why the copy may differ from the journal
 
     async def started(self) -> None:
         self._stop_unused()
+        self._held = await hold(self, self._setup.toolbox)
         try:
             self._entries = list(await read(self._journal, self._setup.options.conversation))
         except ActorStopped:  # for good: no further incarnation could do better
@@ -150,6 +154,11 @@ class Agent(Actor, Conversation):
     @property
     def setup(self) -> AgentSetup:
         return self._setup
+
+    @property
+    def held(self) -> Held | None:
+        """What its tools share: processes, limits."""
+        return self._held
 
     @contextlib.contextmanager
     def provider(self) -> Generator[Ref[ProviderApi]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -15,6 +16,7 @@ from actors.tools import Late, Terms, execute
 from runtime import Ref, RuntimeFault, Sink
 
 from ._conversation import Run, verdict
+from ._progress import ProgressShown
 from ._turn import (
     CallModel,
     Command,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from actors.chat import Event, Outcome, Request, StreamChunk, ToolCall
     from actors.journal import Entry
     from actors.providers import ProviderApi
+    from actors.tools import Held, Progress
 
     from ._options import AgentSetup
 
@@ -45,6 +48,8 @@ class RunsHere(Protocol):
 
     @property
     def setup(self) -> AgentSetup: ...
+    @property
+    def held(self) -> Held | None: ...
     def provider(self) -> AbstractContextManager[Ref[ProviderApi]]: ...
     def request(self) -> Request: ...
     async def record(self, entries: Sequence[Entry]) -> None: ...
@@ -155,16 +160,30 @@ class RunInProgress:
         rest: list[Command] = []
         async with trio.open_nursery() as nursery:
             for call in calls:
-                nursery.start_soon(self._run_tool, call, rest)
+                shown = ProgressShown(nursery, partial(self._show_progress, call))
+                nursery.start_soon(self._run_tool, call, shown, rest)
         return rest
 
-    async def _run_tool(self, call: ToolCall, rest: list[Command]) -> None:
+    async def _run_tool(self, call: ToolCall, shown: ProgressShown, rest: list[Command]) -> None:
         setup = self._agent.setup
-        terms = Terms(cleanup=setup.options.cleanup, late=self._note_late)
-        result = await execute(setup.toolbox, call, terms=terms)
-        commands = self._machine.tool_ended(result, self._now())
-        await self._obey([each for each in commands if isinstance(each, Record | Emit)])
+        terms = Terms(
+            cleanup=setup.options.cleanup,
+            late=self._note_late,
+            held=self._agent.held,
+            progress=shown.hear,
+        )
+        try:
+            result = await execute(setup.toolbox, call, terms=terms)
+        finally:
+            last = shown.close()  # a thread may speak on
+        commands = self._machine.tool_ended(result, self._now(), last)
+        await self._obey([each for each in commands if isinstance(each, Record)])
+        await shown.sent()
+        await self._obey([each for each in commands if isinstance(each, Emit)])
         rest += [each for each in commands if not isinstance(each, Record | Emit)]
+
+    async def _show_progress(self, call: ToolCall, progress: Progress) -> None:
+        await self._obey([self._machine.progressed(call.id, progress, self._now())])
 
     def _note_late(self, late: Late) -> None:
         """A tool did not stop when it was told to, or has stopped since."""

@@ -4,21 +4,34 @@ from actors.schema import Bounds
 
 from ._calculator import calculator
 from ._execution import Late, Terms, execute
+from ._options import Approve, Isolation, ToolOptions
+from ._progress import Progress, progress
 from ._schema import Parameter, Refused
-from ._tool import AnyTool, BoundCall, Isolation, Tool, Toolbox, tool
+from ._tool import AnyTool, BoundCall, Tool, Toolbox, tool
+from ._workers import Held, Limits, ToolWorkers, Work, Workers, hold
 
 __all__ = [
     "AnyTool",
+    "Approve",
     "BoundCall",
     "Bounds",
+    "Held",
     "Isolation",
     "Late",
+    "Limits",
     "Parameter",
+    "Progress",
     "Refused",
     "Terms",
     "Tool",
+    "ToolOptions",
+    "ToolWorkers",
     "Toolbox",
+    "Work",
+    "Workers",
     "calculator",
     "execute",
+    "hold",
+    "progress",
     "tool",
 ]
