@@ -192,6 +192,7 @@ READING_ORDER = [
     "actors.tools._tool",
     "actors.tools._arithmetic",
     "actors.tools._calculator",
+    "actors.tools._clock",
     "actors.tools._results",
     "actors.tools._execution",
     "actors.tools",

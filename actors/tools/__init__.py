@@ -3,6 +3,7 @@
 from actors.schema import Bounds
 
 from ._calculator import calculator
+from ._clock import clock_tools
 from ._execution import Late, Terms, execute
 from ._schema import Parameter, Refused
 from ._tool import AnyTool, BoundCall, Isolation, Tool, Toolbox, tool
@@ -19,6 +20,7 @@ __all__ = [
     "Tool",
     "Toolbox",
     "calculator",
+    "clock_tools",
     "execute",
     "tool",
 ]

@@ -176,9 +176,8 @@ def _applied(function: Callable[..., Any], *numbers: Number, name: str = "") -> 
 
 
 def _bounded(number: Number) -> Number:
-    is_int = isinstance(number, int)
-    is_fine = number.bit_length() <= MAX_BITS if is_int else math.isfinite(number)
-    if not is_fine:
+    fits = number.bit_length() <= MAX_BITS if isinstance(number, int) else math.isfinite(number)
+    if not fits:
         raise ValueError("a number gets too large")
     return number
 
