@@ -5,6 +5,7 @@ from actors.schema import Bounds
 from ._calculator import calculator
 from ._clock import clock_tools
 from ._execution import Late, Terms, execute
+from ._files import file_tools
 from ._schema import Parameter, Refused
 from ._tool import AnyTool, BoundCall, Isolation, Tool, Toolbox, tool
 
@@ -22,5 +23,6 @@ __all__ = [
     "calculator",
     "clock_tools",
     "execute",
+    "file_tools",
     "tool",
 ]
