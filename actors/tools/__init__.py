@@ -7,6 +7,7 @@ from ._clock import clock_tools
 from ._execution import Late, Terms, execute
 from ._files import file_tools
 from ._schema import Parameter, Refused
+from ._shell import shell_tool
 from ._tool import AnyTool, BoundCall, Isolation, Tool, Toolbox, tool
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "clock_tools",
     "execute",
     "file_tools",
+    "shell_tool",
     "tool",
 ]
