@@ -66,6 +66,19 @@ class ToolEnd:
 
 
 @attrs.frozen
+class ApprovalNeeded:
+    """A tool call was recorded, and waits for approval; `content` is the tool's name.
+
+    The other calls of its round run first; then the run ends as `needs approval`.
+    """
+
+    type: ClassVar[Literal["approval_needed"]] = "approval_needed"
+    content: str
+    call: ToolCall
+    timestamp: float = 0.0
+
+
+@attrs.frozen
 class Answer:
     """The whole text of the final model call."""
 
@@ -103,4 +116,14 @@ class RunFailed:
     timestamp: float = 0.0
 
 
-Event = Token | Thought | ToolStart | ToolEnd | Answer | Complete | RunCancelled | RunFailed
+Event = (
+    Token
+    | Thought
+    | ToolStart
+    | ToolEnd
+    | ApprovalNeeded
+    | Answer
+    | Complete
+    | RunCancelled
+    | RunFailed
+)
