@@ -1,6 +1,7 @@
 """Agents: a pure turn machine, the actor that carries it out, and an easy way in."""
 
 from ._agent import Agent
+from ._control import Interrupt, Pause, Resume, Steer, Unfinished, Unpause
 from ._conversation import Conversation, History, Report, Run, RunReport, UseModel
 from ._open import AgentHandle, AgentRun, open_agent
 from ._options import AgentOptions, AgentSetup, RunLimits
@@ -14,11 +15,17 @@ __all__ = [
     "AgentSetup",
     "Conversation",
     "History",
+    "Interrupt",
     "ModelSwitch",
+    "Pause",
     "Report",
+    "Resume",
     "Run",
     "RunLimits",
     "RunReport",
+    "Steer",
+    "Unfinished",
+    "Unpause",
     "UseModel",
     "open_agent",
 ]
