@@ -181,6 +181,16 @@ READING_ORDER = [
     "actors.journal._journal",
     "actors.journal._projection",
     "actors.journal",
+    "actors.reasoning._trace",
+    "actors.reasoning._sections",
+    "actors.reasoning._reading",
+    "actors.reasoning._machine",
+    "actors.reasoning._chain",
+    "actors.reasoning._vote",
+    "actors.reasoning._tree",
+    "actors.reasoning._react",
+    "actors.reasoning._select",
+    "actors.reasoning",
     "actors.agents._options",
     "actors.agents._conversation",
     "actors.agents._turn",
@@ -264,6 +274,7 @@ PURE = {
     "actors.providers._retry",
     "actors.providers._rates",
     "actors.providers._breaker",
+    "actors.reasoning",
     "actors.testing._wire",
     "actors.testing._json",
     "actors.testing._vectors",
@@ -298,6 +309,9 @@ IMPURE = {
 # What a pure module may import although it is not pure, and why.
 PURE_ENOUGH = {
     "actors.errors": {"runtime"},  # for `RuntimeFault`, the root of all errors
+    # For `Toolbox`, the schemas of functions; nothing is run there.
+    "actors.reasoning._machine": {"actors.tools"},
+    "actors.reasoning._react": {"actors.tools"},
 }
 
 # Packages that must not know each other, so that each can be read and replaced alone.

@@ -1,0 +1,60 @@
+"""Ways to think about a problem: state machines that decide what to ask a model next. Pure.
+
+`actors.agents.open_reasoner` carries them out.
+"""
+
+from ._chain import ChainOfThought
+from ._machine import (
+    Ask,
+    Cancel,
+    Command,
+    Emit,
+    Exhausted,
+    Finish,
+    Machine,
+    RunTool,
+    Strategy,
+    Task,
+)
+from ._react import ReAct
+from ._select import Select
+from ._trace import (
+    CallRecord,
+    CallStatus,
+    Choice,
+    Note,
+    Noted,
+    ReasoningEvent,
+    ReasoningTrace,
+    StepStatus,
+    ThoughtStep,
+)
+from ._tree import TreeOfThoughts
+from ._vote import SelfConsistency
+
+__all__ = [
+    "Ask",
+    "CallRecord",
+    "CallStatus",
+    "Cancel",
+    "ChainOfThought",
+    "Choice",
+    "Command",
+    "Emit",
+    "Exhausted",
+    "Finish",
+    "Machine",
+    "Note",
+    "Noted",
+    "ReAct",
+    "ReasoningEvent",
+    "ReasoningTrace",
+    "RunTool",
+    "Select",
+    "SelfConsistency",
+    "StepStatus",
+    "Strategy",
+    "Task",
+    "ThoughtStep",
+    "TreeOfThoughts",
+]
