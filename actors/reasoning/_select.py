@@ -33,6 +33,10 @@ USUAL: Final[Mapping[str, Strategy]] = {
 Rule = Callable[[str], str]
 
 
+def _copied(strategies: Mapping[str, Strategy]) -> Mapping[str, Strategy]:
+    return dict(strategies)
+
+
 @attrs.frozen
 class Select:
     """Choose a strategy by the problem.
@@ -45,7 +49,7 @@ class Select:
         ValueError: If there are fewer than two strategies.
     """
 
-    strategies: Mapping[str, Strategy] = attrs.field(factory=lambda: USUAL, converter=dict)
+    strategies: Mapping[str, Strategy] = attrs.field(factory=lambda: USUAL, converter=_copied)
     rule: Rule | None = None
 
     def __attrs_post_init__(self) -> None:

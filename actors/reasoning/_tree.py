@@ -142,9 +142,14 @@ class TreeMachine(Machine):
                 self._growing[self.open_calls[-1]] = (branch, number)
         return commands
 
+    @property
+    def _is_concluding(self) -> bool:
+        phases: set[enum.StrEnum] = {TreePhase.CONCLUDING}
+        return self.phase in phases
+
     def heard(self, call: str, text: str, thinking: str, now: float) -> list[Command]:
         del call, thinking
-        if self.phase is not TreePhase.CONCLUDING:
+        if not self._is_concluding:
             return []  # side by side: each thought is shown when it is whole
         shown = self._trimmer.feed(text)
         if not shown:
@@ -153,7 +158,7 @@ class TreeMachine(Machine):
         return [Emit((Token(shown, now),))]
 
     def concluded(self, call: str, text: str, now: float) -> list[Command]:
-        if self.phase is TreePhase.CONCLUDING:
+        if self._is_concluding:
             return self.finish("answered", TreePhase.ENDED, "".join(self._shown), now)
         if call in self._growing:
             return self._thought_up(*self._growing.pop(call), text, now)
