@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from runtime import ActorRestarting, RuntimeFault
 
-from .chat import StreamResponse
+from .chat import StreamResponse, Usage
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -47,6 +47,10 @@ class ReplayMismatch(ConfigurationError):
     """
 
 
+class JournalUnusable(ConfigurationError):
+    """A journal's file cannot be opened: the text says which, and why. It was not changed."""
+
+
 class CapabilityMissing(ConfigurationError):
     """The request needs what its model cannot do; the text says what. Nothing was sent."""
 
@@ -57,6 +61,14 @@ class PullFailed(ConfigurationError):
 
 class ModelServerEnded(RuntimeFault):
     """The process that serves a local model did not come up, or ended; nothing is left of it."""
+
+
+class JournalNotWritten(RuntimeFault):
+    """The disk did not take what was to be added: nothing of it is in the journal."""
+
+
+class JournalDamaged(RuntimeFault):
+    """What a journal holds cannot be read; the text names the row. Nothing was changed or lost."""
 
 
 class AnswerFailed(RuntimeFault):
@@ -117,6 +129,35 @@ class StreamStalled(StreamInterrupted):
         super().__init__(text, partial=partial)
         self.limit = limit
         self.seconds = seconds
+
+
+class OutputInvalid(AnswerFailed):
+    """The model's answer is not of the type that was asked for, and will not be.
+
+    It was told what was wrong as often as it may be, or it refused, or its answer was cut at the
+    most tokens that it may have.
+
+    Attributes:
+        said: Its last answer.
+        problems: What is wrong with that, a sentence each.
+        usage: Of all its answers, as far as they were counted.
+    """
+
+    def __init__(
+        self,
+        problems: tuple[str, ...],
+        *,
+        output: str,
+        attempts: int,
+        usage: Usage,
+        partial: StreamResponse,
+    ) -> None:
+        times = "in one answer" if attempts == 1 else f"in {attempts} answers"
+        super().__init__(f"no {output} {times}: {'; '.join(problems)}", partial=partial)
+        self.attempts = attempts
+        self.said = partial.text
+        self.problems = problems
+        self.usage = usage
 
 
 class ProviderError(AnswerFailed):

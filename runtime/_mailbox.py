@@ -89,10 +89,10 @@ class Mailbox(Generic[T]):
 
     def _conflate(self, queue: deque[T], item: T, policy: Conflate) -> Offer[T] | None:
         """Put the item in the place of one with the same key, if any waits."""
-        if (evicted := _replace(queue, item, policy)) is not None:
+        if queue and (evicted := _replace(queue, item, policy)) is not None:
             return Offer(queued=True, evicted=evicted)
         line = list(self._line or ())
-        if (evicted := _replace(line, item, policy)) is not None:
+        if line and (evicted := _replace(line, item, policy)) is not None:
             self._line = OrderedDict.fromkeys(line)
             return Offer(queued=False, evicted=evicted)
         return None

@@ -27,6 +27,7 @@ PACKAGES: Final = (
     "runtime.telemetry",
     "actors",
     "actors.chat",
+    "actors.output",
     "actors.providers",
     "actors.tools",
     "actors.journal",

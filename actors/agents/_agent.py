@@ -18,7 +18,8 @@ import trio
 from actors.chat import Event, Outcome, Request, SystemTurn, ToolCall, Turn
 from actors.errors import ConfigurationError, LimitReached, StreamTruncated
 from actors.journal import Entry, append, closing, project, read
-from actors.providers import Clock, Generate
+from actors.output import asked_for, output_of
+from actors.providers import Clock, Generate, capabilities_of
 from actors.tools import Late, Terms, execute
 from runtime import (
     Actor,
@@ -45,7 +46,17 @@ from ._conversation import (
     verdict,
 )
 from ._switch import ModelSwitch
-from ._turn import CallModel, Command, Emit, Exhausted, Record, RunTools, TurnMachine
+from ._turn import (
+    CallModel,
+    Command,
+    Emit,
+    Exhausted,
+    Record,
+    Refuse,
+    RunTools,
+    TurnMachine,
+    Wanted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -174,11 +185,22 @@ class Agent(Actor, Conversation):
         """The history as it is now, valid for any provider."""
         instructions = self._setup.instructions
         first: tuple[Turn, ...] = () if instructions is None else (SystemTurn(instructions),)
-        return Request(
+        request = Request(
             first + project(self._entries),
             self._setup.toolbox.specs,
             self._setup.options.settings,
         )
+        output = self._setup.options.output
+        if output is None:
+            return request
+        return asked_for(request, output_of(output).schema, held=self._is_held(request))
+
+    def _is_held(self, request: Request) -> bool:
+        """Whether the provider can hold the model to a schema, and still let it call tools."""
+        if not isinstance(self._provider, ModelSwitch):
+            return not request.tools  # nothing is known of its model
+        can = capabilities_of(self._provider.model)
+        return can.json_schema_with_tools is True if request.tools else can.json_schema is not False
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Write to the journal; a cancel waits for it, at most `cleanup` seconds.
@@ -228,7 +250,10 @@ class _RunInProgress:
         self._message = message
         self._out = out
         self._now = Clock().now
-        self._machine = TurnMachine(message.id, agent.setup.options.limits.model_calls)
+        options = agent.setup.options
+        output = None if options.output is None else output_of(options.output)
+        wanted = None if output is None else Wanted(output, options.output_attempts)
+        self._machine = TurnMachine(message.id, options.limits.model_calls, wanted)
 
     async def carry_out(self) -> None:
         try:
@@ -273,6 +298,8 @@ class _RunInProgress:
                     todo += await self._call_model()
                 case RunTools(calls):
                     todo += await self._run_tools(calls)
+                case Refuse(fault):
+                    raise fault
                 case Exhausted(limit):
                     raise LimitReached(
                         f"the run made {self._machine.calls} model calls and is not done: raise "

@@ -36,6 +36,7 @@ class Run(Stream[Conversation, Event]):
         TypeError, ValueError: If the text is no text that can be sent.
         ProviderError, StreamTruncated, StreamStalled: What the model's provider says.
         LimitReached: A limit of the agent's options.
+        OutputInvalid: The answers are not of the class that the options ask for.
         AskCycle: If a tool of this agent asks, which would wait for itself.
         ConfigurationError: If the id was used before, or the request cannot be sent.
     """

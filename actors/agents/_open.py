@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from weakref import WeakKeyDictionary
 
@@ -22,7 +23,7 @@ from actors.chat import (
     ToolResult,
     Turn,
 )
-from actors.journal import MemoryJournal
+from actors.journal import MemoryJournal, SqliteJournal
 from actors.providers import (
     AnyModel,
     Capabilities,
@@ -37,6 +38,7 @@ from actors.tools import Toolbox
 from runtime import (
     ActorStopped,
     Backoff,
+    Ref,
     RestartLimit,
     RestartPolicy,
     RestartStrategy,
@@ -51,11 +53,13 @@ from ._options import AgentOptions, AgentSetup
 from ._switch import ModelSwitch
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncGenerator, Callable, Iterable
     from types import TracebackType
 
+    from actors.journal import Journal
     from actors.tools import AnyTool
-    from runtime import Ref, Supervisor
+    from runtime import Supervisor
 
 DEFAULT_OPTIONS: Final = AgentOptions()
 BACKOFF: Final = Backoff(first=0.05, longest=5.0)
@@ -126,6 +130,14 @@ class AgentRun:
                 self.response.usage = report.usage
         self.outcome = outcome
 
+    @property
+    def value(self) -> Any:
+        """What the answer was read as, where `AgentOptions(output=...)` asks for a class.
+
+        None before `Complete`, and where no class was asked for.
+        """
+        return self.response.value
+
     def __repr__(self) -> str:
         return f"<AgentRun {self.id} {self.outcome or 'open'}, {self.response!r}>"
 
@@ -157,6 +169,7 @@ class AgentRun:
                 response.finish_reason = last.finish_reason
                 response.raw_finish_reason = last.raw_finish_reason
                 response.is_complete = True
+                response.value = last.value
             case _:
                 pass
 
@@ -190,7 +203,8 @@ class AgentHandle:
         """Begin a run; see `AgentRun`.
 
         The block raises what ends the run: `ProviderError`, `StreamTruncated`,
-        `StreamStalled`, `LimitReached`, or what the actors' end means (`ActorCrashed`, ...).
+        `StreamStalled`, `LimitReached`, `OutputInvalid`, or what the actors' end means
+        (`ActorCrashed`, ...).
         """
         return AgentRun(self.ref, text)
 
@@ -200,7 +214,8 @@ class AgentHandle:
         Cancelled: the run is interrupted and has ended; what it said is in the history.
 
         Returns:
-            The final model call's response (`.text`), with the usage of the whole run.
+            The final model call's response (`.text`, and `.value` where `AgentOptions(output=...)`
+            asks for a class), with the usage of the whole run.
 
         Raises:
             RuntimeFault: As for `stream`.
@@ -254,7 +269,8 @@ async def open_agent(
         system: Where to start it; a system of its own if None.
 
     Raises:
-        ConfigurationError: If the model cannot be used as it is named.
+        ConfigurationError: If the model cannot be used as it is named, or the journal's file.
+        JournalDamaged: If the conversation in it cannot be read.
         TypeError, ValueError: If a function cannot be a tool, or the instructions no text.
         SystemFailed: If it crashed too often, in a system of its own. In the one given, its
             runs end with `ActorStopped` then.
@@ -269,7 +285,7 @@ async def open_agent(
         group = await _supervise(system, restart)
         agent: Ref[Agent] | None = None
         try:
-            journal = await group.spawn(MemoryJournal, name="journal")
+            journal = await _start_journal(group, options.journal)
             switch = ModelSwitch(await StartedProvider.start(group, model), group)
             agent = await group.spawn(Agent, switch, journal, setup, name="agent")
             yield AgentHandle(agent, system, switch)
@@ -278,6 +294,21 @@ async def open_agent(
             raise
         else:
             await _end(group, agent)
+
+
+async def _start_journal(
+    group: Supervisor, journal: str | os.PathLike[str] | Ref[Journal] | None
+) -> Ref[Journal]:
+    if journal is None:
+        return await group.spawn(MemoryJournal, name="journal")
+    if isinstance(journal, Ref):
+        return journal
+    return await group.spawn(SqliteJournal, _absolute(journal), name="journal")
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    """So that it is the same file after a crash, wherever the program is by then."""
+    return Path(path).absolute()
 
 
 async def _end(group: Supervisor, agent: Ref[Agent] | None, *, now: bool = False) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
 from actors.budget import Budget, Prices
 from actors.chat import Settings
+from actors.journal import Journal
+from actors.output import output_of
 from actors.tools import Toolbox
+from runtime import Ref
 
 
 @attrs.frozen
@@ -80,23 +84,40 @@ class AgentOptions:
         conversation: The id under which the journal keeps what is said.
         limits: What one run may use up.
         settings: Sampling settings of every model call.
+        journal: A file that keeps conversations for good, or a journal that runs already and
+            may be shared; in memory if None. One agent at a time has a conversation.
+        output: An attrs class or a dataclass that every run shall end with: `answer.value`. None
+            for an answer in words.
+        output_attempts: How often a run's model may answer for that. What is wrong with an answer
+            is told to it; after the last one the run fails with `OutputInvalid`.
         cleanup: Seconds that a cancelled tool in a thread gets before it is reported as
             abandoned, and that the journal gets for each write.
 
     Raises:
-        ValueError: If `conversation` is empty or `cleanup` is not a number of seconds.
+        TypeError: If `output` is no class that a model can be asked for.
+        ValueError: If `conversation` or `journal` is empty, `cleanup` is no number of seconds, or
+            `output_attempts` is below 1.
     """
 
     conversation: str = "main"
     limits: RunLimits = DEFAULT_LIMITS
     settings: Settings = DEFAULT_SETTINGS
+    output: type[Any] | None = None
+    output_attempts: int = 3
     cleanup: float = 5.0
+    journal: str | os.PathLike[str] | Ref[Journal] | None = None
 
     def __attrs_post_init__(self) -> None:
         if not self.conversation:
             raise ValueError("conversation must not be empty: it is the id to resume by")
+        if self.journal == "":
+            raise ValueError('journal must not be empty: write for example "chats.db"')
         if not 0 <= self.cleanup < math.inf:
             raise ValueError(f"cleanup must be 0 or more seconds, not {self.cleanup}")
+        if self.output_attempts < 1:
+            raise ValueError(f"output_attempts must be 1 or more, not {self.output_attempts}")
+        if self.output is not None:
+            output_of(self.output)
 
 
 @attrs.frozen

@@ -8,7 +8,7 @@ docs/agents.md draws it.
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -33,6 +33,7 @@ from actors.chat import (
     ToolStatus,
     Usage,
 )
+from actors.errors import OutputInvalid
 from actors.journal import (
     AssistantSaid,
     Entry,
@@ -42,6 +43,7 @@ from actors.journal import (
     ToolSealed,
     UserSaid,
 )
+from actors.output import Output, Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +53,7 @@ class Phase(enum.Enum):
     NEW = "new"
     MODEL = "model"  # a model call is streaming
     TOOLS = "tools"  # a round of tools is running
-    SPENT = "spent"  # a limit forbids the next model call
+    SPENT = "spent"  # a limit forbids the next model call, or the answer stays wrong
     ENDED = "ended"
 
 
@@ -106,7 +108,22 @@ class Exhausted:
     limit: str
 
 
-Command = Record | Emit | CallModel | RunTools | Exhausted
+@attrs.frozen
+class Refuse:
+    """The answer is not what was asked for, and will not be: end the run with the fault."""
+
+    fault: OutputInvalid
+
+
+Command = Record | Emit | CallModel | RunTools | Exhausted | Refuse
+
+
+@attrs.frozen
+class Wanted:
+    """What the answer of a run shall be, and how often the model may answer for it."""
+
+    output: Output[Any]
+    attempts: int
 
 
 class TurnMachine:
@@ -115,15 +132,18 @@ class TurnMachine:
     Args:
         run: Its id, written into every entry.
         max_calls: How many model calls it may make.
+        wanted: What its answer shall be; None for words.
     """
 
-    def __init__(self, run: str, max_calls: int) -> None:
+    def __init__(self, run: str, max_calls: int, wanted: Wanted | None = None) -> None:
         self.phase = Phase.NEW
         self.usage = Usage()
         self.outcome: Outcome | None = None
         self.calls = 0
         self._run = run
         self._max_calls = max_calls
+        self._wanted = wanted
+        self._attempts = 0  # answers so far, where one is wanted
         self._response = StreamResponse()
         self._emitted = 0  # events so far
         self._emitted_before = 0  # events before the present model call
@@ -174,7 +194,23 @@ class TurnMachine:
             return self._call_tools(said, calls, now)
         if response.finish_reason is FinishReason.PAUSE:
             return [Record((said,)), self._go_on("model_ended", now)]
+        value = None if self._wanted is None else self._wanted.output.read(response)
+        if isinstance(value, Wrong):
+            return self._correct(said, value, now)
+        response.value = value
         return self._done(said, now)
+
+    def _correct(self, said: AssistantSaid, wrong: Wrong, now: float) -> list[Command]:
+        """Tell the model what is wrong, as the user would, as long as it may try again."""
+        assert self._wanted is not None
+        self._attempts += 1
+        output = self._wanted.output
+        if wrong.can_improve and self._attempts < self._wanted.attempts:
+            told = UserSaid(run=self._run, timestamp=now, text=output.correction(wrong))
+            return [Record((said, told)), self._go_on("model_ended", now)]
+        self._move("model_ended", Phase.SPENT)
+        fault = output.fault(wrong, self._response, attempts=self._attempts, usage=self.usage)
+        return [Record((said,)), Refuse(fault)]
 
     def _distinct(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         """The calls under ids that are unique in this run; some servers repeat or omit them."""

@@ -16,6 +16,8 @@ import attrs
 
 from actors.chat import Usage
 
+from ._prices import to_dollars_or_none
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -69,11 +71,6 @@ class Spending:
         return f"{self.tokens} tokens in {calls} {cost}"
 
 
-def _to_dollars(value: float | str | Decimal | None) -> Decimal | None:
-    """0.2 means 0.20 and not the binary fraction next to it."""
-    return None if value is None else Decimal(str(value))
-
-
 def _not_negative(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     if value is not None and not (isinstance(value, int | Decimal) and value >= 0):
         raise ValueError(f"{attribute.name} must be 0 or more, or None for no limit, not {value}")
@@ -89,7 +86,9 @@ class Allowance:
 
     calls: int | None = attrs.field(default=None, validator=_not_negative)
     tokens: int | None = attrs.field(default=None, validator=_not_negative)
-    cost: Decimal | None = attrs.field(default=None, converter=_to_dollars, validator=_not_negative)
+    cost: Decimal | None = attrs.field(
+        default=None, converter=to_dollars_or_none, validator=_not_negative
+    )
 
     def exceeded_by(self, used: Spending) -> str | None:
         """The first limit that `used` goes beyond: "calls", "tokens" or "cost"."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -20,16 +21,27 @@ MILLION: Final = 1_000_000
 VERSION: Final = re.compile(r"-(\d{4}-\d\d-\d\d|\d{8}|\d{3}|latest)$")
 
 
-def _to_decimal(value: float | str | Decimal) -> Decimal:
-    return Decimal(str(value))
+def to_dollars(value: float | str | Decimal) -> Decimal:
+    """0.2 means 0.20 and not the binary fraction next to it.
+
+    Raises:
+        ValueError: It is no number.
+    """
+    try:
+        dollars = Decimal(str(value))
+    except InvalidOperation:
+        dollars = Decimal("NaN")
+    if dollars.is_nan():
+        raise ValueError(f"{value!r} is no number of dollars: write 0.2 or '0.20'")
+    return dollars
 
 
-def _to_decimal_or_none(value: float | str | Decimal | None) -> Decimal | None:
-    return None if value is None else _to_decimal(value)
+def to_dollars_or_none(value: float | str | Decimal | None) -> Decimal | None:
+    return None if value is None else to_dollars(value)
 
 
 def _not_negative(_: object, attribute: attrs.Attribute[Any], value: Decimal | None) -> None:
-    if value is not None and not value >= 0:
+    if value is not None and not 0 <= value < math.inf:
         raise ValueError(f"{attribute.name} must be 0 or more dollars, not {value}")
 
 
@@ -49,13 +61,13 @@ class Price:
         ValueError: If a price is negative, or only one of `above` and `beyond` is given.
     """
 
-    input: Decimal = attrs.field(converter=_to_decimal, validator=_not_negative)
-    output: Decimal = attrs.field(converter=_to_decimal, validator=_not_negative)
+    input: Decimal = attrs.field(converter=to_dollars, validator=_not_negative)
+    output: Decimal = attrs.field(converter=to_dollars, validator=_not_negative)
     cache_read: Decimal | None = attrs.field(
-        default=None, converter=_to_decimal_or_none, validator=_not_negative
+        default=None, converter=to_dollars_or_none, validator=_not_negative
     )
     cache_write: Decimal | None = attrs.field(
-        default=None, converter=_to_decimal_or_none, validator=_not_negative
+        default=None, converter=to_dollars_or_none, validator=_not_negative
     )
     above: int | None = attrs.field(default=None, kw_only=True)
     beyond: Price | None = attrs.field(default=None, kw_only=True)

@@ -69,7 +69,8 @@ class StreamResponse:
     """All of an answer so far; readable at any time and after any ending.
 
     `duration` and `time_to_first_chunk` are seconds from `started_at` (seconds since the
-    epoch) to the last and the first chunk; None before there is one.
+    epoch) to the last and the first chunk; None before there is one. `value` is what the answer
+    was read as, where an agent was asked for a class; else None.
     """
 
     def __init__(self, started_at: float = 0.0) -> None:
@@ -80,6 +81,7 @@ class StreamResponse:
         self.raw_finish_reason: str | None = None
         self.metadata: dict[str, Any] = {}
         self.is_complete = False
+        self.value: Any = None
         self._parts: list[_Writing | _PartialCall | Opaque] = []
         self._writing: _Writing | None = None  # the last of the parts, while more can join it
         self._calls: dict[int, _PartialCall] = {}

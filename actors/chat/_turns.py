@@ -6,7 +6,7 @@ Frozen and free of any provider's wire format. A codec turns a `Request` into by
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 import attrs
@@ -160,7 +160,14 @@ UserPart = Text | Image | File
 
 
 def _user_parts(said: str | tuple[UserPart, ...]) -> tuple[UserPart, ...]:
-    return (Text(said),) if isinstance(said, str) else tuple(said)
+    parts = (Text(said),) if isinstance(said, str) else tuple(said)
+    for part in parts:
+        if not isinstance(part, UserPart):  # pyright: ignore[reportUnnecessaryIsInstance] - not all are type-checked
+            raise TypeError(
+                f"{part!r} is nothing that a user can say: "
+                "write user('a text', Image(...), File(...))"
+            )
+    return parts
 
 
 @attrs.frozen
@@ -172,7 +179,11 @@ class SystemTurn:
 
 @attrs.frozen(repr=False)
 class UserTurn:
-    """What the user says and shows, in this order. A string stands for a single `Text`."""
+    """What the user says and shows, in this order. A string stands for a single `Text`.
+
+    Raises:
+        TypeError: If something else is among the parts.
+    """
 
     parts: tuple[UserPart, ...] = attrs.field(converter=_user_parts)
 
@@ -266,6 +277,10 @@ class OutputSchema:
     strict: bool = True
 
 
+def _stops(stop: str | Iterable[str]) -> tuple[str, ...]:
+    return (stop,) if isinstance(stop, str) else tuple(stop)
+
+
 Effort = Literal["off", "low", "medium", "high"]
 
 
@@ -274,6 +289,7 @@ class Settings:
     """How the model shall answer; None leaves the provider's default alone.
 
     Attributes:
+        stop: Words at which it ends; a string stands for a single one.
         thinking: How much it shall reason before it answers.
         tool_choice: "auto", "none", "required", or the name of the one tool to call.
         parallel_tool_calls: Whether it may ask for several calls at once.
@@ -285,7 +301,7 @@ class Settings:
     top_p: float | None = None
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
-    stop: tuple[str, ...] = ()
+    stop: tuple[str, ...] = attrs.field(default=(), converter=_stops)
     seed: int | None = None
     thinking: Effort | None = None
     tool_choice: str | None = None

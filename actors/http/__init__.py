@@ -3,12 +3,20 @@
 What it carries can be written to a file, and played from there without a network.
 """
 
-from ._client import HttpClient, HttpStream
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
 from ._limits import Limits
+from ._open import open_client
 from ._recording import Recorder
 from ._replay import Player, read_header
+from ._secrets import Secrets
 from ._tape import Header
 from ._transport import Connect, Transport, TransportStream
+
+if TYPE_CHECKING:
+    from ._client import HttpClient
+    from ._direct import HttpStream
 
 __all__ = [
     "Connect",
@@ -18,7 +26,17 @@ __all__ = [
     "Limits",
     "Player",
     "Recorder",
+    "Secrets",
     "Transport",
     "TransportStream",
+    "open_client",
     "read_header",
 ]
+
+_PLACES: Final = {"HttpClient": "_client", "HttpStream": "_direct"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)

@@ -1,43 +1,49 @@
 """A small streaming HTTP client: HTTP/1.1, one pool, no redirects, every wait bounded.
 
 Leaving a stream closes its socket at once: that is how a provider learns that nobody listens.
-No error of httpx2 leaves this package; the caller's own cancel stays `trio.Cancelled`.
+Where the environment names a proxy, httpx2 is asked, which knows about them; without one, the
+sockets are our own, for that costs half as much a piece of an answer.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
-from typing import TYPE_CHECKING, Final, Self, cast
+import urllib.parse
+import urllib.request
+from typing import TYPE_CHECKING, Final
 
 import httpx2
-import trio
 
-from actors.errors import (
-    ConfigurationError,
-    ProviderError,
-    ProviderProtocolError,
-    ProviderUnavailable,
-    StreamStalled,
-    StreamTruncated,
-)
+from actors.errors import ConfigurationError
 
+from ._connection import Origin, Pool
+from ._direct import Ask, HttpStream
 from ._limits import Limits
-from ._transport import TransportStream
-from ._wire import Batches, Wire
+from ._proxied import ProxiedStream
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
-    from types import TracebackType
+
+    from ._transport import TransportStream
 
 USER_AGENT: Final = "troupe-runtime/0.1"
 KEEP_IDLE_SECONDS: Final = 30.0  # below the 60 s after which common load balancers hang up
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 @functools.cache
 def _certificates() -> ssl.SSLContext:
     """One for all clients of the process: loading it takes longer than most requests."""
-    return httpx2.create_ssl_context()
+    context = httpx2.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def forget_certificates() -> None:
+    """Load them anew for the next client: SSL_CERT_FILE may say something else now."""
+    _certificates.cache_clear()
 
 
 class HttpClient:
@@ -54,9 +60,11 @@ class HttpClient:
         self, limits: Limits | None = None, *, connections: int = 100, secure: bool = True
     ) -> None:
         self.limits = limits if limits is not None else Limits()
-        self._secure = secure
+        self._context = _certificates() if secure else None
+        self._may_use_proxy = secure and _has_proxy()
+        self._pool = Pool(connections, KEEP_IDLE_SECONDS)
         self._client = httpx2.AsyncClient(
-            verify=_certificates() if secure else False,
+            verify=False if self._context is None else self._context,
             trust_env=secure,
             http1=True,
             http2=False,
@@ -77,7 +85,7 @@ class HttpClient:
 
     def stream(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, content: bytes = b""
-    ) -> HttpStream:
+    ) -> TransportStream:
         """One exchange, as an async context manager. Nothing is sent before it is entered."""
         for name, value in (headers or {}).items():
             # Checked here, because what the library says about it would quote the key.
@@ -89,166 +97,37 @@ class HttpClient:
             request = self._client.build_request(method, url, headers=headers, content=content)
         except httpx2.InvalidURL as error:
             raise ConfigurationError(f"the address of a request is not valid: {error}") from error
-        if request.url.scheme == "https" and not self._secure:
+        address = request.url
+        if address.scheme not in _PORTS:
+            raise ConfigurationError(
+                f"{address.scheme}://{address.host} is no http or https address"
+            )
+        if address.scheme == "https" and self._context is None:
             raise ConfigurationError("this client speaks plain http only: HttpClient(secure=True)")
-        return HttpStream(self._client, request, self.limits)
+        if self._may_use_proxy:
+            return ProxiedStream(self._client, request, self.limits)
+        if address.userinfo and "authorization" not in request.headers:
+            request.headers["authorization"] = _basic(address.userinfo)
+        origin = Origin(
+            address.raw_host.decode("ascii"),
+            address.port or _PORTS[address.scheme],
+            address.scheme == "https",
+        )
+        ask = Ask(method, address.raw_path, request.headers.raw, content)
+        return HttpStream(self._pool, self._context, origin, ask, self.limits)
 
     async def aclose(self) -> None:
         """Close every connection."""
+        self._pool.close()
         await self._client.aclose()
 
 
-class HttpStream(TransportStream):
-    """One request and its answer, read as it comes.
-
-    Entering sends the request and waits for the answer's head. Leaving before the body's end
-    closes the socket; leaving after it gives the connection back to the pool.
-
-    Attributes:
-        status: The HTTP status.
-        headers: The answer's headers, names in lower case.
-
-    Raises:
-        ProviderUnavailable: No server, or it hung up without an answer.
-        ProviderProtocolError: What came is not HTTP.
-        StreamStalled: A limit has passed.
-        StreamTruncated: The connection ended inside the body.
-    """
-
-    def __init__(self, client: httpx2.AsyncClient, request: httpx2.Request, limits: Limits) -> None:
-        self._client = client
-        self._request = request
-        self._limits = limits
-        self._response: httpx2.Response | None = None
-        self._wire: Wire | None = None
-        self._batches: Batches | None = None
-        self.status = 0
-        self.headers: dict[str, str] = {}
-
-    @property
-    def origin(self) -> str:
-        """Scheme, host and port: all of the address that may stand in an error."""
-        url = self._request.url
-        return f"{url.scheme}://{url.netloc.decode('ascii').rpartition('@')[2]}"
-
-    async def __aenter__(self) -> Self:
-        started = trio.current_time()
-        response = await self._send()
-        self._response = response
-        self.status = response.status_code
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
-        self._wire = Wire(response.extensions["network_stream"], self._limits, started)
-        if self.headers.get("content-encoding", "identity") == "identity":
-            # one layer less than `aiter_raw` on the way of every piece
-            pieces = aiter(cast("httpx2.AsyncByteStream", response.stream))
-        else:
-            pieces = response.aiter_bytes()  # compressed, though we did not ask for it
-        self._batches = Batches(pieces, self._wire)
-        return self
-
-    async def _send(self) -> httpx2.Response:
-        """Send, and wait for the head. Whatever fails here has left no socket behind."""
-        first_byte, total = self._limits.first_byte, self._limits.total
-        limit, patience = ("total", total) if total < first_byte else ("first_byte", first_byte)
-        with trio.move_on_after(patience):
-            while True:  # ends: each round uses up one connection of the pool
-                if (response := await self._attempt()) is not None:
-                    return response
-        raise self._stalled(limit, patience)
-
-    async def _attempt(self) -> httpx2.Response | None:
-        """Send once; None when a connection of the pool was found dead.
-
-        A server may hang up on an idle connection in the moment in which we use it again. It
-        has then read nothing, so the request is sent once more.
-        """
-        is_fresh = False
-
-        async def trace(event: str, _: object) -> None:
-            nonlocal is_fresh
-            is_fresh = is_fresh or event == "connection.connect_tcp.started"
-
-        self._request.extensions["trace"] = trace
-        failure: Exception
-        cause: Exception | None = None
-        try:
-            return await self._client.send(self._request, stream=True)
-        except httpx2.LocalProtocolError:
-            failure = ConfigurationError("this request cannot be sent over HTTP")
-        except httpx2.HTTPError as error:
-            if not is_fresh and _hung_up(error):
-                return None
-            failure, cause = self._refused(error), error
-        raise failure from cause
-
-    def _refused(self, error: httpx2.HTTPError) -> Exception:
-        """What an error before the head means."""
-        match error:
-            case httpx2.ConnectTimeout():
-                text = f"no server at {self.origin}: no connection within {self._limits.connect} s"
-                return ProviderUnavailable(text)
-            case httpx2.ConnectError():
-                return ProviderUnavailable(f"no server at {self.origin}: {error}")
-            case httpx2.ReadTimeout() | httpx2.WriteTimeout() | httpx2.PoolTimeout():
-                return self._stalled("first_byte", self._limits.first_byte)
-            case httpx2.UnsupportedProtocol():
-                return ConfigurationError(f"{self.origin} is no http or https address")
-            case httpx2.RemoteProtocolError() if not _hung_up(error):
-                return ProviderProtocolError(f"{self.origin} does not speak HTTP: {error}")
-            case _:
-                return ProviderUnavailable(f"{self.origin} hung up without an answer: {error}")
-
-    def _stalled(self, limit: str, seconds: float) -> StreamStalled:
-        return StreamStalled(
-            f"{self.origin} took too long: the limit {limit} is {seconds} s",
-            limit=limit,
-            seconds=seconds,
-        )
-
-    async def read(self) -> bytes:
-        """Wait for the next bytes of the body and return all that have arrived.
-
-        Returns:
-            At most one read of the socket (64 KiB); b"" at the end of the body.
-        """
-        batches, wire = self._open()
-        try:
-            return await batches.read()
-        except trio.TooSlowError as error:
-            raise self._stalled(wire.limit, wire.seconds) from error
-        except (httpx2.HTTPError, trio.BrokenResourceError) as error:
-            raise self._broken(error, wire) from error
-
-    def _broken(self, error: Exception, wire: Wire) -> StreamTruncated | ProviderError:
-        """What an error inside the body means."""
-        if isinstance(error, httpx2.RemoteProtocolError | httpx2.DecodingError) and not (
-            wire.saw_end
-        ):
-            return ProviderProtocolError(f"{self.origin} broke the HTTP protocol: {error}")
-        return StreamTruncated(f"the connection to {self.origin} ended inside the answer: {error}")
-
-    def _open(self) -> tuple[Batches, Wire]:
-        if self._batches is None or self._wire is None:
-            raise RuntimeError("read a stream inside `async with client.stream(...) as stream`")
-        return self._batches, self._wire
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        batches, wire = self._open()
-        with trio.CancelScope(shield=True):  # closing does not wait for the server
-            try:
-                await batches.leave()
-            finally:
-                wire.release()
-                await cast("httpx2.Response", self._response).aclose()
+def _has_proxy() -> bool:
+    """Whether the environment names one; which address goes past it, httpx2 knows."""
+    return not urllib.request.getproxies().keys().isdisjoint({"http", "https", "all"})
 
 
-def _hung_up(error: httpx2.HTTPError) -> bool:
-    """Whether the connection ended before one byte of an answer."""
-    if isinstance(error, httpx2.RemoteProtocolError):
-        return "disconnected without sending" in str(error)
-    return isinstance(error, httpx2.ReadError | httpx2.WriteError)
+def _basic(userinfo: bytes) -> str:
+    """What name and password in an address mean; they are percent-encoded there."""
+    credentials = urllib.parse.unquote_to_bytes(userinfo)
+    return "Basic " + base64.b64encode(credentials).decode("ascii")

@@ -26,11 +26,11 @@ from actors.errors import (
     StreamTruncated,
 )
 
-from ._client import HttpClient
+from ._open import open_client
 from ._secrets import (
     MaskedReads,
     Secrets,
-    json_or_text,
+    body_to_keep,
     received_headers,
     sent_headers,
     without_secret_fields,
@@ -78,7 +78,7 @@ class Recorder:
         except BaseException:
             pen.close()
             raise
-        return RecordingClient(HttpClient(limits, connections=connections, secure=secure), pen)
+        return RecordingClient(open_client(limits, connections=connections, secure=secure), pen)
 
 
 @attrs.define
@@ -178,7 +178,7 @@ class RecordingClient(Transport):
             method,
             secrets.mask_text(address.path),  # without the query, where some put the key
             sent_headers(headers or {}, secrets),
-            without_secret_fields(json_or_text(secrets.mask(content))),
+            body_to_keep(secrets.mask(content)),
         )
         return RecordingStream(self._inner.stream(method, url, headers, content), asked, self._pen)
 

@@ -20,7 +20,7 @@ from actors.errors import (
 )
 
 from ._matching import Shelf
-from ._secrets import json_or_text, without_secret_fields
+from ._secrets import body_to_keep
 from ._tape import Asked, Header, Recorded, decode_exchanges, decode_header
 from ._transport import Transport, TransportStream
 
@@ -94,7 +94,7 @@ class ReplayClient(Transport):
     ) -> ReplayStream:
         """One exchange; see `Transport.stream`. Which, is decided when it is entered."""
         del headers
-        body: Any = without_secret_fields(json_or_text(content))
+        body: Any = body_to_keep(content)
         return ReplayStream(self._shelf, Asked(method, urlsplit(url).path, body=body))
 
     async def aclose(self) -> None:

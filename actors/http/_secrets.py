@@ -1,6 +1,7 @@
-"""Keeps secrets out of a recording: which headers stay, and what is masked in a body. Pure.
+"""Keeps secrets out of recordings and errors: which headers stay, and what is masked. Pure.
 
-A mask is as long as what it hides, so that every read keeps its length and its place.
+A mask in a recording is as long as what it hides, so that every read keeps its length and its
+place.
 """
 
 from __future__ import annotations
@@ -10,11 +11,17 @@ import re
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
+from actors.errors import RecordingUnusable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 SHORTEST: Final = 6
 """A key of fewer characters ("none", "x") hides nothing; its letters stand in any text."""
+
+SAID: Final = b"***"
+TOO_DEEP: Final = "what is to be recorded is nested too deep: use the model without Recording"
+LONG_ENOUGH: Final = 8  # characters of a key; fewer are the provider's own prefix
 
 # Lists of what stays: a header that nobody has thought of may hold anything.
 _SENT: Final = frozenset(
@@ -55,10 +62,10 @@ _MASK: Final = re.compile(rf"(\*{{{SHORTEST},}})")
 class Secrets:
     """What must not be written down, in every form in which JSON or an address may hold it."""
 
-    def __init__(self, values: Iterable[str | None]) -> None:
+    def __init__(self, values: Iterable[str | None], *, shortest: int = SHORTEST) -> None:
         forms: set[str] = set()
         for value in values:
-            if value is not None and len(value) >= SHORTEST:
+            if value is not None and len(value) >= shortest:
                 escaped = json.dumps(value)[1:-1]
                 forms |= {value, escaped, escaped.replace("/", "\\/"), quote(value, safe="")}
         # the longest first: one may be part of another
@@ -78,6 +85,22 @@ class Secrets:
     def mask_text(self, text: str) -> str:
         return self.mask(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
+    def mask_said(self, text: str) -> str:
+        """For a text that people read.
+
+        It may have been cut inside a secret, so a beginning of `LONG_ENOUGH` is masked as well.
+        """
+        data = text.encode("utf-8", "surrogatepass")
+        shown = [form.replace(b"\\", b"\\\\") for form in self._forms]  # as `repr` has it
+        forms = sorted({*self._forms, *shown}, key=len, reverse=True)
+        for form in forms:
+            data = data.replace(form, SAID)
+        # Not before, for the beginning of one form may be followed by the end of another.
+        for form in forms:
+            if len(form) > LONG_ENOUGH:
+                data = _without_beginnings(form, data)
+        return data.decode("utf-8", "surrogatepass")
+
     def unfinished(self, data: bytes) -> int:
         """How many bytes at the end of `data` may be the beginning of a secret."""
         if data[-1:] not in self._last_bytes:  # so it is with nearly every read
@@ -85,6 +108,18 @@ class Secrets:
         longest = min(len(data), len(self._forms[0]) - 1)
         lengths = range(longest, 0, -1)
         return next((length for length in lengths if data[-length:] in self._beginnings), 0)
+
+
+def _without_beginnings(secret: bytes, data: bytes) -> bytes:
+    """`data` with every beginning of a secret masked, if it is long enough."""
+    start = 0
+    while (start := data.find(secret[:LONG_ENOUGH], start)) >= 0:
+        end = start
+        while data[end : end + 1] == secret[end - start : end - start + 1] != b"":
+            end += 1
+        data = data[:start] + SAID + data[end:]
+        start += len(SAID)
+    return data
 
 
 class MaskedReads:
@@ -143,19 +178,30 @@ def received_headers(headers: Mapping[str, str], secrets: Secrets) -> dict[str, 
 
 
 def without_secret_fields(value: Any) -> Any:
-    """JSON with the text of all fields masked whose name says that it is secret."""
+    """JSON with the text of all fields masked whose name says that it is secret.
+
+    Raises:
+        RecordingUnusable: It is nested too deep to be looked through.
+    """
+    try:
+        return _looked_through(value)
+    except RecursionError:
+        raise RecordingUnusable(TOO_DEEP) from None
+
+
+def _looked_through(value: Any) -> Any:
     if isinstance(value, dict):
         fields = cast("dict[str, object]", value)
         return {name: _field(name, inner) for name, inner in fields.items()}
     if isinstance(value, list):
-        return [without_secret_fields(inner) for inner in cast("list[object]", value)]
+        return [_looked_through(inner) for inner in cast("list[object]", value)]
     return value
 
 
 def _field(name: str, value: object) -> Any:
     if isinstance(value, str) and name.lower() in _FIELDS:
         return "*" * max(len(value), SHORTEST)
-    return without_secret_fields(value)
+    return _looked_through(value)
 
 
 def is_same_text(recorded: str, asked: str) -> bool:
@@ -173,9 +219,16 @@ def is_same_text(recorded: str, asked: str) -> bool:
     return True
 
 
-def json_or_text(body: bytes) -> Any:
-    """A request's body as JSON, or else as text."""
+def body_to_keep(body: bytes) -> Any:
+    """A request's body as it may be written down: JSON without secret fields, or else text.
+
+    Raises:
+        RecordingUnusable: As `without_secret_fields` says.
+    """
     try:
-        return json.loads(body)
+        value = json.loads(body)
     except ValueError:
         return body.decode("utf-8", "replace")
+    except RecursionError:
+        raise RecordingUnusable(TOO_DEEP) from None
+    return without_secret_fields(value)

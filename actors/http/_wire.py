@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 if TYPE_CHECKING:
-    from ._limits import Limits
+    from ._limits import Deadlines
 
 Receive = Callable[[int], Awaitable[bytes]]
 PAUSED: Final = object()
-SOONEST: Final = 0.001  # seconds; 0 would also give up on bytes that have arrived already
 
 
 @types.coroutine
@@ -36,25 +35,19 @@ class Wire:
         pausing: Hand out the marker instead of reading.
         leaving: The response is being left: fail instead of reading.
         saw_end: The server has ended the connection.
-        body_begun: From here on the limit between reads holds.
-        limit: Which limit the last read waited under, and `seconds`, its length.
+        deadlines: When to give up, and under which limit the last read waited.
     """
 
-    def __init__(self, stream: Any, limits: Limits, started: float) -> None:
+    def __init__(self, stream: Any, deadlines: Deadlines) -> None:
         self._stream = stream
         # The trio stream itself, where it can be reached: httpx2's own way there, with three
         # context managers a read, costs a tenth of all CPU when many streams bring a chunk each.
         inner = getattr(stream, "_stream", stream)
         self._receive: Receive = getattr(inner, "receive_some", stream.read)
-        self._limits = limits
-        self._total = started + limits.total
-        self._first = started + limits.first_byte
+        self.deadlines = deadlines
         self.pausing = False
         self.leaving = False
         self.saw_end = False
-        self.body_begun = False  # it may begin with the bytes that brought the head
-        self.limit = "first_byte"
-        self.seconds = limits.first_byte
         stream.read = self.read
 
     def release(self) -> None:
@@ -73,25 +66,12 @@ class Wire:
             await _pause()
         if self.leaving:
             raise trio.ClosedResourceError
-        with trio.CancelScope(deadline=self._deadline()):
+        with trio.CancelScope(deadline=self.deadlines.next(trio.current_time())):
             data = await self._receive(max_bytes)
             if not data:
                 self.saw_end = True
             return data
         raise trio.TooSlowError
-
-    def _deadline(self) -> float:
-        """When to give up on the next bytes; notes which limit that is."""
-        now = trio.current_time()
-        if self.body_begun:
-            self.limit, self.seconds = "idle", self._limits.idle
-            deadline = now + self._limits.idle
-        else:
-            self.limit, self.seconds = "first_byte", self._limits.first_byte
-            deadline = self._first
-        if self._total < deadline:
-            self.limit, self.seconds, deadline = "total", self._limits.total, self._total
-        return max(deadline, now + SOONEST)
 
 
 @types.coroutine
@@ -143,7 +123,7 @@ class Batches:
             self._ended = True
             return b""
         batch = [first]
-        self._wire.body_begun = True
+        self._wire.deadlines.begun = True
         self._wire.pausing = True
         try:
             self._waiting = await _gather(self._pieces, batch)

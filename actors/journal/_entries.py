@@ -6,8 +6,9 @@ Pure and frozen. Each entry names its run and says when it happened (seconds sin
 
 from __future__ import annotations
 
+import functools
 import json
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import attrs
 from cattrs.preconf.json import JsonConverter, make_converter
@@ -91,6 +92,7 @@ class RunEnded:
 Entry = RunStarted | UserSaid | AssistantSaid | ToolCalled | ToolSealed | RunEnded
 
 
+@functools.cache  # made when first needed: most conversations stay in memory
 def _converter() -> JsonConverter:
     converter = make_converter()
     # Named by class: `Text` has no field of its own by which to tell it from `Thinking`.
@@ -99,12 +101,9 @@ def _converter() -> JsonConverter:
     return converter
 
 
-CONVERTER: Final = _converter()
-
-
 def write_entry(entry: Entry) -> str:
     """Write an entry as one line of JSON, in ASCII."""
-    return json.dumps(CONVERTER.unstructure(entry, unstructure_as=Entry))
+    return json.dumps(_converter().unstructure(entry, unstructure_as=Entry))
 
 
 def read_entry(line: str) -> Entry:
@@ -115,6 +114,6 @@ def read_entry(line: str) -> Entry:
     """
     try:
         # Not every type checker takes a union for a type.
-        return cast("Entry", CONVERTER.structure(json.loads(line), cast("Any", Entry)))
+        return cast("Entry", _converter().structure(json.loads(line), cast("Any", Entry)))
     except Exception as error:  # cattrs raises groups of many kinds; the cause is kept
         raise ValueError(f"this line is no entry of a journal ({error}): {line[:200]}") from error

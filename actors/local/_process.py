@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from actors.errors import ModelServerEnded, ProviderError, StreamInterrupted
-from actors.http import HttpClient, Limits
+from actors.http import Limits, open_client
 
 if TYPE_CHECKING:
     from typing import Never
@@ -136,7 +136,7 @@ class ModelProcess:
 
 
 async def _is_healthy(address: str) -> bool:
-    client = HttpClient(_HEALTH_LIMITS, connections=1)
+    client = open_client(_HEALTH_LIMITS, connections=1)
     try:
         async with client.stream("GET", f"{address}/health") as answer:
             return answer.status == 200  # noqa: PLR2004 - HTTP's OK; 503 while it loads

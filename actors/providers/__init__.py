@@ -1,7 +1,10 @@
 """Models behind one interface: a codec per wire format, one `Provider` actor, scripted models."""
 
+from typing import TYPE_CHECKING, Final
+
 from actors.http import Limits
 
+from . import codecs
 from ._api import (
     Clock,
     Embed,
@@ -15,12 +18,13 @@ from ._api import (
 from ._capabilities import Capabilities
 from ._embedder import Embedder, EmbedderHandle, open_embedder, start_embedder
 from ._fallback import FallbackProvider
-from ._handle import ProviderHandle, ProviderStream, open_provider
+from ._handle import ProviderHandle, open_provider
 from ._model import Model, Route, resolve
 from ._opening import Candidate
 from ._policies import Breaker, Rate, Retry
 from ._provider import Provider
 from ._race import RaceProvider
+from ._reading import ProviderStream, Structured, StructuredStream
 from ._recorded import Recording, Replay
 from ._script import (
     Fail,
@@ -66,17 +70,15 @@ from .codecs import (
     COMPATIBLE,
     DIALECTS,
     OPENAI,
-    AnthropicMessages,
     Codec,
     Decoder,
     Dialect,
-    Gemini,
-    Ollama,
-    OpenAIChat,
-    OpenAIResponses,
     WireRequest,
     azure_deployment,
 )
+
+if TYPE_CHECKING:
+    from .codecs import AnthropicMessages, Gemini, Ollama, OpenAIChat, OpenAIResponses
 
 __all__ = [
     "COMPATIBLE",
@@ -131,6 +133,8 @@ __all__ = [
     "Stall",
     "StartedProvider",
     "Step",
+    "Structured",
+    "StructuredStream",
     "Tape",
     "WireRequest",
     "azure_deployment",
@@ -159,3 +163,11 @@ __all__ = [
     "truncate",
     "usage",
 ]
+
+_CODECS: Final = {"AnthropicMessages", "Gemini", "Ollama", "OpenAIChat", "OpenAIResponses"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _CODECS:  # imported when first asked for; see the package
+        return getattr(codecs, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,6 +15,7 @@ import attrs
 import trio
 
 from actors.errors import AnswerFailed, ProviderError
+from actors.http import Secrets
 
 from ._api import Clock
 from ._breaker import Circuit, CircuitState, Verdict, verdict_on
@@ -70,7 +71,8 @@ class Caller:
         limits, connections = self._route.model.limits, self._route.model.concurrency
         self._client = self._route.connect(limits, connections=connections, secure=secure)
         self._time = trio.lowlevel.current_clock().current_time
-        self._line = Line(self._client, self._route, self._clock, self._is_calm)
+        secrets = Secrets([self._route.api_key], shortest=1)
+        self._line = Line(self._client, self._route, secrets, self._clock, self._is_calm)
         self._path = path
 
     async def aclose(self) -> None:
@@ -145,7 +147,11 @@ class Caller:
         """
         try:
             await self._gate.pace(tokens)
-            self._refuse_if_open()
+            try:
+                self._refuse_if_open()
+            except ProviderError:  # it opened meanwhile: what was taken for this request goes back
+                self._rates.give_back(tokens, trio.current_time())
+                raise
         except ProviderError:
             if failure is None:
                 raise

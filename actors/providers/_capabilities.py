@@ -42,6 +42,8 @@ class Capabilities:
         images: Whether it can be shown pictures.
         files: Whether it can be given documents (PDF).
         json_schema: Whether its answer can be held to a JSON schema.
+        json_schema_with_tools: Whether it can still call tools then. Not all do: some refuse such
+            a request, some hold the model to the schema where it should call.
         context_tokens: The longest conversation, input and output together.
         output_tokens: The longest answer.
     """
@@ -53,6 +55,7 @@ class Capabilities:
     images: bool | None = None
     files: bool | None = None
     json_schema: bool | None = None
+    json_schema_with_tools: bool | None = None
     context_tokens: int | None = attrs.field(default=None, validator=_check_tokens)
     output_tokens: int | None = attrs.field(default=None, validator=_check_tokens)
 
@@ -125,13 +128,22 @@ _CLAUDE: Final = Capabilities(
     images=True,
     files=True,
     json_schema=True,
+    json_schema_with_tools=True,
 )
-_GEMINI: Final = attrs.evolve(_CLAUDE, context_tokens=1_048_576, output_tokens=65_536)
+# Before Gemini 3 such a request is refused; what is known of the later ones is not measured.
+_GEMINI: Final = attrs.evolve(
+    _CLAUDE, json_schema_with_tools=None, context_tokens=1_048_576, output_tokens=65_536
+)
 _GPT: Final = attrs.evolve(_CLAUDE, thinking=False)
 _GPT_REASONING: Final = attrs.evolve(_CLAUDE, context_tokens=400_000, output_tokens=128_000)
 _GPT_LONG: Final = attrs.evolve(_GPT_REASONING, context_tokens=1_050_000)
 _GPT_TEXT: Final = attrs.evolve(
-    _GPT, parallel_tools=None, images=False, files=False, json_schema=False
+    _GPT,
+    parallel_tools=None,
+    images=False,
+    files=False,
+    json_schema=False,
+    json_schema_with_tools=False,
 )
 _O: Final = attrs.evolve(
     _CLAUDE, parallel_tools=False, context_tokens=200_000, output_tokens=100_000
@@ -143,7 +155,12 @@ _OPENAI: Final = _named(
     (
         "gpt-4-turbo",
         attrs.evolve(
-            _GPT, files=None, json_schema=False, context_tokens=128_000, output_tokens=4_096
+            _GPT,
+            files=None,
+            json_schema=False,
+            json_schema_with_tools=False,
+            context_tokens=128_000,
+            output_tokens=4_096,
         ),
     ),
     ("gpt-4o gpt-4o-mini", attrs.evolve(_GPT, context_tokens=128_000, output_tokens=16_384)),
@@ -206,6 +223,8 @@ MODELS: Final[Mapping[str, Mapping[str, Capabilities]]] = {
 """By the provider, then by its own name of the model."""
 
 PROVIDERS: Final[Mapping[str, Capabilities]] = {
-    "anthropic": attrs.evolve(_CLAUDE, thinking=None, json_schema=None),  # since Claude 3
+    "anthropic": attrs.evolve(
+        _CLAUDE, thinking=None, json_schema=None, json_schema_with_tools=None
+    ),  # since Claude 3
 }
 """What holds for whatever else a provider has; where one is missing, nothing is known."""

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import trio
 
-from actors.budget import metered
-from actors.chat import Request, StreamChunk, StreamResponse, Usage, user
+from actors.budget import metered_embedding
+from actors.chat import StreamChunk, StreamResponse, Usage
 from actors.errors import ConfigurationError
 from actors.local import Address, ModelServer
 from runtime import Actor, Exit, Ref, RestartStrategy, Supervisor, open_system
 
+from . import codecs
 from ._api import Clock, Embed, EmbedderApi, Embeddings
 from ._caller import Caller, Endpoint
-from ._exchange import Question
+from ._exchange import Question, fit_to_send
 from ._model import Model, Route, resolve
 from ._rates import estimated_tokens
-from .codecs import vectors_of
+from ._several import Several
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from .codecs import EmbeddingCodec
 
@@ -74,18 +76,19 @@ class Embedder(Actor, EmbedderApi):
         usage = Usage()
         for start in range(0, len(message.texts), self._codec.most):
             response = await self._ask(message.texts[start : start + self._codec.most])
-            vectors += vectors_of(response)
+            vectors += codecs.vectors_of(response)
             usage += response.usage
         return Embeddings(tuple(vectors), self._model.name, usage)
 
     async def _ask(self, texts: Sequence[str]) -> StreamResponse:
-        sent = self._codec.encode(texts, self._model.model, self._dimensions)
+        with fit_to_send():
+            sent = self._codec.encode(texts, self._model.model, self._dimensions)
         decoder = functools.partial(self._codec.decoder, len(texts))
         question = Question(sent, decoder, estimated_tokens(sent.body, 0))
         kept = _Kept(self._clock.now())
-        request = Request((user(*texts),))
-        async with self._caller.turn(), metered(kept, self._model.name, request) as counted:
-            await self._caller.ask(question, counted)
+        async with self._caller.turn(), metered_embedding(self._model.name, texts) as count:
+            await self._caller.ask(question, kept)
+            count(kept.response.usage)
         return kept.response
 
 
@@ -129,9 +132,10 @@ class EmbedderHandle:
         return await self.ref.ask(Embed(_checked(texts)))
 
 
-def _checked(texts: Iterable[Any]) -> tuple[str, ...]:
-    given = () if isinstance(texts, str) else tuple(texts)
-    if isinstance(texts, str) or not all(isinstance(text, str) for text in given):
+def _checked(texts: Any) -> tuple[str, ...]:
+    is_collection = isinstance(texts, Iterable) and not isinstance(texts, str)
+    given: tuple[Any, ...] = tuple(cast("Iterable[Any]", texts)) if is_collection else ()
+    if not is_collection or not all(isinstance(text, str) for text in given):
         raise ConfigurationError("texts are a list of strings: embed(['one', 'two'])")
     for number, text in enumerate(given):
         if not text.strip():  # providers refuse it, or give a vector that means nothing
@@ -139,7 +143,18 @@ def _checked(texts: Iterable[Any]) -> tuple[str, ...]:
     return given
 
 
-def _embedding_route(model: str | Model) -> Route:
+def _embedding_route(model: str | Model, dimensions: int | None) -> Route:
+    if isinstance(model, Several):
+        raise ConfigurationError(
+            f"{model.name} is no single model, and vectors of different models cannot be "
+            f"compared: write {EXAMPLES}"
+        )
+    is_whole = isinstance(dimensions, int) and not isinstance(dimensions, bool)
+    if dimensions is not None and not (is_whole and dimensions > 0):
+        raise ConfigurationError(
+            f"dimensions is {dimensions!r}, and must be a whole number above 0, or None for the "
+            "model's own"
+        )
     route = resolve(model)
     if route.embeddings is None:
         raise ConfigurationError(f"{route.model.name} has no embeddings: write {EXAMPLES}")
@@ -161,7 +176,7 @@ async def start_embedder(
         UnknownModel, MissingKey, ConfigurationError: as `resolve` says; nothing was started.
         ModelNotPulled: A local model's files are not on this machine.
     """
-    route = _embedding_route(model)
+    route = _embedding_route(model, dimensions)
     if route.base_url is not None:
         return await supervisor.spawn(Embedder, route, None, dimensions, name=name)
     serve = functools.partial(ModelServer, embeddings=True)
@@ -183,7 +198,7 @@ async def open_embedder(
         UnknownModel, MissingKey, ConfigurationError: as `resolve` says; nothing was started.
         ModelNotPulled: A local model's files are not on this machine.
     """
-    _embedding_route(model)
+    _embedding_route(model, dimensions)
     if system is None:
         async with open_system() as own:
             yield EmbedderHandle(await start_embedder(own, model, dimensions=dimensions))

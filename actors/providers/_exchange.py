@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import attrs
 import trio
 
 from actors.chat import StreamChunk, StreamResponse
-from actors.errors import AnswerFailed, ProviderError, StreamInterrupted
-from actors.http import Transport
+from actors.errors import AnswerFailed, ConfigurationError, ProviderError, StreamInterrupted
+from actors.http import Secrets, Transport
+from runtime import RuntimeFault
 
 from ._api import Clock
 from ._hints import Refused, add_hints
@@ -19,7 +21,7 @@ from ._model import Route
 from .codecs import ERROR_BODY_BYTES, Decoder, WireRequest, refusal, request_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from actors.http import TransportStream
     from runtime import Sink
@@ -47,13 +49,33 @@ class Line:
     """What all exchanges with one server share.
 
     Attributes:
+        secrets: What must not stand in an error.
         is_calm: Whether so few answers arrive that a tenth of latency is worth a twelfth of CPU.
     """
 
     client: Transport
     route: Route
+    secrets: Secrets
     clock: Clock
     is_calm: Callable[[], bool]
+
+
+@contextmanager
+def fit_to_send() -> Generator[None]:
+    """Whatever cannot be made into a request is the asker's doing, and no crash of the provider.
+
+    A crash would end the answers of all others.
+
+    Raises:
+        ConfigurationError: In place of any error that is not ours.
+    """
+    try:
+        yield
+    except RuntimeFault:
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        raise ConfigurationError(f"the request cannot be sent: {kind}: {error}") from error
 
 
 class Exchange:
@@ -150,11 +172,10 @@ class Exchange:
 
     def _hide_key(self, error: AnswerFailed) -> None:
         """Providers quote keys in their complaints, and their headers may echo them."""
-        key, text = self._line.route.api_key, str(error)
-        if key is None:
-            return
-        error.args = (text.replace(key, "***"), *error.args[1:])
+        mask = self._line.secrets.mask_said
+        error.args = (mask(str(error)), *error.args[1:])
         if error.request_id is not None:
-            error.request_id = error.request_id.replace(key, "***")
-        if key in "".join(traceback.format_exception(error)):
+            error.request_id = mask(error.request_id)
+        trace = "".join(traceback.format_exception(error))
+        if mask(trace) != trace:
             error.__cause__ = error.__context__ = None

@@ -57,6 +57,7 @@ class FallbackProvider(Actor, ProviderApi):
         try:
             await candidate.ref.stream_into(message, opening)
         except RuntimeFault as fault:
+            opening.sign(fault)
             if opening.has_begun or not concerns_one_model(fault):
                 raise
             return Failure(candidate.name, fault)

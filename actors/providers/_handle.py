@@ -1,10 +1,11 @@
-"""A provider for those who want no agent: open it, complete, stream."""
+"""A provider for those who want no agent: open it, complete, stream, as text or as a class."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 import trio
 
@@ -12,28 +13,34 @@ from actors.chat import (
     AssistantTurn,
     Request,
     Settings,
-    StreamChunk,
     StreamResponse,
     SystemTurn,
     ToolSpec,
     ToolTurn,
     Turn,
+    Usage,
     UserTurn,
+    assistant,
+    user,
 )
-from actors.errors import ConfigurationError, StreamTruncated
+from actors.errors import ConfigurationError
+from actors.output import Output, Wrong, asked_for, output_of
 from runtime import Ref, RestartStrategy, Supervisor, open_system
 
-from ._api import Clock, Generate, ProviderApi
 from ._capabilities import Capabilities
+from ._reading import ProviderStream, Structured, StructuredStream
 from ._several import AnyModel, capabilities_of, looked_up
 from ._start import start_provider
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Sequence
-    from types import TracebackType
+    from collections.abc import AsyncGenerator, Sequence
 
+    from ._api import ProviderApi
+
+T = TypeVar("T")
 _NUMBERS: Final = itertools.count(1)
 NOTHING_KNOWN: Final = Capabilities()
+NOTHING_SAID: Final = "(no text)"  # an empty turn would be refused
 
 
 class HasSpec(Protocol):
@@ -41,52 +48,6 @@ class HasSpec(Protocol):
 
     @property
     def spec(self) -> ToolSpec: ...
-
-
-class ProviderStream:
-    """One answer, as an async context manager and then an async iterator of its chunks.
-
-    Leaving stops the answer and closes its socket; when the block is left, all is quiet.
-
-    Attributes:
-        response: Everything that the reader was handed, at any time and after any ending.
-    """
-
-    def __init__(self, ref: Ref[ProviderApi], request: Request) -> None:
-        self._block = ref.stream(Generate(request))
-        self.response = StreamResponse()
-
-    async def __aenter__(self) -> Self:
-        self.response.started_at = Clock().now()
-        await self._block.__aenter__()
-        return self
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> StreamChunk:
-        try:
-            chunk = await self._block.__anext__()
-        except StopAsyncIteration:
-            self._check_complete()
-            raise
-        self.response.add(chunk)
-        return chunk
-
-    def _check_complete(self) -> None:
-        """Whoever implements a provider: an answer without its final chunk was cut."""
-        if not self.response.is_complete:
-            raise StreamTruncated(
-                "the provider's stream ended without its final chunk", partial=self.response
-            )
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._block.__aexit__(kind, error, trace)
 
 
 class ProviderHandle:
@@ -139,12 +100,84 @@ class ProviderHandle:
         )
         return ProviderStream(self.ref, request)
 
+    async def complete_as(
+        self,
+        output: type[T],
+        turns: Sequence[Turn],
+        *,
+        settings: Settings | None = None,
+        attempts: int = 3,
+    ) -> Structured[T]:
+        """Ask for an instance of an attrs class or a dataclass, and wait for it.
 
-def _checked_turns(turns: Sequence[object]) -> tuple[Turn, ...]:
+        The provider holds the model to the class's JSON schema; where the model is known not to
+        have that, the instructions ask for it. What is wrong with an answer is told to the model.
+
+        Args:
+            output: The class.
+            turns: The conversation.
+            settings: As for `complete`.
+            attempts: How often the model may answer.
+
+        Cancelled: the answer is stopped and its socket closed.
+
+        Raises:
+            OutputInvalid: No answer was an instance; `said`, `problems` and `usage` tell more.
+            TypeError: A model cannot be asked for this class; the text says what to write.
+            StreamInterrupted, ProviderError: as `Generate` says; `partial` has what came.
+        """
+        if attempts < 1:
+            raise ValueError(f"attempts must be 1 or more, not {attempts}")
+        wanted = output_of(output)
+        said = list(_checked_turns(turns))
+        usage = Usage()
+        attempt = 0
+        while True:
+            attempt += 1
+            async with ProviderStream(self.ref, self._asked(wanted, said, settings)) as stream:
+                async for _ in stream:
+                    pass
+            response = stream.response
+            usage += response.usage
+            value = wanted.read(response)
+            if not isinstance(value, Wrong):
+                return Structured(value, response, attempt, usage)
+            if attempt == attempts or not value.can_improve:
+                raise wanted.fault(value, response, attempts=attempt, usage=usage)
+            answered = response.text if response.text.strip() else NOTHING_SAID
+            said += [assistant(answered), user(wanted.correction(value))]
+
+    def stream_as(
+        self, output: type[T], turns: Sequence[Turn], *, settings: Settings | None = None
+    ) -> StructuredStream[T]:
+        """Ask for an instance of a class, and read it as it comes.
+
+        `async with provider.stream_as(Weather, [...]) as stream: async for partial in stream:`,
+        and `stream.value` behind the loop. The model has one attempt, since what was shown
+        cannot be taken back: the loop ends by raising `OutputInvalid` if the answer is wrong.
+
+        Raises:
+            TypeError: A model cannot be asked for this class; the text says what to write.
+            ConfigurationError: What was given is no conversation.
+        """
+        wanted = output_of(output)
+        request = self._asked(wanted, _checked_turns(turns), settings)
+        return StructuredStream(ProviderStream(self.ref, request), wanted)
+
+    def _asked(
+        self, output: Output[Any], turns: Sequence[Turn], settings: Settings | None
+    ) -> Request:
+        request = Request(tuple(turns), settings=settings if settings is not None else Settings())
+        held = self.capabilities.json_schema is not False
+        return asked_for(request, output.schema, held=held)
+
+
+def _checked_turns(turns: Any) -> tuple[Turn, ...]:
+    given = tuple(cast("Iterable[object]", turns)) if isinstance(turns, Iterable) else (None,)
     checked = tuple(
-        turn for turn in turns if isinstance(turn, SystemTurn | UserTurn | AssistantTurn | ToolTurn)
+        turn for turn in given if isinstance(turn, SystemTurn | UserTurn | AssistantTurn | ToolTurn)
     )
-    if len(checked) != len(turns):
+    if len(checked) != len(given):
         raise ConfigurationError(
             "a conversation is a list of turns, such as [user('Hello')] from actors.chat"
         )

@@ -7,6 +7,7 @@ official SDKs of OpenAI and Anthropic (`x-should-retry`).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 import msgspec
+
+from .codecs import says_spent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +28,6 @@ _OPENAI: Final = ("requests", "tokens")
 _ANTHROPIC: Final = ("requests", "tokens", "input-tokens", "output-tokens")
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
 _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_SPENT: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_error"})
 _MAX_DEPTH: Final = 4  # a list of errors, in each "error", in that "details", a list
 
 
@@ -93,7 +95,8 @@ def duration(text: str) -> float | None:
 def _number(text: str) -> float | None:
     text = text.strip()
     plain = text.isascii() and text.replace(".", "", 1).isdecimal()
-    return float(text) if plain else None
+    number = float(text) if plain else math.inf
+    return number if math.isfinite(number) else None
 
 
 def _until(text: str, now: float) -> float | None:
@@ -132,7 +135,7 @@ def add_hints(error: ProviderError, refused: Refused, tokens: float, now: float)
     said = refused.headers.get("x-should-retry")
     if said in ("true", "false"):
         error.retryable = said == "true"
-    if any(details.get(k) in _SPENT for details in _dicts(body) for k in ("code", "type")):
+    if any(says_spent(details) for details in _dicts(body)):
         error.retryable = False
 
 
@@ -148,7 +151,7 @@ def _retry_delay(body: object) -> float | None:
 def _decoded(body: bytes) -> object:
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

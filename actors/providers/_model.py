@@ -4,75 +4,43 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
 
 from actors.chat import Settings
 from actors.errors import ConfigurationError, MissingKey, UnknownModel
-from actors.http import Connect, HttpClient, Limits
-from actors.local import LOCAL_MODELS, REQUEST_FIELDS
+from actors.http import Connect, Limits, open_client
+from actors.local import LOCAL_MODELS
 
 from ._capabilities import Capabilities
-from ._compatible import SERVERS, Compatible
+from ._checks import at_least, check_address, check_key, check_name
+from ._known import KNOWN, Known
 from ._policies import Breaker, Rate, Retry
 from ._script import BY_NAME, Script
 from ._tape import Tape
-from .codecs import (
-    DIALECTS,
-    AnthropicMessages,
-    Codec,
-    Dialect,
-    EmbeddingCodec,
-    Gemini,
-    GeminiEmbeddings,
-    Ollama,
-    OllamaEmbeddings,
-    OpenAIChat,
-    OpenAIEmbeddings,
-    OpenAIResponses,
-    ollama_host,
-)
+from .codecs import Codec, Dialect, EmbeddingCodec
 
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_SETTINGS: Final = Settings()
 DEFAULT_RETRY: Final = Retry()
 DEFAULT_BREAKER: Final = Breaker()
-POLICIES: Final = {
+RECORDS: Final = {
+    "limits": (Limits, "Limits(first_byte=60, idle=30), with any of its limits"),
+    "settings": (Settings, "Settings(temperature=0.2), with any of its fields"),
     "retry": (Retry, "Retry(attempts=3), or Retry(attempts=1) for no retry"),
     "breaker": (Breaker, "Breaker(failures=5, seconds=10), or None for no breaker"),
     "rate": (Rate, "Rate(requests_per_minute=60), or None for no limit"),
+    "dialect": (Dialect, "DIALECTS['groq'], or None for the usual"),
+    "capabilities": (Capabilities, "Capabilities(images=True), or None for what is known"),
+    "tape": (Tape, "Recording(model, file) or Replay(file) in place of the model"),
 }
-LOCAL: Final = attrs.evolve(DIALECTS["llamacpp"], request_fields=REQUEST_FIELDS)
 
 
-def _check_key(_model: object, _attribute: object, key: str | None) -> None:
-    if not isinstance(key, str | None):  # pyright: ignore[reportUnnecessaryIsInstance] - not all are type-checked
-        raise ConfigurationError(f"api_key is a string, not {type(key).__name__}")
-    if key is not None and (not key.isascii() or not key.isprintable() or " " in key or not key):
-        raise ConfigurationError(
-            "api_key is empty or has a blank, a line break or a character beyond ASCII in it; "
-            "strip() it if it was read from a file"
-        )
-
-
-def _check_address(_model: object, _attribute: object, url: str | None) -> None:
-    if url is None:
-        return
-    scheme, colon, rest = url.partition("://")
-    host = rest.partition("/")[0]
-    if scheme not in ("http", "https") or not colon or not host or "?" in url or "#" in url:
-        raise ConfigurationError(
-            "base_url must be an address like 'https://host/v1', without a query"
-        )
-    if "@" in host:
-        raise ConfigurationError("base_url must not hold a password: give it as api_key")
-
-
-def _check_policy(_model: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-    kind, example = POLICIES[attribute.name]
-    if value is None and kind is not Retry:
+def _check_record(_model: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    kind, example = RECORDS[attribute.name]
+    if value is None and kind not in (Retry, Limits, Settings):
         return
     if not isinstance(value, kind):
         raise ConfigurationError(f"{attribute.name} is {value!r}: write {example}")
@@ -111,20 +79,20 @@ class Model:
         tape: The file of a `Recording` or a `Replay`, which make such models.
     """
 
-    name: str = attrs.field(kw_only=False)
-    base_url: str | None = attrs.field(default=None, validator=_check_address)
-    api_key: str | None = attrs.field(default=None, repr=False, validator=_check_key)
-    limits: Limits = DEFAULT_LIMITS
-    settings: Settings = DEFAULT_SETTINGS
-    concurrency: int = attrs.field(default=1000, validator=attrs.validators.ge(1))
-    waiting: int = attrs.field(default=1000, validator=attrs.validators.ge(0))
-    retry: Retry = attrs.field(default=DEFAULT_RETRY, validator=_check_policy)
-    breaker: Breaker | None = attrs.field(default=DEFAULT_BREAKER, validator=_check_policy)
-    rate: Rate | None = attrs.field(default=None, validator=_check_policy)
-    dialect: Dialect | None = None
+    name: str = attrs.field(kw_only=False, validator=check_name)
+    base_url: str | None = attrs.field(default=None, validator=check_address)
+    api_key: str | None = attrs.field(default=None, repr=False, validator=check_key)
+    limits: Limits = attrs.field(default=DEFAULT_LIMITS, validator=_check_record)
+    settings: Settings = attrs.field(default=DEFAULT_SETTINGS, validator=_check_record)
+    concurrency: int = attrs.field(default=1000, validator=at_least(1))
+    waiting: int = attrs.field(default=1000, validator=at_least(0))
+    retry: Retry = attrs.field(default=DEFAULT_RETRY, validator=_check_record)
+    breaker: Breaker | None = attrs.field(default=DEFAULT_BREAKER, validator=_check_record)
+    rate: Rate | None = attrs.field(default=None, validator=_check_record)
+    dialect: Dialect | None = attrs.field(default=None, validator=_check_record)
     script: tuple[Script, ...] = attrs.field(default=None, converter=_scripts)
-    capabilities: Capabilities | None = None
-    tape: Tape | None = None
+    capabilities: Capabilities | None = attrs.field(default=None, validator=_check_record)
+    tape: Tape | None = attrs.field(default=None, validator=_check_record)
 
     @property
     def provider(self) -> str:
@@ -134,131 +102,6 @@ class Model:
     def model(self) -> str:
         """The provider's own name of it."""
         return self.name.partition(":")[2]
-
-
-@attrs.frozen
-class Known:
-    """What is to be known of a provider.
-
-    Attributes:
-        example: What to write.
-        codec: From a dialect to the codec; None for models without a wire.
-        embeddings: The codec for vectors of texts; None where the provider has none.
-        base_url: Its own address.
-        base_url_variable: The environment variable that overrides it.
-        read_address: How that variable is read; None for an address as it stands.
-        key_variable: The environment variable that holds the key.
-        older_key_variable: Another one, which goes before it.
-        needs_key: Whether it refuses requests without one.
-        key_header: The header that carries the key.
-        key_prefix: What stands before the key there.
-        headers: Further headers, each with the environment variable that holds it.
-        address: What an address of the user's own looks like.
-    """
-
-    example: str
-    codec: Callable[[Dialect | None], Codec] | None = None
-    embeddings: EmbeddingCodec | None = None
-    base_url: str | None = None
-    base_url_variable: str | None = None
-    read_address: Callable[[str], str] | None = None
-    key_variable: str | None = None
-    older_key_variable: str | None = None
-    needs_key: bool = False
-    key_header: str = "authorization"
-    key_prefix: str = "Bearer "
-    headers: tuple[tuple[str, str], ...] = ()
-    address: str = "http://127.0.0.1:8080/v1"
-
-
-def _compatible(name: str, server: Compatible) -> Known:
-    return Known(
-        server.example,
-        codec=lambda dialect: OpenAIChat(dialect or DIALECTS[name]),
-        embeddings=OpenAIEmbeddings(),
-        base_url=server.base_url,
-        base_url_variable=f"{server.prefix}_BASE_URL",
-        key_variable=f"{server.prefix}_API_KEY",
-        needs_key=server.needs_key,
-        key_header=server.key_header,
-        key_prefix=server.key_prefix,
-        address=server.base_url or server.address,
-    )
-
-
-def _responses(dialect: Dialect | None) -> Codec:
-    if dialect is not None:
-        raise ConfigurationError("a dialect is for chat completions: openai-responses has none")
-    return OpenAIResponses()
-
-
-_OPENAI: Final = Known(
-    "openai:gpt-4o-mini",
-    codec=lambda dialect: OpenAIChat(dialect or DIALECTS["openai"]),
-    embeddings=OpenAIEmbeddings(),
-    base_url="https://api.openai.com/v1",
-    base_url_variable="OPENAI_BASE_URL",
-    key_variable="OPENAI_API_KEY",
-    needs_key=True,
-    headers=(
-        ("openai-organization", "OPENAI_ORG_ID"),
-        ("openai-project", "OPENAI_PROJECT_ID"),
-    ),
-)
-
-KNOWN: Final[Mapping[str, Known]] = {
-    "openai": _OPENAI,
-    "openai-responses": attrs.evolve(
-        _OPENAI,
-        example="openai-responses:gpt-5-mini",
-        codec=_responses,
-    ),
-    "openai-compatible": Known(
-        "openai-compatible:NAME",
-        codec=lambda dialect: OpenAIChat(dialect or DIALECTS["openai-compatible"]),
-        embeddings=OpenAIEmbeddings(),
-        base_url_variable="OPENAI_COMPATIBLE_BASE_URL",
-        key_variable="OPENAI_COMPATIBLE_API_KEY",
-    ),
-    "anthropic": Known(
-        "anthropic:claude-sonnet-5",
-        codec=lambda _dialect: AnthropicMessages(),
-        base_url="https://api.anthropic.com",
-        base_url_variable="ANTHROPIC_BASE_URL",
-        key_variable="ANTHROPIC_API_KEY",
-        needs_key=True,
-        key_header="x-api-key",
-        key_prefix="",
-    ),
-    "gemini": Known(
-        "gemini:gemini-flash-latest",
-        codec=lambda _: Gemini(),
-        embeddings=GeminiEmbeddings(),
-        base_url="https://generativelanguage.googleapis.com",
-        base_url_variable="GOOGLE_GEMINI_BASE_URL",
-        key_variable="GEMINI_API_KEY",
-        older_key_variable="GOOGLE_API_KEY",
-        needs_key=True,
-        key_header="x-goog-api-key",
-        key_prefix="",
-    ),
-    "ollama": Known(
-        "ollama:llama3.2",
-        codec=lambda _: Ollama(),
-        embeddings=OllamaEmbeddings(),
-        base_url="http://127.0.0.1:11434",
-        base_url_variable="OLLAMA_HOST",
-        read_address=ollama_host,
-        key_variable="OLLAMA_API_KEY",
-    ),
-    **{name: _compatible(name, server) for name, server in SERVERS.items()},
-    "local": Known(
-        "local:smollm2",
-        codec=lambda dialect: OpenAIChat(dialect or LOCAL),
-        embeddings=OpenAIEmbeddings(),
-    ),
-    "scripted": Known("scripted:echo"),
-}
 
 
 @attrs.frozen
@@ -279,7 +122,7 @@ class Route:
     base_url: str | None
     headers: Mapping[str, str] = attrs.field(repr=False)
     api_key: str | None = attrs.field(repr=False)
-    connect: Connect = HttpClient
+    connect: Connect = open_client
     embeddings: EmbeddingCodec | None = None
 
 
@@ -314,7 +157,7 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
             f"{given.name} needs a key: set {known.key_variable}, "
             f"or give Model({given.name!r}, api_key=...)"
         )
-    _check_key(None, None, key)
+    check_key(None, None, key)
     headers = {name: environment[var] for name, var in known.headers if environment.get(var)}
     secrets = (key, *headers.values())
     if key is not None:
@@ -322,7 +165,8 @@ def resolve(model: str | Model, environment: Mapping[str, str] | None = None) ->
     codec = known.codec(given.dialect)
     base_url = _address(given, known, environment)
     connect = _connect(given, base_url, codec, secrets)
-    return Route(given, codec, base_url, headers, key, connect, known.embeddings)
+    embeddings = known.embeddings() if known.embeddings is not None else None
+    return Route(given, codec, base_url, headers, key, connect, embeddings)
 
 
 def _connect(
@@ -330,7 +174,7 @@ def _connect(
 ) -> Connect:
     """What carries the requests: sockets, or a file, or both."""
     if given.tape is None:
-        return HttpClient
+        return open_client
     return given.tape.connect(attrs.evolve(given, base_url=base_url), codec.wire, secrets)
 
 
@@ -352,7 +196,7 @@ def _address(given: Model, known: Known, environment: Mapping[str, str]) -> str 
             f"{given.name} needs an address: give "
             f"Model({given.name!r}, base_url={known.address!r}) or set {variable}"
         )
-    _check_address(None, None, url)
+    check_address(None, None, url)
     return url.rstrip("/")
 
 

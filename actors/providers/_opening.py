@@ -167,6 +167,11 @@ class Opening:
     def taken(self) -> int:
         return self._out.taken
 
+    def sign(self, fault: RuntimeFault) -> None:
+        """Let what came before an error say whose it is, as what was handed on does."""
+        if self.has_begun and isinstance(fault, AnswerFailed):
+            fault.partial.metadata.setdefault("answered_by", self._name)
+
     async def _begin(self, items: Sequence[StreamChunk]) -> None:
         self._held += items
         if not any(says_something(item) for item in items):

@@ -6,14 +6,18 @@ Pure, frozen. A `Model` carries one of each; the `Provider` actor acts by them.
 from __future__ import annotations
 
 import math
-from typing import Any
+import sys
+from typing import Any, Final
 
 import attrs
 
+FINITE: Final = sys.float_info.max
 
-def _at_least(least: float, unit: str) -> Any:
-    def check(_record: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
+
+def _at_least(least: float, unit: str, most: float = math.inf) -> Any:
+    def check(_record: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not least <= value <= most:
             raise ValueError(f"{attribute.name} is {value!r}, and must be {unit}")
 
     return check
@@ -49,9 +53,9 @@ class Retry:
     """
 
     attempts: int = attrs.field(default=3, validator=_whole)
-    first: float = attrs.field(default=0.5, validator=_at_least(0, "0 or more seconds"))
+    first: float = attrs.field(default=0.5, validator=_at_least(0, "0 or more seconds", FINITE))
     longest: float = attrs.field(default=30.0, validator=_at_least(0, "0 or more seconds"))
-    factor: float = attrs.field(default=2.0, validator=_at_least(1, "a number from 1 on"))
+    factor: float = attrs.field(default=2.0, validator=_at_least(1, "a number from 1 on", FINITE))
 
     def seconds(self, retries: int, dice: float) -> float:
         """The wait before the retry after `retries` others; `dice` is within 0 and 1."""

@@ -17,7 +17,7 @@ from runtime import Actor, Exit, Sink
 from ._api import Generate, ProviderApi
 from ._caller import Caller, Endpoint
 from ._capabilities import require
-from ._exchange import Question
+from ._exchange import Question, fit_to_send
 from ._rates import estimated_tokens
 from ._several import capabilities_of
 from ._whole import Whole
@@ -58,11 +58,13 @@ class Provider(Actor, ProviderApi):
 
     @Generate.handles(concurrent=True)
     async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
-        request, model = self._prepared(message.request), self._route.model
+        model = self._route.model
+        with fit_to_send():
+            request = self._prepared(message.request)
+            sent = self._codec.encode(request, model.model)
+            tokens = estimated_tokens(sent.body, request.settings.max_tokens)
         if not request.streamed:
             out = Whole(out)
-        sent = self._codec.encode(request, model.model)
-        tokens = estimated_tokens(sent.body, request.settings.max_tokens)
         question = Question(sent, self._codec.decoder, tokens)
         async with self._caller.turn(), metered(out, model.name, request) as counted:
             await self._caller.ask(question, counted)

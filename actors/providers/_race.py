@@ -106,6 +106,7 @@ class _Contest:
 
     def _end(self, runner: _Runner, fault: RuntimeFault) -> None:
         if runner is self._winner:
+            runner.opening.sign(fault)
             self._broken = fault
             return
         self._failures.append(Failure(runner.candidate.name, fault))

@@ -92,6 +92,12 @@ class Rates:
             self._requests.take(1, now)
         self.correct(tokens, now)
 
+    def give_back(self, tokens: float, now: float) -> None:
+        """A request that was to go does not."""
+        if self._requests is not None:
+            self._requests.take(-1, now)
+        self.correct(-tokens, now)
+
     def correct(self, tokens: float, now: float) -> None:
         """A request had so many more tokens than thought; fewer, if negative."""
         if self._tokens is not None:

@@ -13,7 +13,8 @@ import msgspec
 from actors.errors import ConfigurationError, RecordingUnusable
 from actors.http import read_header
 
-from ._model import KNOWN, Model, resolve
+from ._known import KNOWN
+from ._model import Model, resolve
 from ._tape import Tape
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import attrs
 from actors.errors import ConfigurationError
 
 from ._capabilities import Capabilities, capabilities_in_common, known_capabilities
-from ._model import KNOWN, Model, resolve, unknown
+from ._known import KNOWN
+from ._model import Model, resolve, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

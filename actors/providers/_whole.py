@@ -53,6 +53,8 @@ def in_one(chunks: Sequence[StreamChunk]) -> list[StreamChunk]:
         last,
         content=response.text,
         index=0,
+        finish_reason=response.finish_reason,
+        raw_finish_reason=response.raw_finish_reason,
         metadata=metadata,
         thinking=response.thinking,
         signature=next((c.signature for c in chunks if c.signature is not None), None),

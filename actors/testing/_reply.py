@@ -82,7 +82,7 @@ def _items(asked: Asked, task: Task, given: Answer, wire: Wire) -> tuple[list[It
     if given.message is not None:
         body = encoded(wire.error_body(Failure(given.status, given.message)))
         return _whole(body), given.status, JSON
-    if task is Task.EMBED:
+    if task is Task.EMBED and wire.embeddings is not None:
         return _whole(encoded(wire.embeddings(asked))), given.status, JSON
     if task is Task.STREAM:
         return list(_streamed(asked, given, wire)), given.status, wire.content_type

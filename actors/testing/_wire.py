@@ -129,7 +129,7 @@ class Wire:
         whole: A complete answer in one piece.
         error_body: The body of an error.
         refusal: What the provider would say about this request; None where it would answer.
-        embeddings: The answer with the vectors.
+        embeddings: The answer with the vectors; None where the provider has none.
     """
 
     name: str
@@ -142,7 +142,7 @@ class Wire:
     whole: Callable[[Asked, StreamResponse], Json]
     error_body: Callable[[Failure], Json]
     refusal: Callable[[Asked], Failure | None]
-    embeddings: Callable[[Asked], Json]
+    embeddings: Callable[[Asked], Json] | None = None
     whole_calls: bool = False
     seals_are_base64: bool = False
 

@@ -211,10 +211,6 @@ def task(path: str, body: dict[str, Any]) -> Task | None:
     return Task.STREAM if body.get("stream") else Task.WHOLE
 
 
-def no_embeddings(_: Asked) -> Json:
-    raise NotImplementedError("Anthropic has no embeddings, and so no path leads here")
-
-
 ANTHROPIC: Final = Wire(
     name=NAME,
     root="",
@@ -226,5 +222,4 @@ ANTHROPIC: Final = Wire(
     whole=whole,
     error_body=error_body,
     refusal=refusal,
-    embeddings=no_embeddings,
 )

@@ -1,8 +1,9 @@
 """Tools: functions that a model may call, their schemas, and their execution."""
 
+from actors.schema import Bounds
+
 from ._calculator import calculator
 from ._execution import Late, Terms, execute
-from ._hints import Bounds
 from ._schema import Parameter, Refused
 from ._tool import AnyTool, BoundCall, Isolation, Tool, Toolbox, tool
 

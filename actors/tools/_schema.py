@@ -1,7 +1,6 @@
 """A tool's parameters: their JSON schema, and the checking of what a model sends.
 
-Pure. The schema is written without references and titles, since some providers refuse `$ref`.
-A value that does not fit gives a text that a model can act on, never an exception.
+Pure. A value that does not fit gives a text that a model can act on, never an exception.
 """
 
 from __future__ import annotations
@@ -9,40 +8,15 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import msgspec
 
-from ._hints import Hints
+from actors.schema import Hints, in_words, json_schema, shown
 
 if TYPE_CHECKING:
-    from ._docstring import Docstring
-
-SHOWN: Final = 80  # characters of a wrong value that are quoted back
-NAMES: Final = {
-    "string": "a string",
-    "integer": "an integer",
-    "number": "a number",
-    "boolean": "true or false",
-    "null": "null",
-    "array": "an array",
-    "object": "an object",
-}
-LIMITS: Final = {
-    "minimum": "at least {}",
-    "exclusiveMinimum": "greater than {}",
-    "maximum": "at most {}",
-    "exclusiveMaximum": "less than {}",
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
-    "minItems": "at least {} items",
-    "maxItems": "at most {} items",
-    "minProperties": "at least {} entries",
-    "maxProperties": "at most {} entries",
-    "pattern": "matching {}",
-    "format": "in the format {}",
-}
+    from actors.schema import Docstring
 
 
 @attrs.frozen
@@ -76,7 +50,7 @@ class Parameter:
             return Refused(self._complaint(value, error))
 
     def _complaint(self, value: object, error: Exception) -> str:
-        text = f"argument {self.name!r} must be {in_words(self.schema)}, not {_shown(value)}"
+        text = f"argument {self.name!r} must be {in_words(self.schema)}, not {shown(value)}"
         # For a plain value the words above say it all.
         return f"{text} ({error})" if isinstance(value, list | dict) else text
 
@@ -111,7 +85,7 @@ def _parameter(parameter: inspect.Parameter, doc: Docstring, hints: Hints) -> Pa
     _refuse_kind(parameter)
     try:
         checked = hints.checked(parameter.annotation)
-        schema = _plain(msgspec.json.schema(checked))
+        schema = json_schema(checked)
     except TypeError as error:
         raise TypeError(f"parameter {parameter.name!r}: {error}") from error
     if parameter.name in doc.entries and "description" not in schema:
@@ -149,29 +123,6 @@ def _default(value: object) -> dict[str, Any]:
     return {"default": plain}
 
 
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """Put definitions where they are referred to. No hint contains itself, so this ends."""
-    return cast("dict[str, Any]", _inlined(schema, schema.get("$defs", {})))
-
-
-def _inlined(node: object, definitions: Mapping[str, Any]) -> object:
-    if isinstance(node, list):
-        return [_inlined(item, definitions) for item in cast("list[object]", node)]
-    if not isinstance(node, dict):
-        return node
-    schema = cast("dict[str, Any]", node)
-    if "$ref" in schema:
-        target = definitions[schema["$ref"].removeprefix("#/$defs/")]
-        schema = {**target, **{k: v for k, v in schema.items() if k != "$ref"}}
-    plain: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key == "properties":
-            plain[key] = {name: _inlined(item, definitions) for name, item in value.items()}
-        elif key not in {"$defs", "title", "discriminator"}:
-            plain[key] = _inlined(value, definitions)
-    return plain
-
-
 def object_schema(parameters: Iterable[Parameter]) -> dict[str, Any]:
     """The JSON schema of all arguments together."""
     parameters = tuple(parameters)
@@ -202,41 +153,3 @@ def read_arguments(
 
 def _is_missing(parameter: Parameter, arguments: Mapping[str, Any]) -> bool:
     return parameter.required and parameter.name not in arguments
-
-
-def in_words(schema: Mapping[str, Any], *, deep: bool = True) -> str:
-    """Say what a schema asks for, in a phrase that follows "must be".
-
-    Args:
-        schema: Without references.
-        deep: Whether to say what arrays and objects hold.
-    """
-    if "anyOf" in schema:
-        return " or ".join(in_words(choice, deep=deep) for choice in schema["anyOf"])
-    if "enum" in schema:
-        choices = [_shown(choice) for choice in schema["enum"]]
-        return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
-    phrase = NAMES[schema["type"]] if "type" in schema else "any JSON value"
-    phrase += _contents(schema) if deep else ""
-    limits = [text.format(schema[key]) for key, text in LIMITS.items() if key in schema]
-    return f"{phrase}, {' and '.join(limits)}" if limits else phrase
-
-
-def _contents(schema: Mapping[str, Any]) -> str:
-    if schema.get("properties"):
-        fields = (f"{name}: {in_words(item)}" for name, item in schema["properties"].items())
-        return f" with {{{', '.join(fields)}}}"
-    if schema.get("prefixItems"):
-        return f" of ({', '.join(in_words(item) for item in schema['prefixItems'])})"
-    items: object = schema.get("items") or schema.get("additionalProperties")
-    if not isinstance(items, dict):
-        return ""
-    return f" in which each is {in_words(cast('dict[str, Any]', items))}"
-
-
-def _shown(value: object) -> str:
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError):
-        text = f"a value of type {type(value).__name__}"
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

@@ -16,8 +16,8 @@ from typing import Any, Final, Generic, Literal, ParamSpec, TypeVar, cast, overl
 import attrs
 
 from actors.chat import ToolSpec
+from actors.schema import Docstring, read_docstring
 
-from ._docstring import Docstring, read_docstring
 from ._schema import Parameter, Refused, object_schema, read_arguments, read_parameters
 
 P = ParamSpec("P")

@@ -116,12 +116,14 @@ class Benchmark:
         what: One line for `--list`.
         floor: What its figures are held against.
         measure: Gives the figures; takes seconds to do so.
+        by_name_only: It takes minutes, so it runs only where it is named.
     """
 
     name: str
     what: str
     floor: str
     measure: Callable[[Effort], Sequence[Figure]]
+    by_name_only: bool = False
 
 
 def percentile(samples: Samples, percent: int) -> float:

@@ -35,7 +35,11 @@ class Server:
 
     def base_url(self, rate: int, count: int) -> str:
         """Where an answer has `count` chunks, `rate` a second or, for 0, in a flood."""
-        return f"http://127.0.0.1:{self.port}/{rate}/{count}/v1"
+        return self.root(rate, count) + "/v1"
+
+    def root(self, rate: int, count: int) -> str:
+        """The same, for wires whose base address has no version in it."""
+        return f"http://127.0.0.1:{self.port}/{rate}/{count}"
 
     async def closed_at(self) -> int:
         """When the server saw the next stream being left, in `perf_counter_ns`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ._answers import chunk, flood, interrupt
+from ._appends import appends
 from ._chains import chain
 from ._crowds import fairness
 from ._figures import Benchmark
@@ -13,6 +14,7 @@ from ._lives import idle, memory, restart, spawn
 from ._messages import ask, stream, tell
 from ._stalls import stall
 from ._trees import teardown
+from ._wires import codecs, streams
 
 BENCHMARKS: Final = (
     Benchmark(
@@ -94,6 +96,19 @@ BENCHMARKS: Final = (
         flood,
     ),
     Benchmark(
+        "codecs",
+        "chunk and flood on each of the five wire formats, through provider and agent",
+        "plain httpx2 and json on the same bytes",
+        codecs,
+    ),
+    Benchmark(
+        "streams",
+        "10, 100 and 1000 paced streams at once on each wire: latency and processor time",
+        "plain httpx2 and json on the same bytes",
+        streams,
+        by_name_only=True,
+    ),
+    Benchmark(
         "interrupt",
         "leaving an agent's stream: until control returns, until the server sees the close",
         "leaving `async with` of plain httpx2",
@@ -104,5 +119,11 @@ BENCHMARKS: Final = (
         "an answer that goes silent, through provider and agent: its error, beyond the limit",
         "the read timeout of plain httpx2",
         stall,
+    ),
+    Benchmark(
+        "append",
+        "an entry into the journal until it is acknowledged, and how late the loop is meanwhile",
+        "one insert and commit of bare sqlite3 in a thread, as durable",
+        appends,
     ),
 )

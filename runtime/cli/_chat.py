@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 import trio
 
-from actors import open_agent
+from actors import AgentOptions, open_agent
 from actors.providers import Model
 
 from ._conversation import converse
@@ -47,6 +47,15 @@ def model_at(model: str | None, base_url: str | None) -> str | Model:
     return Model(model if ":" in model else f"{COMPATIBLE}:{model}", base_url=base_url)
 
 
+def options_for(journal: str | None, conversation: str | None) -> AgentOptions:
+    """Where the conversation is kept; in memory unless a file is named."""
+    if conversation is not None and journal is None:
+        raise click.UsageError("a conversation is kept in a file: add --journal FILE")
+    if journal == "" or conversation == "":
+        raise click.UsageError("a journal and a conversation have names, which are not empty")
+    return AgentOptions(conversation=conversation or "main", journal=journal)
+
+
 @click.command(name="chat")
 @click.argument("model", required=False)
 @click.option(
@@ -56,13 +65,29 @@ def model_at(model: str | None, base_url: str | None) -> str | Model:
     help="A server that speaks OpenAI's protocol, with MODEL as its name for the model.",
 )
 @click.option("--instructions", metavar="TEXT", help="What the model is told before everything.")
-def command(model: str | None, base_url: str | None, instructions: str | None) -> int:
+@click.option(
+    "--journal",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Keep what is said in FILE, and go on with what is there.",
+)
+@click.option(
+    "--conversation", metavar="ID", help="Which of FILE's conversations; main if not given."
+)
+def command(
+    model: str | None,
+    base_url: str | None,
+    instructions: str | None,
+    journal: str | None,
+    conversation: str | None,
+) -> int:
     """Talk to MODEL, by default local:smollm2 (fetch it with: runtime pull smollm2).
 
     A message is a line. Ctrl-C stops the answer; Ctrl-C at the prompt, Ctrl-D or /quit leave.
     /help lists the commands. Line editing is the terminal's own.
     """
     chosen = model_at(model, base_url)
-    agent = open_agent(chosen, instructions=instructions)
+    options = options_for(journal, conversation)
+    agent = open_agent(chosen, instructions=instructions, options=options)
     greeting = f"{model or DEFAULT_MODEL} - /help lists the commands, Ctrl-C stops an answer"
     return trio.run(functools.partial(converse, agent, greeting))

@@ -7,10 +7,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from actors.errors import ConfigurationError, LimitReached, ProviderError, StreamInterrupted
+from actors.errors import (
+    ConfigurationError,
+    JournalDamaged,
+    JournalNotWritten,
+    LimitReached,
+    ProviderError,
+    StreamInterrupted,
+)
 from runtime import ActorCrashed, RuntimeFault, SupervisorGaveUp, SystemFailed
 
-FORESEEN: Final = (ConfigurationError, ProviderError, StreamInterrupted, LimitReached)
+FORESEEN: Final = (
+    ConfigurationError,
+    JournalDamaged,
+    JournalNotWritten,
+    ProviderError,
+    StreamInterrupted,
+    LimitReached,
+)
 MESSENGERS: Final = (ActorCrashed, SupervisorGaveUp, SystemFailed)  # they bring another's error
 
 

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from actors import AgentOptions, open_agent
 from actors.chat import AssistantTurn, FinishReason, Settings, Token, ToolEnd, ToolStart
-from actors.http import HttpClient
+from actors.http import open_client
 from actors.local import Address, LocalServer, Pid
 from actors.providers import Model, call, crash, pause, say, script, usage
 from actors.tools import tool
@@ -225,7 +225,7 @@ def high(values: list[float]) -> float:
 async def wait_until_idle(server: Ref[LocalServer]) -> None:
     """Ask llama.cpp's `/slots` until it generates nothing."""
     root = (await server.ask(Address())).removesuffix("/v1")
-    client = HttpClient(connections=1)
+    client = open_client(connections=1)
     try:
         with trio.move_on_after(10):
             while True:

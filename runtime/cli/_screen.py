@@ -81,12 +81,12 @@ class Screen:
         """A line that is no part of the answer."""
         self.end_line()
         console = self._out if self.is_terminal else self._errors
-        console.out(_visible(text), style=DIM, highlight=False)
+        console.out(visible(text), style=DIM, highlight=False)
 
     def complain(self, text: str) -> None:
         """A line about something that went wrong; the conversation goes on."""
         self.end_line()
-        self._errors.out(f"runtime: {_visible(text)}", style="red", highlight=False)
+        self._errors.out(f"runtime: {visible(text)}", style="red", highlight=False)
 
     def print(self, text: object) -> None:
         """What a command was asked for: lines, or something that rich can draw."""
@@ -101,10 +101,10 @@ class Screen:
             return
         self._in_line = not text.endswith("\n")
         if style is None:  # to the letter: rich would turn tabs into spaces
-            self._out.file.write(_visible(text))
+            self._out.file.write(visible(text))
             self._out.file.flush()
         else:
-            self._out.out(_visible(text), style=style, end="", highlight=False)
+            self._out.out(visible(text), style=style, end="", highlight=False)
 
 
 def history_lines(turns: Sequence[Turn]) -> list[str]:
@@ -145,7 +145,8 @@ def _short(text: str) -> str:
     return line if len(line) <= LONGEST_REMARK else f"{line[: LONGEST_REMARK - 1]}…"
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    """Text that cannot steer a terminal."""
     return text.translate(VISIBLE)
 
 

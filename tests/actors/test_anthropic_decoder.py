@@ -233,6 +233,15 @@ def test_a_block_without_end_is_refused_before_it_fills_the_memory() -> None:
     assert "16777216 characters" in str(decoder.failure)
 
 
+def test_an_error_inside_the_answer_names_its_request() -> None:
+    error = b'{"type": "error", "error": {"type": "api_error"}, "request_id": "req_1"}'
+
+    for body in (b"data: " + error, error):
+        _, failure = decode(body, [], CODEC)
+        assert isinstance(failure, ProviderError)
+        assert failure.request_id == "req_1"
+
+
 @pytest.mark.parametrize(
     ("status", "type", "kind", "retryable"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from actors.budget import PRICES, Price, Prices
 from actors.chat import Usage
 from actors.errors import ConfigurationError, UnknownPrice
-from actors.providers._model import KNOWN
+from actors.providers._known import KNOWN
 
 COUNTS = st.integers(0, 10**7)
 DOLLARS = st.decimals(0, 1_000, places=4)
@@ -55,7 +56,17 @@ def test_more_from_the_cache_than_was_sent_is_never_a_credit() -> None:
     assert Price("3", "15", "0").cost(Usage(5, 0, cache_read_tokens=1_000)) == 0
 
 
-@pytest.mark.parametrize("wrong", [{"input": -1}, {"above": 5}, {"beyond": Price(1, 1)}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"input": -1},
+        {"input": "dear"},
+        {"output": math.nan},
+        {"output": math.inf},
+        {"above": 5},
+        {"beyond": Price(1, 1)},
+    ],
+)
 def test_a_price_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"dollars|go together"):
         Price(**{"input": 1, "output": 1, **wrong})  # pyright: ignore[reportArgumentType]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from actors.chat import (
@@ -10,6 +12,7 @@ from actors.chat import (
     Image,
     Opaque,
     Part,
+    Settings,
     StreamChunk,
     StreamResponse,
     Text,
@@ -133,3 +136,16 @@ def test_a_picture_has_bytes_or_an_address_and_the_error_says_so(kind: type[Imag
         kind()
     with pytest.raises(ValueError, match="just one of them"):
         kind(b"x", url="https://example.org")
+
+
+@pytest.mark.parametrize("said", [5, None, b"Hello", {"text": "Hello"}])
+def test_what_no_user_can_say_is_refused_where_it_is_said(said: Any) -> None:
+    with pytest.raises(TypeError, match=r"write user\('a text'"):
+        user("Look: ", said)
+    with pytest.raises(TypeError, match=r"write user\('a text'"):
+        UserTurn((said,))
+
+
+@pytest.mark.parametrize("stop", ["END", ["END"], ("END",)])
+def test_a_single_word_to_stop_at_is_not_taken_for_its_letters(stop: Any) -> None:
+    assert Settings(stop=stop).stop == ("END",)

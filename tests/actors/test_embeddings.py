@@ -23,7 +23,7 @@ from actors.errors import (
     StreamTruncated,
 )
 from actors.local import locate
-from actors.providers import Embed, Model, Retry, open_embedder, start_embedder
+from actors.providers import Embed, Fallback, Model, Retry, open_embedder, start_embedder
 from actors.providers.codecs import (
     EmbeddingCodec,
     GeminiEmbeddings,
@@ -187,7 +187,13 @@ async def test_a_server_that_is_not_there_is_said_to_be_unavailable() -> None:
 
 @pytest.mark.parametrize(
     ("texts", "hint"),
-    [("one", r"\['one', 'two'\]"), ([1], "list of strings"), (["a", " "], "text 1 is empty")],
+    [
+        ("one", r"\['one', 'two'\]"),
+        (None, "list of strings"),
+        ([1], "list of strings"),
+        (["a", " "], "text 1 is empty"),
+        (["\ud800"], "the request cannot be sent"),
+    ],
 )
 async def test_what_is_no_list_of_texts_is_refused_before_anything_is_sent(
     texts: Any, hint: str
@@ -207,6 +213,20 @@ async def test_a_provider_without_embeddings_is_refused_with_those_that_have_som
 ) -> None:
     with pytest.raises(ConfigurationError, match="has no embeddings: write 'openai:text-embedding"):
         async with open_embedder(model):
+            pass
+
+
+async def test_several_models_are_no_embedder() -> None:
+    several: Any = Fallback("local:smollm2", "ollama:m")
+    with pytest.raises(ConfigurationError, match="cannot be compared"):
+        async with open_embedder(several):
+            pass
+
+
+@pytest.mark.parametrize("dimensions", [0, -1, 1.5, True, "64"])
+async def test_a_length_of_vectors_that_is_none_is_refused(dimensions: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"dimensions is .* a whole number above 0"):
+        async with open_embedder("local:smollm2", dimensions=dimensions):
             pass
 
 

@@ -192,7 +192,7 @@ def test_the_same_bytes_give_the_same_ids_and_another_answer_gives_others() -> N
     assert all(len(call.id) <= 40 and "=" not in call.id for call in other.tool_calls)
 
 
-@pytest.mark.parametrize("start", [b"data: ", b"{", b"["])
+@pytest.mark.parametrize("start", [b"data: ", b"{", b"[{"])
 def test_a_body_without_end_is_refused_before_it_fills_the_memory(start: bytes) -> None:
     decoder = Gemini().decoder()
     decoder.feed(start, now=0.0)

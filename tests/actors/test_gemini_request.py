@@ -369,7 +369,13 @@ def test_a_request_for_one_call_at_a_time_is_refused_since_gemini_cannot_be_told
 
     with pytest.raises(ConfigurationError, match="leave parallel_tool_calls open"):
         sent(Request((user("Hello"),), (WEATHER,), settings))
-    assert sent(Request((user("Hello"),), settings=Settings(parallel_tool_calls=True)))
+    assert sent(Request((user("Hello"),), (WEATHER,), Settings(parallel_tool_calls=True)))
+
+
+def test_without_tools_nothing_is_said_about_them() -> None:
+    settings = Settings(tool_choice="required", parallel_tool_calls=False)
+
+    assert sent(Request((user("Hello"),), settings=settings)) == sent(Request((user("Hello"),)))
 
 
 @pytest.mark.parametrize("turns", [(), (system("Be brief"),)])

@@ -19,7 +19,7 @@ from actors.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from actors.http import HttpClient, Limits
+from actors.http import HttpClient, Limits, open_client
 from actors.providers import pause, reset, say, stall, truncate
 from actors.testing import Answer, FakeOpenAI, answer, error, open_fake_openai, raw
 from runtime.testing import cancel_everywhere
@@ -33,9 +33,21 @@ CANCELS = int(os.environ.get("TROUPE_CANCELS", "500"))
 BODY = b"0123456789" * 1000
 
 
+@pytest.fixture(autouse=True, params=["own sockets", "httpx2"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where a proxy is named, httpx2 is asked, also for what goes past the proxy."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    if request.param == "httpx2":
+        monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return str(request.param)
+
+
 @pytest.fixture
 async def client() -> AsyncIterator[HttpClient]:
-    made = HttpClient(Limits(), secure=False)
+    made = HttpClient(Limits())
     yield made
     await made.aclose()
 
@@ -119,7 +131,7 @@ async def test_a_cancel_closes_the_socket_and_stays_a_cancel(client: HttpClient)
 async def test_silence_beyond_a_limit_is_a_stall_that_names_the_limit(
     limits: Limits, given: Answer, limit: str
 ) -> None:
-    client = HttpClient(limits, secure=False)
+    client = HttpClient(limits)
     async with open_fake_openai(given) as server:
         with pytest.raises(StreamStalled) as caught:
             await fetch(client, server)
@@ -132,7 +144,7 @@ async def test_silence_beyond_a_limit_is_a_stall_that_names_the_limit(
 
 
 async def test_a_slow_reader_is_not_a_silent_server() -> None:
-    client = HttpClient(Limits(idle=0.05, total=0.1), secure=False)
+    client = HttpClient(Limits(idle=0.05, total=0.1))
     async with open_fake_openai(raw(b"x" * 200_000)) as server:
         async with client.stream("POST", f"{server.base_url}/x") as response:
             size = 0
@@ -174,11 +186,22 @@ async def test_no_server_is_said_with_the_address(client: HttpClient) -> None:
             pass
 
 
+async def test_no_server_is_said_in_the_systems_words_and_without_a_group() -> None:
+    client = open_client(secure=False)
+
+    with pytest.raises(ProviderUnavailable, match="Connection refused") as caught:
+        async with client.stream("POST", "http://127.0.0.1:1/v1/x"):
+            pass
+
+    assert isinstance(caught.value.__cause__, ConnectionRefusedError)
+    await client.aclose()
+
+
 async def serve_once(act: Callable[[trio.SocketStream], Awaitable[None]]) -> RuntimeFault:
     """The error that a client gets from a server that does `act` on each connection."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
-    client = HttpClient(Limits(first_byte=1.0), secure=False)
+    client = HttpClient(Limits(first_byte=1.0))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, act, listeners)
         try:
@@ -299,7 +322,8 @@ async def test_settling_waits_shortly_for_an_end_and_never_fails(client: HttpCli
                 await response.settle(0.1)
 
 
-async def test_a_client_for_plain_http_refuses_https(client: HttpClient) -> None:
+async def test_a_client_for_plain_http_refuses_https() -> None:
+    client = HttpClient(secure=False)
     with pytest.raises(ConfigurationError, match="plain http only"):
         client.stream("POST", "https://127.0.0.1:1/")
 
@@ -312,7 +336,7 @@ def test_a_limit_that_is_no_time_is_refused(seconds: float) -> None:
 
 async def test_the_pool_serves_after_a_storm_of_cancels_under_contention() -> None:
     """Set TROUPE_CANCELS for more: the pools of earlier clients died after some thousands."""
-    client = HttpClient(Limits(), connections=10, secure=False)
+    client = HttpClient(Limits(), connections=10)
     chance = random.Random(7)  # noqa: S311 - a seed, not a secret
     left = CANCELS
 
@@ -335,7 +359,7 @@ async def test_the_pool_serves_after_a_storm_of_cancels_under_contention() -> No
 
 
 async def test_a_cancel_anywhere_in_an_exchange_leaves_the_client_usable() -> None:
-    client = HttpClient(Limits(), connections=1, secure=False)
+    client = HttpClient(Limits(), connections=1)
     async with open_fake_openai(answer(say("Hello", pieces=2), slow=0.001)) as server:
 
         async def check() -> None:

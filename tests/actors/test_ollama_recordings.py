@@ -10,7 +10,6 @@ from wire_recordings import cases, cuts_of, read, seen, wanted
 
 from actors.errors import ProviderError, StreamTruncated
 from actors.providers import Ollama
-from actors.providers.codecs import refusal
 
 if TYPE_CHECKING:
     from actors.chat import StreamResponse
@@ -68,15 +67,3 @@ def test_a_recording_reads_the_same_however_it_is_cut(case: str) -> None:
         assert seen(again) == seen(whole)
         assert again.turn == whole.turn
         assert type(error_again) is type(error)
-
-
-@pytest.mark.parametrize("case", cases("ollama_chat", refused=True))
-def test_a_recorded_refusal_becomes_an_error_with_the_servers_words(case: str) -> None:
-    body, meta, _ = read(case)
-
-    error = refusal(meta["status"], meta.get("response_headers", {}), body, now=0.0)
-
-    assert error.status == meta["status"]
-    assert error.retryable == (meta["status"] == 429 or meta["status"] >= 500)
-    assert str(error).partition(": ")[2] not in ("", "(no body)")
-    assert "{" not in str(error)

@@ -7,10 +7,11 @@ The fixtures are written by hand from the documented format: `NAME.body` is what
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import answer_fixtures
 import pytest
+from answer_fixtures import names_of, seen
 from chat_decoding import decode
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,38 +19,12 @@ from hypothesis import strategies as st
 from actors.errors import ProviderProtocolError, StreamTruncated
 from actors.providers import OpenAIChat
 
-if TYPE_CHECKING:
-    from actors.chat import StreamResponse
-    from runtime import RuntimeFault
-
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "openai_chat"
-NAMES = sorted(path.stem for path in FIXTURES.glob("*.body"))
+WIRE = "openai_chat"
+NAMES = names_of(WIRE)
 
 
 def load(name: str) -> tuple[bytes, dict[str, Any]]:
-    expected = json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8"))
-    return (FIXTURES / f"{name}.body").read_bytes(), expected
-
-
-def seen(response: StreamResponse, error: RuntimeFault | None) -> dict[str, Any]:
-    usage = response.usage
-    return {
-        "outcome": "complete" if error is None else type(error).__name__,
-        "text": response.text,
-        "thinking": response.thinking,
-        "tool_calls": [
-            [call.id, call.name, None if call.arguments_error else dict(call.arguments)]
-            for call in response.tool_calls
-        ],
-        "finish_reason": response.finish_reason and response.finish_reason.value,
-        "raw_finish_reason": response.raw_finish_reason,
-        "usage": [
-            usage.input_tokens,
-            usage.output_tokens,
-            usage.cache_read_tokens,
-            usage.reasoning_tokens,
-        ],
-    }
+    return answer_fixtures.load(WIRE, name)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -147,6 +122,14 @@ def test_the_model_and_the_id_come_with_the_first_chunk() -> None:
         "model": "m-1",
         "wire": "openai-chat",
     }
+
+
+def test_a_name_that_is_empty_at_first_is_taken_from_the_chunk_that_has_it() -> None:
+    """Azure's first chunk is about its filters alone."""
+    first = b'data: {"choices": [], "id": "", "model": "", "prompt_filter_results": []}\n\n'
+    response, _ = decode(first + load("text")[0], [])
+
+    assert (response.metadata["id"], response.metadata["model"]) == ("chatcmpl-1", "m-1")
 
 
 def test_an_event_without_end_is_refused_before_it_fills_the_memory() -> None:

@@ -262,6 +262,13 @@ def test_a_server_that_knows_no_names_is_offered_only_the_chosen_tool() -> None:
     assert [tool["function"]["name"] for tool in body["tools"]] == ["add"]
 
 
+def test_the_choice_of_a_tool_that_is_not_there_is_told_what_is() -> None:
+    request = Request((user("Hello"),), TOOLS, Settings(tool_choice="ad"))
+
+    with pytest.raises(ConfigurationError, match=r"tool_choice is 'ad': write one of 'now', 'add'"):
+        sent(request, DIALECTS["llamacpp"])
+
+
 def test_without_tools_nothing_is_said_about_them() -> None:
     settings = Settings(tool_choice="none", parallel_tool_calls=True)
 

@@ -7,9 +7,9 @@ The fixtures are written by hand from the documented format: `NAME.body` is what
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import answer_fixtures
 import pytest
 from chat_decoding import decode
 from hypothesis import given
@@ -23,36 +23,18 @@ if TYPE_CHECKING:
     from actors.chat import StreamResponse
     from runtime import RuntimeFault
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "openai_responses"
-NAMES = sorted(path.stem for path in FIXTURES.glob("*.body"))
+WIRE = "openai_responses"
+NAMES = answer_fixtures.names_of(WIRE)
 CODEC = OpenAIResponses()
 
 
 def load(name: str) -> tuple[bytes, dict[str, Any]]:
-    expected = json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8"))
-    return (FIXTURES / f"{name}.body").read_bytes(), expected
+    return answer_fixtures.load(WIRE, name)
 
 
 def seen(response: StreamResponse, error: RuntimeFault | None) -> dict[str, Any]:
-    usage = response.usage
-    return {
-        "outcome": "complete" if error is None else type(error).__name__,
-        "text": response.text,
-        "thinking": response.thinking,
-        "tool_calls": [
-            [call.id, call.name, None if call.arguments_error else dict(call.arguments)]
-            for call in response.tool_calls
-        ],
-        "finish_reason": response.finish_reason and response.finish_reason.value,
-        "raw_finish_reason": response.raw_finish_reason,
-        "usage": [
-            usage.input_tokens,
-            usage.output_tokens,
-            usage.cache_read_tokens,
-            usage.reasoning_tokens,
-        ],
-        "opaque": [part.data["type"] for part in response.turn.parts if isinstance(part, Opaque)],
-    }
+    opaque = [part.data["type"] for part in response.turn.parts if isinstance(part, Opaque)]
+    return answer_fixtures.seen(response, error) | {"opaque": opaque}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,7 +7,6 @@ from chat_decoding import decode
 from wire_recordings import cases, cuts_of, read, seen, wanted
 
 from actors.providers import OpenAIResponses
-from actors.providers.codecs import refusal
 
 CODEC = OpenAIResponses()
 
@@ -51,14 +50,3 @@ def test_a_recording_reads_the_same_however_it_is_cut(case: str) -> None:
         assert again.turn == whole.turn
         assert again.metadata == whole.metadata
         assert type(error_again) is type(error)
-
-
-@pytest.mark.parametrize("case", cases("openai_responses", refused=True))
-def test_a_recorded_refusal_becomes_an_error_with_the_providers_words(case: str) -> None:
-    body, meta, _ = read(case)
-
-    error = refusal(meta["status"], meta.get("response_headers", {}), body, now=0.0)
-
-    assert error.status == meta["status"]
-    assert str(error).partition(": ")[2] not in ("", "(no body)")
-    assert "{" not in str(error)

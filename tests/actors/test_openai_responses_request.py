@@ -289,10 +289,9 @@ MESSAGE = (
 
 
 def test_settings_go_by_their_names_here_and_unset_ones_stay_away() -> None:
-    body = with_settings(temperature=0.0, max_tokens=5, top_p=0.5, parallel_tool_calls=False)
+    body = with_settings(temperature=0.0, max_tokens=5, top_p=0.5)
 
     assert body.items() >= {"temperature": 0.0, "max_output_tokens": 5, "top_p": 0.5}.items()
-    assert body["parallel_tool_calls"] is False
     assert not {"tool_choice", "reasoning", "text", "tools"} & sent(HELLO).keys()
 
 
@@ -322,7 +321,21 @@ def test_thinking_is_an_effort_and_a_summary(thinking: Any, model: str, wanted: 
     [("auto", "auto"), ("none", "none"), ("add", {"type": "function", "name": "add"})],
 )
 def test_a_tool_is_chosen_by_its_name(choice: str, wanted: Any) -> None:
-    assert with_settings(tool_choice=choice)["tool_choice"] == wanted
+    settings = Settings(tool_choice=choice, parallel_tool_calls=False)
+    body = sent(Request((user("Hello"),), (ToolSpec("add", "", {}),), settings))
+
+    assert body["tool_choice"] == wanted
+    assert body["parallel_tool_calls"] is False
+
+
+def test_without_tools_nothing_is_said_about_them() -> None:
+    assert with_settings(tool_choice="required", parallel_tool_calls=False) == sent(HELLO)
+
+
+def test_a_tool_of_openais_own_can_be_required() -> None:
+    search = {"tools": [{"type": "web_search"}]}
+
+    assert with_settings(tool_choice="required", extra=search)["tool_choice"] == "required"
 
 
 def test_a_tool_is_sent_with_its_schema_and_never_strict() -> None:

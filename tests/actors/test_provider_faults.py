@@ -48,6 +48,7 @@ def test_a_status_says_whose_fault_it_is(status: int, kind: type[ProviderError])
         (b'[{"error": {"message": "No such model"}}]', "No such model"),
         (b"<html>\n <b>Bad</b>\n</html>", "<html> <b>Bad</b> </html>"),
         (b'{"strange": 1}', '{"strange":1}'),
+        (b"[" * 2000 + b"]" * 2000, "[" * 600 + "..."),
         (b"", "(no body)"),
         (b"\xff\xfe", "\ufffd\ufffd"),
     ],
@@ -66,6 +67,21 @@ def test_the_request_id_and_the_wait_are_read_from_the_headers() -> None:
     assert (error.request_id, error.retry_after, error.retryable) == ("r-7", 2.0, True)
 
 
+def test_a_request_id_that_stands_in_the_body_alone_is_found() -> None:
+    said = b'{"type": "error", "error": {"message": "Overloaded"}, "request_id": "req_8"}'
+
+    assert refusal(529, {}, said, now=0.0).request_id == "req_8"
+    assert refusal(529, {"request-id": "req_7"}, said, now=0.0).request_id == "req_7"
+    assert refusal(529, {}, b'{"request_id": 8}', now=0.0).request_id is None
+
+
+@pytest.mark.parametrize("name", ["code", "type"])
+def test_inside_an_answer_as_well_spent_money_does_not_come_back_by_waiting(name: str) -> None:
+    error = error_in_stream({"message": "no", name: "insufficient_quota"})
+
+    assert (type(error), error.retryable) == (ProviderRateLimited, False)
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -73,6 +89,7 @@ def test_the_request_id_and_the_wait_are_read_from_the_headers() -> None:
         ({"retry-after": "1.5"}, 1.5),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "-3"}, None),
+        ({"retry-after": "9" * 400}, None),
         ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
         ({"retry-after": "Thu, 01 Jan 1970 00:01:40 GMT"}, 60.0),
         ({"retry-after": "Thu, 01 Jan 1970 00:00:10 GMT"}, 0.0),
@@ -98,6 +115,10 @@ def test_a_redirect_says_where_to() -> None:
         ({"message": "no", "code": "401"}, ProviderUnauthorized),
         ({"message": "no", "type": "rate_limit_error"}, ProviderRateLimited),
         ({"message": "no", "code": "strange"}, ProviderUnavailable),
+        ({"message": "no", "code": {"a": "list"}, "type": ["b"]}, ProviderUnavailable),
+        ({"message": "no", "code": "3000", "raw_status_code": 400}, ProviderRejected),
+        ({"message": "no", "status": "RESOURCE_EXHAUSTED"}, ProviderRateLimited),
+        ({"message": "no", "status": "INVALID_ARGUMENT"}, ProviderRejected),
         ("no", ProviderUnavailable),
     ],
 )

@@ -101,11 +101,19 @@ async def test_a_function_that_is_no_tool_is_told_to_become_one() -> None:
             provider.stream([user("Hi")], tools=[wrong])
 
 
-@pytest.mark.parametrize("turns", ["Hello", ["Hello"], [{"role": "user", "content": "Hello"}]])
+@pytest.mark.parametrize(
+    "turns", [None, 5, user("Hello"), "Hello", ["Hello"], [{"role": "user", "content": "Hello"}]]
+)
 async def test_what_is_no_list_of_turns_is_told_what_one_is(turns: Any) -> None:
     async with open_provider("scripted:echo") as provider:
         with pytest.raises(ConfigurationError, match=r"such as \[user\('Hello'\)\]"):
             await provider.complete(turns)
+
+
+async def test_turns_may_come_from_any_iterable() -> None:
+    async with open_provider("scripted:echo") as provider:
+        given: Any = (turn for turn in [user("Hello")])
+        assert (await provider.complete(given)).text == "Hello"
 
 
 async def test_a_stream_hands_out_chunks_and_adds_them_up() -> None:

@@ -131,6 +131,22 @@ def test_money_that_is_used_up_does_not_come_back_by_waiting() -> None:
     assert ProviderRateLimited("another").retryable
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b'{"error": {"code": [], "type": {}}}', b"[" * 2000 + b"]" * 2000, b'{"error":' * 2000],
+    ids=["codes that are no words", "too deep", "too deep and cut"],
+)
+def test_no_body_makes_it_fail(body: bytes) -> None:
+    assert hinted({}, body).retryable
+
+
+def test_a_number_beyond_all_numbers_is_none() -> None:
+    headers = dict.fromkeys(GROQ, "9" * 400)
+
+    assert windows(headers, NOON) == []
+    assert hinted(headers).retry_after is None
+
+
 def test_a_provider_may_say_itself_whether_a_retry_makes_sense() -> None:
     assert not hinted({"x-should-retry": "false"}).retryable
     rejected = ProviderRejected("no", status=400)

@@ -212,7 +212,19 @@ def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(key: str) 
             resolve("openai:gpt-4o", {"OPENAI_API_KEY": key})
 
 
-@pytest.mark.parametrize("url", ["host/v1", "ftp://host/v1", "http://", "http://h/v1?key=1", ""])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "host/v1",
+        "ftp://host/v1",
+        "http://",
+        "http://h/v1?key=1",
+        "",
+        "http://h:port/v1",
+        "http://[::1/v1",
+        "http://a host/v1",
+    ],
+)
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="base_url must be an address like"):
         Model("openai:gpt-4o", base_url=url)
@@ -230,6 +242,35 @@ def test_no_repr_shows_a_key() -> None:
     route = resolve(model, {})
 
     assert KEY not in repr(model) + repr(route) + repr(route.codec)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"limits": None}, r"write Limits\(first_byte=60"),
+        ({"settings": {"temperature": 1}}, r"write Settings\(temperature=0.2\)"),
+        ({"dialect": "groq"}, r"write DIALECTS\['groq'\]"),
+        ({"capabilities": "images"}, r"write Capabilities\(images=True\)"),
+        ({"tape": "file"}, "write Recording"),
+        ({"base_url": b"http://host"}, "base_url is a string, not bytes"),
+    ],
+)
+def test_a_field_of_another_type_says_what_to_write(given: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        Model("openai:gpt-4o", **given)
+
+
+@pytest.mark.parametrize("name", [None, 5])
+def test_a_name_that_is_no_text_says_what_to_write(name: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"write Model\('openai:gpt-4o'\)"):
+        Model(name)
+
+
+@pytest.mark.parametrize("number", [None, "3", 1.5, True, -1])
+@pytest.mark.parametrize("field", ["concurrency", "waiting"])
+def test_a_bound_that_is_no_whole_number_is_refused(field: str, number: Any) -> None:
+    with pytest.raises(ValueError, match=rf"{field} is .* a whole number"):
+        Model("openai:gpt-4o", **{field: number})
 
 
 def test_bounds_that_bound_nothing_are_refused() -> None:

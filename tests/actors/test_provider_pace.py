@@ -7,12 +7,14 @@ import contextlib
 import functools
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 import trio
 from provider_parts import HELLO, elapsed, fails, model
 
 from actors.chat import Settings
 from actors.errors import (
+    CircuitOpen,
     ProviderError,
     ProviderOverloaded,
     ProviderRateLimited,
@@ -21,6 +23,7 @@ from actors.errors import (
 )
 from actors.http import Limits
 from actors.providers import (
+    Breaker,
     Rate,
     Retry,
     open_provider,
@@ -233,3 +236,22 @@ async def _connecting(port: int) -> trio.socket.SocketType:
     with trio.move_on_after(0.01):
         await socket.connect(("127.0.0.1", port))
     return socket
+
+
+async def test_who_finds_the_circuit_open_after_waiting_gives_the_rate_back(
+    socket_clock: MockClock,
+) -> None:
+    slow = attrs.evolve(error(503), head_after=5.0)
+    async with open_fake_openai(slow, answer("Hello")) as server:
+        paced = model(
+            server,
+            rate=Rate(requests_per_minute=6, burst=10),  # one every 10 seconds
+            breaker=Breaker(failures=1, seconds=10),
+            retry=Retry(attempts=1),
+        )
+        async with open_provider(paced) as provider, trio.open_nursery() as nursery:
+            nursery.start_soon(fails, provider, ProviderUnavailable)  # until 5, so open until 15
+            await trio.sleep(1)
+            await fails(provider, CircuitOpen)  # at 10, when the rate would have let it go
+            await trio.sleep(6)
+            assert await elapsed(functools.partial(provider.complete, HELLO)) < 1

@@ -22,6 +22,7 @@ from actors.http._recording import Pen, Progress, RecordingClient
 from actors.http._secrets import (
     MaskedReads,
     Secrets,
+    body_to_keep,
     is_same_text,
     received_headers,
     sent_headers,
@@ -232,6 +233,12 @@ def test_fields_that_are_named_as_secrets_are_masked_at_any_depth() -> None:
         "password": {"type": "string"},  # a parameter's schema
         "api_key": "******",
     }
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+def test_a_body_that_is_nested_too_deep_to_be_masked_is_not_written(depth: int) -> None:
+    with pytest.raises(RecordingUnusable, match="nested too deep"):
+        body_to_keep(b'{"a":' * depth + b"1" + b"}" * depth)
 
 
 @pytest.mark.parametrize(

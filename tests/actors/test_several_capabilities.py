@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from several_models import HELLO, model, speaker
 
@@ -304,15 +304,18 @@ PIECES = st.builds(
     tool_calls=st.sampled_from([(), (), (ToolCallDelta(0, "id", "f", "{}"),), (ToolCallDelta(1),)]),
     opaque=st.sampled_from([(), (), (Opaque("test", {"a": 1}),)]),
     usage=st.sampled_from([None, Usage(1, 1), Usage(2, 2)]),
+    finish_reason=st.sampled_from([None, None, *FinishReason]),
+    raw_finish_reason=st.sampled_from(["stop", "length"]),
     metadata=st.sampled_from([{}, {"id": 1}, {"model": "m"}]),
 )
 
 
 @given(st.lists(PIECES, max_size=6), PIECES)
+@example([StreamChunk("a", finish_reason=FinishReason.LENGTH)], StreamChunk())
 def test_in_one_piece_nothing_of_an_answer_is_lost(
     chunks: Sequence[StreamChunk], last: StreamChunk
 ) -> None:
-    every = [*chunks, attrs.evolve(last, is_final=True, finish_reason=FinishReason.STOP)]
+    every = [*chunks, attrs.evolve(last, is_final=True)]
     before, after = StreamResponse(), StreamResponse()
     for chunk in every:
         before.add(chunk)
@@ -322,5 +325,7 @@ def test_in_one_piece_nothing_of_an_answer_is_lost(
         after.add(chunk)
 
     assert (after.turn, after.usage, after.is_complete) == (before.turn, before.usage, True)
+    assert after.finish_reason == before.finish_reason
+    assert after.raw_finish_reason == before.raw_finish_reason
     assert after.metadata == {**before.metadata, "streamed": False}
     assert [chunk.is_final for chunk in made] == [False] * (len(made) - 1) + [True]

@@ -31,6 +31,7 @@ from actors.providers import (
     ProviderHandle,
     Race,
     RaceProvider,
+    Several,
     Step,
     call,
     open_provider,
@@ -133,6 +134,20 @@ async def test_after_its_first_word_the_winner_alone_answers_for_the_rest(
         assert trio.current_time() == 0
 
     assert caught.value.partial.text == stream.response.text == "Hel"
+
+
+@pytest.mark.parametrize("kind", [Race, Fallback])
+async def test_what_came_before_an_error_says_whose_it_is(
+    kind: type[Several], autojump_clock: MockClock
+) -> None:
+    half = model("half", say("Hel"), truncate())
+    async with open_provider(kind(half)) as provider, provider.stream(HELLO) as stream:
+        with pytest.raises(StreamTruncated) as caught:
+            async for _ in stream:
+                pass
+
+    assert stream.response.metadata["answered_by"] == "scripted:half"
+    assert caught.value.partial.metadata == stream.response.metadata
 
 
 async def test_two_that_speak_in_the_same_moment_are_not_mixed(autojump_clock: MockClock) -> None:

@@ -18,6 +18,7 @@ from actors.agents._turn import (
     Exhausted,
     Phase,
     Record,
+    Refuse,
     RunTools,
     TurnMachine,
 )
@@ -92,6 +93,8 @@ class Driver:
                     self.running += asked
                 case Exhausted():
                     self.exhausted = True
+                case Refuse():
+                    raise AssertionError("no run here asks for an instance of a class")
 
     def assert_sendable(self) -> None:
         """Whatever comes next: the run goes on, or a crash comes between."""

@@ -28,6 +28,11 @@ FIGURES = {
     "idle": ["idle: memory", "idle: start", "idle: stop"],
     "teardown": ["teardown: stop", "teardown: cancel"],
     "stall": ["stall"],
+    "codecs": [
+        f"{wire}: {figure}"
+        for wire in ("openai-chat", "openai-responses", "anthropic", "gemini", "ollama")
+        for figure in ("chunk", "flood")
+    ],
 }
 
 

@@ -55,7 +55,8 @@ def test_help_lists_the_commands(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
 
     assert result.returncode == 0
-    assert all(f"\n  {name} " in result.stdout for name in ("demo", "chat", "pull", "bench"))
+    names = ("demo", "chat", "conversations", "pull", "bench")
+    assert all(f"\n  {name} " in result.stdout for name in names)
 
 
 def test_help_is_fast_because_it_imports_no_command() -> None:

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Generic, TypeVar, assert_type
 import attrs
 import trio
 
+from actors import AgentOptions
+from actors.chat import user
+from actors.output import Partial
+from actors.providers import Structured
 from runtime import (
     Actor,
     Ask,
@@ -52,6 +56,8 @@ from runtime.testing import (
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
     from opentelemetry.trace import Tracer
+
+    from actors.providers import ProviderHandle
 
 T = TypeVar("T")
 
@@ -372,3 +378,19 @@ async def main() -> None:
         assert_type(str(system.tree()), str)
     async with open_system(signals=True, drain_seconds=10.0) as system:
         await system.stop(drain=True)
+
+
+@attrs.frozen
+class Found:
+    text: str
+
+
+async def structured_output(provider: ProviderHandle) -> None:
+    found = await provider.complete_as(Found, [user("Hello")], attempts=2)
+    assert_type(found, Structured[Found])
+    assert_type(found.value, Found)
+    async with provider.stream_as(Found, [user("Hello")]) as stream:
+        async for partial in stream:
+            assert_type(partial, Partial)
+    assert_type(stream.value, Found)
+    AgentOptions(output=Found, output_attempts=2)

@@ -6,6 +6,8 @@ A marked line that a checker accepts is an error too: its mark is then unused.
 # ruff: noqa: ARG002, F841 - only types matter here
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from accepted import (
     Account,
     Audit,
@@ -21,6 +23,8 @@ from accepted import (
     count,
 )
 
+from actors import AgentOptions
+from actors.chat import user
 from runtime import (
     Actor,
     Attach,
@@ -40,6 +44,9 @@ from runtime import (
 )
 from runtime.telemetry import FactMeter, OpenTelemetryPropagator
 from runtime.testing import Probe, open_test_system, simulate
+
+if TYPE_CHECKING:
+    from actors.providers import ProviderHandle
 
 
 class Stranger: ...
@@ -217,3 +224,12 @@ async def a_wrong_use_of_telemetry(system: System) -> None:
     OpenTelemetryPropagator(tracer="tracer")  # type: ignore[arg-type]
     await system.spawn(FactMeter, "system")  # type: ignore[arg-type]
     await system.spawn(FactMeter, system, "meter")  # type: ignore[arg-type]
+
+
+async def wrong_structured_output(provider: ProviderHandle) -> None:
+    note: Note = (await provider.complete_as(Deposit, [user("Hello")])).value  # type: ignore[assignment]
+    await provider.complete_as(Deposit(5), [user("Hello")])  # type: ignore[arg-type]
+    async with provider.stream_as(Deposit, [user("Hello")]) as stream:
+        pass
+    other: Note = stream.value  # type: ignore[assignment]
+    AgentOptions(output=Deposit(5))  # type: ignore[arg-type]

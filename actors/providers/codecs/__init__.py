@@ -1,19 +1,30 @@
-"""The wire formats of providers, each a pure codec that knows nothing of the others."""
+"""The wire formats of providers, each a pure codec that knows nothing of the others.
 
-from ._codec import Codec, Decoder, WireRequest
-from ._faults import ERROR_BODY_BYTES, error_in_stream, refusal, request_id_of, retry_after
-from .anthropic import AnthropicMessages
-from .embeddings import (
-    EmbeddingCodec,
-    GeminiEmbeddings,
-    OllamaEmbeddings,
-    OpenAIEmbeddings,
-    vectors_of,
+A codec is imported when it is first asked for: all of them together take longer than trio itself
+takes in half, and most programs talk to one provider.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from ._codec import Codec, Decoder, EmbeddingCodec, WireRequest
+from ._dialects import COMPATIBLE, DIALECTS, OPENAI, Dialect, azure_deployment
+from ._faults import (
+    ERROR_BODY_BYTES,
+    error_in_stream,
+    refusal,
+    request_id_of,
+    retry_after,
+    says_spent,
 )
-from .gemini import Gemini
-from .ollama import Ollama, ollama_host
-from .openai_chat import COMPATIBLE, DIALECTS, OPENAI, Dialect, OpenAIChat, azure_deployment
-from .openai_responses import OpenAIResponses
+
+if TYPE_CHECKING:
+    from .anthropic import AnthropicMessages
+    from .embeddings import GeminiEmbeddings, OllamaEmbeddings, OpenAIEmbeddings, vectors_of
+    from .gemini import Gemini
+    from .ollama import Ollama, ollama_host
+    from .openai_chat import OpenAIChat
+    from .openai_responses import OpenAIResponses
 
 __all__ = [
     "COMPATIBLE",
@@ -39,5 +50,24 @@ __all__ = [
     "refusal",
     "request_id_of",
     "retry_after",
+    "says_spent",
     "vectors_of",
 ]
+
+_PLACES: Final = {
+    "anthropic": ("AnthropicMessages",),
+    "embeddings": ("GeminiEmbeddings", "OllamaEmbeddings", "OpenAIEmbeddings", "vectors_of"),
+    "gemini": ("Gemini",),
+    "ollama": ("Ollama", "ollama_host"),
+    "openai_chat": ("OpenAIChat",),
+    "openai_responses": ("OpenAIResponses",),
+}
+
+
+def __getattr__(name: str) -> object:
+    for package, names in _PLACES.items():
+        if name in names:
+            found: object = getattr(import_module(f"{__name__}.{package}"), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

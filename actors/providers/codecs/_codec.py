@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from actors.chat import Request, StreamChunk
     from actors.errors import ProviderError
 
@@ -71,4 +73,23 @@ class Codec(Protocol):
 
     def decoder(self) -> Decoder:
         """A decoder for one answer."""
+        ...
+
+
+class EmbeddingCodec(Protocol):
+    """One wire format of embeddings.
+
+    Attributes:
+        most: How many texts go into one request.
+    """
+
+    @property
+    def most(self) -> int: ...
+
+    def encode(self, texts: Sequence[str], model: str, dimensions: int | None) -> WireRequest:
+        """The request as bytes. The model's name is the provider's own."""
+        ...
+
+    def decoder(self, texts: int) -> Decoder:
+        """A decoder for the answer to a request with so many texts; see `vectors_of`."""
         ...

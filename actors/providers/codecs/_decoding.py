@@ -59,15 +59,17 @@ class Answer(Protocol):
 
 
 class Framing(Protocol):
-    """Cuts bytes into events; `EventFraming` and `LineFraming` do.
+    """Cuts bytes into events; as `EventFraming` and `LineFraming` do.
 
     Attributes:
         knows_fields: Whether the body began as one of this framing does.
         whole: First bytes of bodies that are one JSON value instead of events.
     """
 
-    knows_fields: bool
     whole: tuple[bytes, ...]
+
+    @property
+    def knows_fields(self) -> bool: ...
 
     def feed(self, data: bytes) -> list[WireEvent]: ...
 

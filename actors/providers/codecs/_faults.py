@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -44,7 +45,14 @@ _WORDS: Final[Mapping[str, int]] = {  # an error's type, where no status comes w
     "api_error": 500,
     "timeout_error": 504,
     "overloaded_error": 529,
+    "INVALID_ARGUMENT": 400,  # Google's, from google/rpc/code.proto
+    "FAILED_PRECONDITION": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "RESOURCE_EXHAUSTED": 429,
 }
+_SPENT: Final = ("insufficient_quota", "billing_hard_limit_reached", "billing_error")
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) -> ProviderError:
@@ -56,13 +64,14 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) ->
         body: As much of it as was read.
         now: Seconds since the epoch, for a Retry-After that is a date.
     """
-    said = _message(body)
+    details = _decoded(body)
+    said = _text_of(details) if details is not None else _plain(body)
     if status < 400:  # noqa: PLR2004 - a redirect, which a POST must not follow
         said = f"it redirects to {headers.get('location', 'nowhere')}: give that as base_url"
     return _kind(status)(
         f"the provider answered {status}: {said}",
         status=status,
-        request_id=request_id_of(headers),
+        request_id=request_id_of(headers) or _request_id_in(details),
         retry_after=retry_after(headers, now),
     )
 
@@ -72,20 +81,33 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
     return next((headers[name] for name in _REQUEST_IDS if name in headers), None)
 
 
-def error_in_stream(error: object) -> ProviderError:
-    """The error for an error object inside an answer whose status was 200."""
+def error_in_stream(error: object, around: object = None) -> ProviderError:
+    """The error for an error object inside an answer whose status was 200.
+
+    Args:
+        error: The object, or whatever stands in its place.
+        around: What it stands in, where that may name the request.
+    """
     text = f"the provider failed inside its answer: {_text_of(error)}"
     details = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
     status = _status(details)
     kind = _kind(status) if status is not None else ProviderUnavailable
-    return kind(text, status=status)
+    found = kind(text, status=status, request_id=_request_id_in(around))
+    if says_spent(details):
+        found.retryable = False
+    return found
+
+
+def says_spent(details: Mapping[str, Any]) -> bool:
+    """Whether no waiting mends an error, since what is used up is the money."""
+    return any(details.get(name) in _SPENT for name in ("code", "type"))
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds that the provider asks to wait, or None."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name, "")
-        if value.strip().replace(".", "", 1).isdecimal():
+        if value.strip().replace(".", "", 1).isdecimal() and math.isfinite(float(value)):
             return float(value) * unit
     try:
         moment = parsedate_to_datetime(headers.get("retry-after", ""))
@@ -101,23 +123,33 @@ def _kind(status: int) -> type[ProviderError]:
 
 
 def _status(details: Mapping[str, Any]) -> int | None:
-    for name in ("status_code", "status", "code"):
+    for name in ("status_code", "raw_status_code", "status", "code"):
         value = details.get(name)
         if isinstance(value, str) and value.isdecimal():
             value = int(value)
         if isinstance(value, int) and 400 <= value < 600:  # noqa: PLR2004
             return value
-    for name in ("code", "type"):
+    for name in ("code", "type", "status"):
         if (status := _WORDS.get(str(details.get(name)))) is not None:
             return status
     return None
 
 
-def _message(body: bytes) -> str:
+def _decoded(body: bytes) -> object:
     try:
-        return _text_of(msgspec.json.decode(body))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _bounded(body.decode("utf-8", "replace")) or "(no body)"
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _plain(body: bytes) -> str:
+    return _bounded(body.decode("utf-8", "replace")) or "(no body)"
+
+
+def _request_id_in(said: object) -> str | None:
+    """Anthropic names the request also beside its error."""
+    found = cast("dict[str, object]", said).get("request_id") if isinstance(said, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _text_of(error: object) -> str:

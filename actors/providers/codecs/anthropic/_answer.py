@@ -10,6 +10,7 @@ from actors.chat import FinishReason, StreamChunk, Usage
 from actors.errors import ProviderProtocolError
 from actors.providers.codecs._decoding import excerpt
 from actors.providers.codecs._faults import error_in_stream
+from actors.providers.codecs._values import mapping, mappings
 
 from ._blocks import Block, CallBlock, block_for, block_of
 from ._wire import (
@@ -17,8 +18,6 @@ from ._wire import (
     WIRE,
     BlockDelta,
     Fields,
-    mapping,
-    mappings,
     read_delta,
     read_fields,
     read_json,
@@ -77,7 +76,7 @@ class MessagesAnswer:
         """See `Answer.whole`."""
         fields = mapping(read_json(body))
         if error := fields.get("error"):
-            self.failure = error_in_stream(error)
+            self.failure = error_in_stream(error, fields)
             return ()
         if not isinstance(fields.get("content"), list):
             raise ProviderProtocolError(f"the answer is no message: {excerpt(body)}")
@@ -140,7 +139,7 @@ class MessagesAnswer:
         kind = text_of(fields.get("type")) or name
         error = fields.get("error")
         if error or kind == "error":
-            self.failure = error_in_stream(error or fields)
+            self.failure = error_in_stream(error or fields, fields)
             return []
         reader = self._readers.get(kind)
         return reader(fields) if reader is not None else []

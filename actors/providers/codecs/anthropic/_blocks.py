@@ -13,8 +13,9 @@ import msgspec
 
 from actors.chat import Opaque, StreamChunk, ToolCallDelta
 from actors.providers.codecs._framing import MAX_EVENT_BYTES
+from actors.providers.codecs._values import mapping, mappings
 
-from ._wire import WIRE, Fields, mapping, mappings, read_json, text_of
+from ._wire import WIRE, Fields, read_json, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

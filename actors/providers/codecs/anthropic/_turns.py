@@ -29,8 +29,9 @@ from actors.chat import (
 )
 from actors.errors import ConfigurationError
 from actors.providers.codecs._plain_json import arguments_object
+from actors.providers.codecs._values import mapping
 
-from ._wire import WIRE, Fields, mapping, read_json, text_of
+from ._wire import WIRE, Fields, read_json, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

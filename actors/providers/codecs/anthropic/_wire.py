@@ -8,13 +8,13 @@ JSON, so that events, blocks and fields that are newer than this code survive.
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import msgspec
 
 from actors.chat import FinishReason, Usage
 from actors.providers.codecs._plain_json import mended
+from actors.providers.codecs._values import count_of, mapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,17 +85,6 @@ def read_fields(payload: bytes) -> Fields:
     return cast("Fields", value)
 
 
-def mapping(value: object) -> Fields:
-    """`value` if it is a JSON object, else an empty one."""
-    return cast("Fields", value) if isinstance(value, dict) else {}
-
-
-def mappings(value: object) -> list[Fields]:
-    """The JSON objects of a list, if it is one."""
-    items = cast("list[object]", value) if isinstance(value, list) else []
-    return [mapping(item) for item in items]
-
-
 def text_of(value: object) -> str:
     """`value` if it is a string, else an empty one."""
     return value if isinstance(value, str) else ""
@@ -115,17 +104,13 @@ FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
 
 def read_usage(raw: Fields) -> Usage:
     """Translate a usage object: unlike Anthropic's, our input counts what the cache holds."""
-    read = _count(raw.get("cache_read_input_tokens"))
-    written = _count(raw.get("cache_creation_input_tokens"))
+    read = count_of(raw.get("cache_read_input_tokens"))
+    written = count_of(raw.get("cache_creation_input_tokens"))
     return Usage(
-        input_tokens=_count(raw.get("input_tokens")) + read + written,
-        output_tokens=_count(raw.get("output_tokens")),
+        input_tokens=count_of(raw.get("input_tokens")) + read + written,
+        output_tokens=count_of(raw.get("output_tokens")),
         cache_read_tokens=read,
         cache_write_tokens=written,
-        reasoning_tokens=_count(mapping(raw.get("output_tokens_details")).get("thinking_tokens")),
+        reasoning_tokens=count_of(mapping(raw.get("output_tokens_details")).get("thinking_tokens")),
         raw=raw,
     )
-
-
-def _count(value: object) -> int:
-    return max(0, int(value)) if isinstance(value, int | float) and math.isfinite(value) else 0

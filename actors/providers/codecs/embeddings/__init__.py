@@ -1,12 +1,11 @@
 """Texts to vectors, on the three wires that have them: a codec each."""
 
-from ._answer import EmbeddingCodec, vectors_of
+from ._answer import vectors_of
 from ._gemini import GeminiEmbeddings
 from ._ollama import OllamaEmbeddings
 from ._openai import OpenAIEmbeddings
 
 __all__ = [
-    "EmbeddingCodec",
     "GeminiEmbeddings",
     "OllamaEmbeddings",
     "OpenAIEmbeddings",

@@ -7,7 +7,7 @@ is like any other: the same limits, retries, circuit and budgets.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -18,30 +18,11 @@ from actors.providers.codecs._decoding import BodyDecoder, excerpt
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from actors.providers.codecs._codec import Decoder, WireRequest
+    from actors.providers.codecs._codec import Decoder
     from actors.providers.codecs._framing import WireEvent
 
 Vector = tuple[float, ...]
 VECTORS: Final = "vectors"
-
-
-class EmbeddingCodec(Protocol):
-    """One wire format of embeddings.
-
-    Attributes:
-        most: How many texts go into one request.
-    """
-
-    @property
-    def most(self) -> int: ...
-
-    def encode(self, texts: Sequence[str], model: str, dimensions: int | None) -> WireRequest:
-        """The request as bytes. The model's name is the provider's own."""
-        ...
-
-    def decoder(self, texts: int) -> Decoder:
-        """A decoder for the answer to a request with so many texts; see `vectors_of`."""
-        ...
 
 
 @attrs.frozen

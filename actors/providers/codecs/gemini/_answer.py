@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.chat import FinishReason, Opaque, StreamChunk, ToolCallDelta, Usage
-from actors.errors import ProviderProtocolError, StreamTruncated
+from actors.errors import ProviderProtocolError
 from actors.providers.codecs._decoding import excerpt
 from actors.providers.codecs._faults import error_in_stream
+from actors.providers.codecs._framing import WireEvent
 
 from ._calls import Calls
 from ._wire import (
@@ -19,7 +20,6 @@ from ._wire import (
     FunctionCall,
     Part,
     Response,
-    read_body,
     read_counts,
     read_object,
     read_part,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     import msgspec
 
     from actors.errors import ProviderError
-    from actors.providers.codecs._framing import WireEvent
 
 _NOTHING: Final[tuple[StreamChunk, ...]] = ()
 _NO_METADATA: Final[Mapping[str, Any]] = {}
@@ -51,6 +50,7 @@ class GeminiAnswer:
         self.failure: ProviderError | None = None
         self._finish_reason: str | None = None
         self._blocked = False  # the prompt was, so that there is no candidate
+        self._has_candidate = False
         self._begun = False
         self._name = ""
         self._count = 0
@@ -74,29 +74,10 @@ class GeminiAnswer:
             raise ValueError("it is nested too deeply") from error
 
     def whole(self, body: bytes, now: float) -> Sequence[StreamChunk]:
-        """See `Answer.whole`.
-
-        Raises:
-            StreamTruncated: A list of pieces has no finish reason.
-        """
-        try:
-            return self._whole(read_body(body), body, now)
-        except RecursionError as error:
-            raise ValueError("it is nested too deeply") from error
-
-    def _whole(
-        self, found: Response | list[Response], body: bytes, now: float
-    ) -> Sequence[StreamChunk]:
-        pieces = found if isinstance(found, list) else [found]
-        chunks: list[StreamChunk] = []
-        for piece in pieces:
-            chunks += self._take(piece, now)
-            if self.failure is not None:
-                return _NOTHING
-        if not self.may_end and not any(piece.candidates for piece in pieces):
+        """See `Answer.whole`."""
+        chunks = self.take(WireEvent(body), now)
+        if self.failure is None and not (self.may_end or self._has_candidate):
             raise ProviderProtocolError(f"the answer has no candidates: {excerpt(body)}")
-        if not self.may_end and isinstance(found, list):
-            raise StreamTruncated("the list of answers ended without a finish reason")
         return chunks
 
     def _take(self, response: Response, now: float) -> Sequence[StreamChunk]:
@@ -107,6 +88,7 @@ class GeminiAnswer:
         candidate = response.first
         if candidate is None:
             return _NOTHING
+        self._has_candidate = True
         self._note_candidate(candidate)
         if candidate.content is None or not candidate.content.parts:
             return _NOTHING

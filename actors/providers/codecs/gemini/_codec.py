@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from actors.providers.codecs._decoding import BodyDecoder
 
 from ._answer import GeminiAnswer
+from ._framing import GeminiFraming
 from ._request import encode_request
 from ._wire import WIRE
 
@@ -30,4 +31,4 @@ class Gemini:
 
     def decoder(self) -> Decoder:
         """See `Codec.decoder`."""
-        return BodyDecoder(GeminiAnswer())
+        return BodyDecoder(GeminiAnswer(), GeminiFraming())

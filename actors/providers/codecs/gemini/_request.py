@@ -21,6 +21,7 @@ from actors.chat import (
     Thinking,
     ToolCall,
     ToolResult,
+    ToolSpec,
     ToolStatus,
     ToolTurn,
     Turn,
@@ -36,7 +37,7 @@ from ._wire import WIRE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Json = dict[str, Any]
+Fields = dict[str, Any]
 
 _RESOURCES: Final = ("models/", "tunedModels/")
 # Families whose thinking is set in tokens, and that take calls without a signature.
@@ -62,29 +63,15 @@ def encode_request(request: Request, model: str) -> WireRequest:
         ConfigurationError: It has no turns, asks for what Gemini cannot do, or holds what JSON
             cannot.
     """
-    if request.settings.parallel_tool_calls is False:
-        raise ConfigurationError(
-            "Gemini cannot be kept to one tool call at a time: leave parallel_tool_calls open"
-        )
     old = model.rpartition("/")[2].startswith(_BEFORE_GEMINI_3)
-    body: Json = {"contents": _contents(request.turns, signed=not old)}
+    body: Fields = {"contents": _contents(request.turns, signed=not old)}
     if not body["contents"]:
         raise ConfigurationError("a request needs at least one turn, such as user('Hello')")
     told = [{"text": turn.text} for turn in request.turns if isinstance(turn, SystemTurn)]
     if told:
         body["systemInstruction"] = {"parts": told}
     if request.tools:
-        declared = [
-            {
-                "name": spec.name,
-                "description": spec.description,
-                "parametersJsonSchema": spec.parameters,
-            }
-            for spec in request.tools
-        ]
-        body["tools"] = [{"functionDeclarations": declared}]
-    if request.settings.tool_choice is not None:
-        body["toolConfig"] = {"functionCallingConfig": _choice(request.settings.tool_choice)}
+        body |= _tools(request.tools, request.settings)
     if config := _config(request.settings, request.output, budgets=old):
         body["generationConfig"] = config
     payload = write_json(extended(body, request.settings.extra))
@@ -97,12 +84,12 @@ def _path(model: str, *, streamed: bool) -> str:
     return f"/v1beta/{quote(name)}:{method}"
 
 
-def _contents(turns: Sequence[Turn], *, signed: bool) -> list[Json]:
+def _contents(turns: Sequence[Turn], *, signed: bool) -> list[Fields]:
     """What was said, turn by turn; answers that follow each other are one.
 
     Gemini refuses a call in an answer that stands behind another one.
     """
-    contents: list[Json] = []
+    contents: list[Fields] = []
     for content in (_content(turn, signed=signed) for turn in turns):
         if contents and content.get("role") == "model" == contents[-1]["role"]:
             contents[-1]["parts"] += content["parts"]
@@ -111,7 +98,7 @@ def _contents(turns: Sequence[Turn], *, signed: bool) -> list[Json]:
     return contents
 
 
-def _content(turn: Turn, *, signed: bool) -> Json:
+def _content(turn: Turn, *, signed: bool) -> Fields:
     match turn:
         case UserTurn(parts):
             return {"role": "user", "parts": [_user_part(part) for part in parts]}
@@ -123,7 +110,7 @@ def _content(turn: Turn, *, signed: bool) -> Json:
             return {"parts": []}  # it stands in a field of its own
 
 
-def _user_part(part: UserPart) -> Json:
+def _user_part(part: UserPart) -> Fields:
     match part:
         case Text(text):
             return {"text": text}
@@ -134,15 +121,15 @@ def _user_part(part: UserPart) -> Json:
             return {"inlineData": {"mimeType": kind, "data": encoded}}
 
 
-def _result(result: ToolResult) -> Json:
+def _result(result: ToolResult) -> Fields:
     key = "output" if result.status is ToolStatus.OK else "error"
-    response: Json = {"name": result.name, "response": {key: result.content}}
+    response: Fields = {"name": result.name, "response": {key: result.content}}
     if not is_made_up(WIRE, result.call_id):
         response["id"] = result.call_id
     return {"functionResponse": response}
 
 
-def _model_parts(turn: AssistantTurn, *, signed: bool) -> list[Json]:
+def _model_parts(turn: AssistantTurn, *, signed: bool) -> list[Fields]:
     """The parts of an answer; none where there are but thoughts, cut before their first word."""
     own = turn.wire == WIRE
     parts = turn.seen_by(WIRE).parts
@@ -157,7 +144,7 @@ def _model_parts(turn: AssistantTurn, *, signed: bool) -> list[Json]:
     return written
 
 
-def _model_part(part: Part, *, own: bool) -> Json | None:
+def _model_part(part: Part, *, own: bool) -> Fields | None:
     match part:
         case Text(text, signature):
             return _signed({"text": text}, signature) if text or signature else None
@@ -169,25 +156,44 @@ def _model_part(part: Part, *, own: bool) -> Json | None:
             return dict(data) if wire == WIRE else None
 
 
-def _signed(said: Json, signature: str | None) -> Json:
+def _signed(said: Fields, signature: str | None) -> Fields:
     return said if signature is None else {**said, "thoughtSignature": signature}
 
 
-def _call(call: ToolCall) -> Json:
-    said: Json = {"name": call.name, "args": arguments_object(call)}
+def _call(call: ToolCall) -> Fields:
+    said: Fields = {"name": call.name, "args": arguments_object(call)}
     if not is_made_up(WIRE, call.id):
         said["id"] = call.id
     return said
 
 
-def _choice(choice: str) -> Json:
+def _tools(specs: Sequence[ToolSpec], settings: Settings) -> Fields:
+    if settings.parallel_tool_calls is False:
+        raise ConfigurationError(
+            "Gemini cannot be kept to one tool call at a time: leave parallel_tool_calls open"
+        )
+    declared = [
+        {
+            "name": spec.name,
+            "description": spec.description,
+            "parametersJsonSchema": spec.parameters,
+        }
+        for spec in specs
+    ]
+    body: Fields = {"tools": [{"functionDeclarations": declared}]}
+    if settings.tool_choice is not None:
+        body["toolConfig"] = {"functionCallingConfig": _choice(settings.tool_choice)}
+    return body
+
+
+def _choice(choice: str) -> Fields:
     if choice in _MODES:
         return {"mode": _MODES[choice]}
     return {"mode": "ANY", "allowedFunctionNames": [choice]}
 
 
-def _config(settings: Settings, output: OutputSchema | None, *, budgets: bool) -> Json:
-    named: Json = {
+def _config(settings: Settings, output: OutputSchema | None, *, budgets: bool) -> Fields:
+    named: Fields = {
         "temperature": settings.temperature,
         "topP": settings.top_p,
         "maxOutputTokens": settings.max_tokens,
@@ -204,8 +210,8 @@ def _config(settings: Settings, output: OutputSchema | None, *, budgets: bool) -
     return {name: value for name, value in named.items() if value is not None}
 
 
-def _thinking(effort: Effort, *, budgets: bool) -> Json:
-    config: Json = {"includeThoughts": effort != "off"}
+def _thinking(effort: Effort, *, budgets: bool) -> Fields:
+    config: Fields = {"includeThoughts": effort != "off"}
     if budgets:
         config["thinkingBudget"] = _BUDGETS[effort]
     else:

@@ -16,7 +16,7 @@ from actors.chat import FinishReason, Usage
 from actors.providers.codecs._plain_json import mended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 WIRE: Final = "gemini"
 
@@ -106,14 +106,11 @@ class Response(msgspec.Struct, rename="camel", gc=False):
 
 
 _one = msgspec.json.Decoder(Response).decode
-_all: Callable[[bytes], Response | list[Response]] = msgspec.json.Decoder(
-    Response | list[Response]
-).decode
 _part = msgspec.json.Decoder(Part).decode
 
 
 def read_response(payload: bytes) -> Response:
-    """Decode one event.
+    """Decode one event, or a whole body.
 
     Raises:
         ValueError: It is no JSON object, or not of this shape.
@@ -122,18 +119,6 @@ def read_response(payload: bytes) -> Response:
         return _one(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _one(mended(payload))
-
-
-def read_body(body: bytes) -> Response | list[Response]:
-    """Decode a whole body: one answer, or the list that a stream is without `alt=sse`.
-
-    Raises:
-        ValueError: It is no JSON, or not of this shape.
-    """
-    try:
-        return _all(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _all(mended(body))
 
 
 def read_part(raw: msgspec.Raw) -> Part | dict[str, Any]:

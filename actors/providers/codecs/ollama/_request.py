@@ -30,7 +30,7 @@ from ._wire import WIRE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Json = dict[str, Any]
+Fields = dict[str, Any]
 
 _WITH_LEVELS: Final = "gpt-oss"  # the one family whose thinking has levels; it cannot be off
 
@@ -46,7 +46,7 @@ def encode_request(request: Request, model: str) -> WireRequest:
     messages = [message for turn in request.turns for message in _messages(turn)]
     if not messages:
         raise ConfigurationError("a request needs at least one turn, such as user('Hello')")
-    body: Json = {"model": model, "messages": messages, "stream": request.streamed}
+    body: Fields = {"model": model, "messages": messages, "stream": request.streamed}
     if request.tools and _may_call(settings):
         body["tools"] = [_tool(spec) for spec in request.tools]
     if settings.thinking is not None:
@@ -72,7 +72,7 @@ def _may_call(settings: Settings) -> bool:
     return settings.tool_choice != "none"
 
 
-def _messages(turn: Turn) -> list[Json]:
+def _messages(turn: Turn) -> list[Fields]:
     match turn:
         case SystemTurn(text):
             return [{"role": "system", "content": text}]
@@ -84,8 +84,8 @@ def _messages(turn: Turn) -> list[Json]:
             return _assistant(turn)
 
 
-def _user(turn: UserTurn) -> Json:
-    message: Json = {"role": "user", "content": turn.text}
+def _user(turn: UserTurn) -> Fields:
+    message: Fields = {"role": "user", "content": turn.text}
     images = [_image(part) for part in turn.parts if isinstance(part, Image | File)]
     if images:
         message["images"] = images
@@ -104,18 +104,18 @@ def _image(part: Image | File) -> str:
     return base64.b64encode(part.data).decode()
 
 
-def _result(result: ToolResult) -> Json:
-    message: Json = {"role": "tool", "content": result.content, "tool_name": result.name}
+def _result(result: ToolResult) -> Fields:
+    message: Fields = {"role": "tool", "content": result.content, "tool_name": result.name}
     if not is_made_up(WIRE, result.call_id):
         message["tool_call_id"] = result.call_id
     return message
 
 
-def _assistant(turn: AssistantTurn) -> list[Json]:
+def _assistant(turn: AssistantTurn) -> list[Fields]:
     text, calls = turn.text, turn.tool_calls
     if not text and not calls:
         return []  # an answer cut before its first word
-    message: Json = {"role": "assistant", "content": text}
+    message: Fields = {"role": "assistant", "content": text}
     thinking = "".join(part.text for part in turn.parts if isinstance(part, Thinking))
     if thinking and turn.wire == WIRE:
         message["thinking"] = thinking
@@ -124,12 +124,12 @@ def _assistant(turn: AssistantTurn) -> list[Json]:
     return [message]
 
 
-def _call(call: ToolCall) -> Json:
-    said: Json = {"function": {"name": call.name, "arguments": arguments_object(call)}}
+def _call(call: ToolCall) -> Fields:
+    said: Fields = {"function": {"name": call.name, "arguments": arguments_object(call)}}
     return said if is_made_up(WIRE, call.id) else {"id": call.id, **said}
 
 
-def _tool(spec: ToolSpec) -> Json:
+def _tool(spec: ToolSpec) -> Fields:
     function = {
         "name": spec.name,
         "description": spec.description,

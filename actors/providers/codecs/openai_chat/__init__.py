@@ -1,6 +1,5 @@
-"""The codec of OpenAI Chat Completions, and its dialects."""
+"""The codec of OpenAI Chat Completions."""
 
 from ._codec import OpenAIChat
-from ._dialects import COMPATIBLE, DIALECTS, OPENAI, Dialect, azure_deployment
 
-__all__ = ["COMPATIBLE", "DIALECTS", "OPENAI", "Dialect", "OpenAIChat", "azure_deployment"]
+__all__ = ["OpenAIChat"]

@@ -10,6 +10,7 @@ from actors.chat import FinishReason, StreamChunk, ToolCallDelta, Usage
 from actors.errors import ProviderProtocolError
 from actors.providers.codecs._decoding import excerpt
 from actors.providers.codecs._faults import error_in_stream
+from actors.providers.codecs._values import whole
 
 from ._extras import NEWS, Extras
 from ._wire import (
@@ -21,16 +22,14 @@ from ._wire import (
     read_completion,
     read_content,
     read_usage,
-    whole,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.errors import ProviderError
+    from actors.providers.codecs._dialects import Dialect
     from actors.providers.codecs._framing import WireEvent
-
-    from ._dialects import Dialect
 
 _NOTHING: Final[tuple[StreamChunk, ...]] = ()
 _NO_CALLS: Final[tuple[ToolCallDelta, ...]] = ()
@@ -52,7 +51,8 @@ class ChatAnswer:
         self._count = 0
         self._usage: Usage | None = None
         self._half = ""  # the first half of a surrogate pair that was cut in two
-        self._metadata: dict[str, Any] = {}  # goes out with the next chunk, once
+        self._metadata: dict[str, Any] = {"wire": WIRE}  # goes out with the next chunk, once
+        self._nameless = ["id", "model"]  # what the answer is called, as far as it has not come
 
     @property
     def may_end(self) -> bool:
@@ -66,14 +66,16 @@ class ChatAnswer:
             self.complete = True
             return _NOTHING
         piece = read_completion(payload)
-        if name == "error" and piece.error is None:
-            piece.error = msgspec.json.decode(payload)
+        if piece.error is None and (name == "error" or piece.object == "error"):
+            piece.error = msgspec.json.decode(payload)  # flat, as Mistral has it
         chunk = self._take(piece, now)
         return _NOTHING if chunk is None else (chunk,)
 
     def whole(self, body: bytes, now: float) -> Sequence[StreamChunk]:
         """See `Answer.whole`."""
         completion = read_completion(body)
+        if completion.error is None and completion.object == "error":
+            completion.error = msgspec.json.decode(body)
         chunk = self._take(completion, now)
         if self.failure is None and not completion.choices:
             raise ProviderProtocolError(f"the answer has no choices: {excerpt(body)}")
@@ -121,10 +123,8 @@ class ChatAnswer:
 
     def _note(self, piece: Completion) -> None:
         """What is about the whole answer: which it is, what it cites, what it costs."""
-        if self._count == 0 and "model" not in self._metadata:  # it may come later
-            self._metadata["wire"] = WIRE
-            if piece.model is not None:
-                self._metadata |= {"id": piece.id, "model": piece.model}
+        if self._nameless:
+            self._identify(piece)
         if piece.citations is not None:
             self._extras.cite(piece.citations, self._metadata)
         usage: object = piece.usage
@@ -132,6 +132,13 @@ class ChatAnswer:
             usage = piece.x_groq.get("usage")
         if usage is not None:
             self._usage = read_usage(usage) or self._usage
+
+    def _identify(self, piece: Completion) -> None:
+        """Azure's first chunk has both, but empty."""
+        for name in tuple(self._nameless):
+            if found := getattr(piece, name):
+                self._metadata[name] = found
+                self._nameless.remove(name)
 
     def _chunk(self, delta: Delta, now: float, *, mended: bool) -> StreamChunk | None:
         content: Any = delta.content or ""

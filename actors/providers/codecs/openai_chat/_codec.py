@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.providers.codecs._decoding import BodyDecoder
+from actors.providers.codecs._dialects import COMPATIBLE, Dialect
 
 from ._answer import ChatAnswer
-from ._dialects import COMPATIBLE, Dialect
 from ._request import encode_request
 from ._wire import WIRE
 

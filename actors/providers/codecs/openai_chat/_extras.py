@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.chat import Opaque
+from actors.providers.codecs._values import items, mapping, mappings
 
-from ._wire import WIRE, items, mapping, mappings
+from ._wire import WIRE
 
 if TYPE_CHECKING:
     from ._wire import Delta

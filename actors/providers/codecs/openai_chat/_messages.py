@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,13 +21,14 @@ from actors.chat import (
     UserTurn,
 )
 from actors.errors import ConfigurationError
+from actors.providers.codecs._values import data_url
 
 from ._wire import WIRE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ._dialects import Dialect
+    from actors.providers.codecs._dialects import Dialect
 
 Message = dict[str, Any]
 
@@ -81,7 +81,7 @@ def _content(turn: UserTurn, dialect: Dialect) -> str | list[Message]:
 def _part(part: Text | Image | File, dialect: Dialect) -> Message:
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
-    address = part.url or _data_url(part)
+    address = part.url or data_url(part)
     if isinstance(part, Image):
         return {"type": "image_url", "image_url": {"url": address}}
     if dialect.documents == "document_url":
@@ -92,10 +92,6 @@ def _part(part: Text | Image | File, dialect: Dialect) -> Message:
             "File(path.read_bytes(), name=...), or use openai-responses:"
         )
     return {"type": "file", "file": {"filename": part.name, "file_data": address}}
-
-
-def _data_url(part: Image | File) -> str:
-    return f"data:{part.media_type};base64,{base64.b64encode(part.data or b'').decode()}"
 
 
 def _assistant(turn: AssistantTurn, dialect: Dialect) -> list[Message]:

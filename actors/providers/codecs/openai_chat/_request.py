@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.chat import OutputSchema, Request, Settings, ToolSpec
-
-    from ._dialects import Dialect
+    from actors.providers.codecs._dialects import Dialect
 
 Fields = dict[str, Any]
 
@@ -76,6 +75,9 @@ def _tools(request: Request, dialect: Dialect) -> Fields:
             fields["tool_choice"] = {"type": "function", "function": {"name": choice}}
         else:  # it cannot call another where there is none
             specs = tuple(spec for spec in specs if spec.name == choice)
+            if not specs:
+                names = ", ".join(repr(spec.name) for spec in request.tools)
+                raise ConfigurationError(f"tool_choice is {choice!r}: write one of {names}")
             fields["tool_choice"] = "required"
     elif choice is not None:
         fields["tool_choice"] = choice

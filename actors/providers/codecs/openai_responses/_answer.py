@@ -14,6 +14,7 @@ from actors.chat import FinishReason, Opaque, StreamChunk, ToolCallDelta, Usage
 from actors.errors import ProviderProtocolError
 from actors.providers.codecs._decoding import excerpt
 from actors.providers.codecs._faults import error_in_stream
+from actors.providers.codecs._values import mapping, mappings, whole
 
 from ._items import Item, Items
 from ._wire import (
@@ -22,14 +23,11 @@ from ._wire import (
     STATUSES,
     WIRE,
     Event,
-    mapping,
-    mappings,
     read_body,
     read_event,
     read_status,
     read_usage,
     text_of,
-    whole,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +95,8 @@ class ResponsesAnswer:
         if payload[:6] == b"[DONE]":
             return _NOTHING
         piece = read_event(payload)
-        piece.type = piece.type or name
+        # OpenAI's own errors have a type, those of compatible servers may be the bare object.
+        piece.type = piece.type or name or ("error" if piece.error else "")
         read = self.READERS.get(piece.type)
         if read is None:
             return _NOTHING  # progress of the provider's own tools, and what is yet to be invented

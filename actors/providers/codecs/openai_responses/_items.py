@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._wire import whole
+from actors.providers.codecs._values import whole
 
 if TYPE_CHECKING:
     from ._wire import Event

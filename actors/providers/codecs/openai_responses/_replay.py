@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.chat import Opaque, Text, Thinking, ToolCall
+from actors.providers.codecs._values import mapping, mappings
 
-from ._wire import CALL_TEXT, CUSTOM, FUNCTION, mapping, mappings, text_of
+from ._wire import CALL_TEXT, CUSTOM, FUNCTION, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

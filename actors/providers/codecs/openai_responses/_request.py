@@ -6,7 +6,6 @@ and sent to another provider. So sealed reasoning is asked for and travels with 
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.chat import (
@@ -27,6 +26,7 @@ from actors.chat import (
 from actors.errors import ConfigurationError
 from actors.providers.codecs._codec import WireRequest
 from actors.providers.codecs._plain_json import extended, write_json
+from actors.providers.codecs._values import data_url
 
 from ._replay import replayed
 from ._wire import CUSTOM, FUNCTION, WIRE, WITHOUT_REASONING
@@ -70,6 +70,8 @@ def encode_request(request: Request, model: str) -> WireRequest:
     if request.output is not None:
         body["text"] = {"format": _format(request.output)}
     body = extended(body, request.settings.extra)
+    if body.get("tools"):
+        body = _tool_settings(request.settings) | body
     return WireRequest("/responses", write_json(body))
 
 
@@ -114,15 +116,11 @@ def _part(part: Text | Image | File) -> Fields:
     if isinstance(part, Text):
         return {"type": "input_text", "text": part.text}
     if isinstance(part, Image):
-        address = part.url or _data_url(part)
+        address = part.url or data_url(part)
         return {"type": "input_image", "detail": "auto", "image_url": address}
     if part.url is not None:
         return {"type": "input_file", "file_url": part.url}
-    return {"type": "input_file", "filename": part.name, "file_data": _data_url(part)}
-
-
-def _data_url(part: Image | File) -> str:
-    return f"data:{part.media_type};base64,{base64.b64encode(part.data or b'').decode()}"
+    return {"type": "input_file", "filename": part.name, "file_data": data_url(part)}
 
 
 def _tool(spec: ToolSpec) -> Fields:
@@ -150,16 +148,23 @@ def _settings(settings: Settings, model: str) -> Fields:
         raise ConfigurationError(
             f"OpenAI Responses knows no words to stop at: leave `stop` out, or use openai:{model}"
         )
-    choice = settings.tool_choice
     named = {
         "temperature": settings.temperature,
         "max_output_tokens": settings.max_tokens,
         "top_p": settings.top_p,
+        "reasoning": _reasoning(settings, model),
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _tool_settings(settings: Settings) -> Fields:
+    """The API refuses a choice where there is nothing to choose from."""
+    choice = settings.tool_choice
+    named = {
         "parallel_tool_calls": settings.parallel_tool_calls,
         "tool_choice": {"type": "function", "name": choice}
         if choice is not None and choice not in _CHOICES
         else choice,
-        "reasoning": _reasoning(settings, model),
     }
     return {name: value for name, value in named.items() if value is not None}
 

@@ -7,13 +7,13 @@ compatible servers leave out and add as they like.
 from __future__ import annotations
 
 import json
-import math
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from actors.chat import FinishReason, Usage
 from actors.providers.codecs._plain_json import mended
+from actors.providers.codecs._values import count_of, mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,23 +93,6 @@ def _again(decode: Callable[[bytes], Decoded], payload: bytes) -> Decoded:
         raise ValueError("it is nested too deeply") from error
 
 
-def whole(text: str) -> str:
-    """`text` with surrogate pairs joined, and halves without a partner replaced."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def mapping(value: object) -> dict[str, Any]:
-    """`value` if it is an object, else an empty one."""
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def mappings(value: object) -> list[dict[str, Any]]:
-    """The items of `value` if it is a list; what is no object among them counts as empty."""
-    return (
-        [mapping(item) for item in cast("list[object]", value)] if isinstance(value, list) else []
-    )
-
-
 def text_of(value: object) -> str:
     """`value` if it is text; an object is text once it is written as JSON, anything else none."""
     if isinstance(value, str):
@@ -140,14 +123,10 @@ def read_usage(given: object) -> Usage | None:
     read = mapping(raw.get("input_tokens_details"))
     written = mapping(raw.get("output_tokens_details"))
     return Usage(
-        input_tokens=_count(raw.get("input_tokens")),
-        output_tokens=_count(raw.get("output_tokens")),
-        cache_read_tokens=_count(read.get("cached_tokens")),
-        cache_write_tokens=_count(read.get("cache_write_tokens")),
-        reasoning_tokens=_count(written.get("reasoning_tokens")),
+        input_tokens=count_of(raw.get("input_tokens")),
+        output_tokens=count_of(raw.get("output_tokens")),
+        cache_read_tokens=count_of(read.get("cached_tokens")),
+        cache_write_tokens=count_of(read.get("cache_write_tokens")),
+        reasoning_tokens=count_of(written.get("reasoning_tokens")),
         raw=raw,
     )
-
-
-def _count(value: object) -> int:
-    return max(0, int(value)) if isinstance(value, int | float) and math.isfinite(value) else 0

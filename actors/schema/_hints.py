@@ -1,19 +1,21 @@
-"""Turns a parameter's type hint into a type that msgspec can check, and values back.
+"""Turns a type hint into a type that msgspec can check, and values back.
 
-Pure. msgspec makes the JSON schema and does the strict checking. It reads attrs classes, but
-neither unions of them nor their converters; so each attrs class gets a *mirror*, a struct with
-the same fields that refuses unknown ones, and a checked mirror is turned into the real class.
-In a union of several attrs classes the mirror has one more field, `type`: the class's name.
+Pure. msgspec makes the JSON schema and does the strict checking. It reads attrs classes and
+dataclasses, but neither unions of them nor converters; so each such class, a *record*, gets a
+*mirror*, a struct with the same fields that refuses unknown ones, and a checked mirror is turned
+into the real class. In a union of several records the mirror has one more field, `type`: the
+class's name.
 """
 
 from __future__ import annotations
 
 import collections.abc
+import dataclasses
 import datetime as dt
 import enum
 import types
 import typing
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeGuard, Union, cast
 
 import attrs
 import msgspec
@@ -21,7 +23,7 @@ import msgspec
 from ._docstring import read_docstring
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 TAG: Final = "type"
 SCALARS: Final[dict[object, Any]] = {
@@ -47,13 +49,14 @@ ALIASES: Final[dict[type, Any]] = {each: each for each in (list, tuple, set, fro
 MAPPINGS: Final = (dict, collections.abc.Mapping)
 SUPPORTED: Final = (
     "str, int, float, bool, None, Any, datetime.date, datetime.datetime, list, tuple, set, "
-    "dict[str, ...], Literal, enums of strings or of integers, attrs classes, and unions of these"
+    "dict[str, ...], Literal, enums of strings or of integers, attrs classes, dataclasses, and "
+    "unions of these"
 )
 
 
 @attrs.frozen
 class Bounds:
-    """Limits of a value, checked before a tool runs: `Annotated[int, Bounds(ge=1, le=10)]`.
+    """Limits of a value from a model, checked when it comes: `Annotated[int, Bounds(ge=1, le=10)]`.
 
     Attributes:
         ge: For numbers: at least.
@@ -85,7 +88,7 @@ class Bounds:
 
 
 class Hints:
-    """Translates the hints of one tool, and turns checked values back into its own types.
+    """Translates the hints of one tool or class, and turns checked values back into its own types.
 
     Args:
         names: Where hints that are written as strings look up their names.
@@ -108,19 +111,17 @@ class Hints:
         for scalar, checked in SCALARS.items():  # no look-up: a hint may have no hash
             if hint is scalar:
                 return checked
-        if hint is Any or (isinstance(hint, type) and issubclass(hint, enum.Enum)):
-            return hint
-        if isinstance(hint, type) and attrs.has(hint):
+        if is_record(hint):
             return self._mirror(hint, tagged=False)
         if isinstance(hint, typing.NewType):
             return self.checked(hint.__supertype__)
         return self._composed(hint)
 
     def restored(self, value: object) -> object:
-        """Turn what msgspec has checked into what the tool takes.
+        """Turn what msgspec has checked into what was hinted.
 
         Raises:
-            Exception: Whatever a converter or validator of an attrs class raises.
+            Exception: Whatever a converter or validator of a record raises.
         """
         if not self._originals:
             return value
@@ -152,7 +153,7 @@ class Hints:
         origin, args = typing.get_origin(hint) or hint, typing.get_args(hint)
         if origin is Annotated:
             return self._annotated(args[0], args[1:])
-        if origin is Literal:
+        if origin in (Any, Literal) or _is_enum(hint):
             return hint
         if origin in (Union, types.UnionType):
             return self._union(args)
@@ -172,11 +173,10 @@ class Hints:
         return Annotated[self.checked(hint), meta]
 
     def _union(self, members: tuple[object, ...]) -> Any:
-        classes = [member for member in members if isinstance(member, type) and attrs.has(member)]
-        tagged = len(classes) > 1
+        tagged = sum(is_record(member) for member in members) > 1
         checked = [
             self._mirror(member, tagged=True)
-            if tagged and isinstance(member, type) and attrs.has(member)
+            if tagged and is_record(member)
             else self.checked(member)
             for member in members
         ]
@@ -211,23 +211,21 @@ class Hints:
     def _mirror(self, original: type, *, tagged: bool) -> type[msgspec.Struct]:
         if original in self._inside:
             raise TypeError(
-                f"{original.__name__} contains itself, and a tool's arguments must have an end: "
+                f"{original.__name__} contains itself, and what a model sends must have an end: "
                 "take a flat list of it instead"
             )
         if (original, tagged) not in self._mirrors:
             self._inside.append(original)
-            mirror = self._new_mirror(cast("type[attrs.AttrsInstance]", original), tagged=tagged)
+            mirror = self._new_mirror(original, tagged=tagged)
             self._inside.pop()
             self._mirrors[original, tagged] = mirror
             self._originals[mirror] = original
         return self._mirrors[original, tagged]
 
-    def _new_mirror(
-        self, original: type[attrs.AttrsInstance], *, tagged: bool
-    ) -> type[msgspec.Struct]:
-        doc = read_docstring(vars(original).get("__doc__"))
-        fields = [field for field in _resolved(original) if field.init]
-        if tagged and any(field.alias == TAG for field in fields):
+    def _new_mirror(self, original: type, *, tagged: bool) -> type[msgspec.Struct]:
+        doc = read_docstring(_written_docstring(original))
+        fields = record_fields(original)
+        if tagged and any(field.key == TAG for field in fields):
             raise TypeError(
                 f"{original.__name__} has a field {TAG!r}, which is what tells the classes of a "
                 "union apart: rename the field"
@@ -243,28 +241,73 @@ class Hints:
         )
 
     def _field(
-        self, field: attrs.Attribute[Any], entries: Mapping[str, str]
+        self, field: RecordField, entries: Mapping[str, str]
     ) -> tuple[str, Any] | tuple[str, Any, Any]:
-        name = field.alias or field.name
-        if field.type is None:
+        if field.hint is None:
             raise TypeError(f"the field {field.name!r} has no type: annotate it")
-        hint = self.checked(field.type)
-        if field.name in entries and typing.get_origin(field.type) is not Annotated:
+        hint = self.checked(field.hint)
+        if field.name in entries and typing.get_origin(field.hint) is not Annotated:
             hint = Annotated[hint, msgspec.Meta(description=entries[field.name])]
         # UNSET is left out when the real class is made: its own default or factory applies.
-        return (name, hint) if field.default is attrs.NOTHING else (name, hint, msgspec.UNSET)
+        return (field.key, hint) if field.required else (field.key, hint, msgspec.UNSET)
 
 
-def _resolved(original: type[attrs.AttrsInstance]) -> tuple[attrs.Attribute[Any], ...]:
+def _is_enum(hint: object) -> bool:
+    return isinstance(hint, type) and issubclass(hint, enum.Enum)
+
+
+def _written_docstring(record: type) -> str | None:
+    """None for the signature that `dataclass` puts in the place of a docstring."""
+    text: str | None = vars(record).get("__doc__")
+    made = dataclasses.is_dataclass(record) and text and text.startswith(f"{record.__name__}(")
+    return None if made else text
+
+
+@attrs.frozen
+class RecordField:
+    """A field of an attrs class or a dataclass; `key` is its name in `__init__`, and in JSON."""
+
+    name: str
+    key: str
+    hint: Any
+    required: bool
+
+
+def is_record(hint: object) -> TypeGuard[type]:
+    """Whether it is an attrs class or a dataclass."""
+    return isinstance(hint, type) and (attrs.has(hint) or dataclasses.is_dataclass(hint))
+
+
+def record_fields(record: type) -> tuple[RecordField, ...]:
+    """What the `__init__` of a record takes.
+
+    Raises:
+        TypeError: If a hint names what cannot be found.
+    """
     try:
-        attrs.resolve_types(original, include_extras=True)
+        return tuple(_attrs_fields(record) if attrs.has(record) else _dataclass_fields(record))
     except NameError as error:
         raise TypeError(
-            f"the hints of {original.__name__} cannot be read: {error}. Import what they name "
+            f"the hints of {record.__name__} cannot be read: {error}. Import what they name "
             "at the top of the module, outside `if TYPE_CHECKING`"
         ) from error
-    fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(original)
-    return fields
+
+
+def _attrs_fields(record: type[attrs.AttrsInstance]) -> Iterator[RecordField]:
+    attrs.resolve_types(record, include_extras=True)
+    for field in attrs.fields(record):
+        if field.init:
+            required = field.default is attrs.NOTHING
+            yield RecordField(field.name, field.alias or field.name, field.type, required)
+
+
+def _dataclass_fields(record: Any) -> Iterator[RecordField]:
+    hints = typing.get_type_hints(record, include_extras=True)
+    for field in dataclasses.fields(record):
+        if field.init:
+            defaults = (field.default, field.default_factory)
+            required = all(default is dataclasses.MISSING for default in defaults)
+            yield RecordField(field.name, field.name, hints[field.name], required)
 
 
 def _unsupported(hint: object) -> TypeError:
