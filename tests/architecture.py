@@ -215,6 +215,7 @@ READING_ORDER = [
     "actors.agents._conversation",
     "actors.agents._turn",
     "actors.agents._switch",
+    "actors.agents._run",
     "actors.agents._agent",
     "actors.agents._open",
     "actors.agents",

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from actors.chat import Event, Outcome, Request, SystemTurn, ToolCall, Turn
-from actors.errors import ConfigurationError, LimitReached, StreamTruncated
+from actors.chat import Event, Request, SystemTurn, Turn
+from actors.errors import ConfigurationError, LimitReached
 from actors.journal import Entry, append, closing, project, read
 from actors.output import asked_for, output_of
-from actors.providers import Clock, Generate, capabilities_of
-from actors.tools import Late, Terms, execute
+from actors.providers import Clock, capabilities_of
 from runtime import (
     Actor,
     ActorStopped,
@@ -43,20 +42,9 @@ from ._conversation import (
     RunReport,
     UseModel,
     report_of,
-    verdict,
 )
+from ._run import RunInProgress
 from ._switch import ModelSwitch
-from ._turn import (
-    CallModel,
-    Command,
-    Emit,
-    Exhausted,
-    Record,
-    Refuse,
-    RunTools,
-    TurnMachine,
-    Wanted,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -155,7 +143,7 @@ class Agent(Actor, Conversation):
                 )
             self._runs.add(message.id)
             with carry(within):
-                await _RunInProgress(self, message, out).carry_out()
+                await RunInProgress(self, message, out).carry_out()
 
     # What a run needs of its agent
 
@@ -240,106 +228,3 @@ class Agent(Actor, Conversation):
     def _require_copy(self) -> None:
         if self._unwritten is not None:
             raise self._unwritten
-
-
-class _RunInProgress:
-    """One run, from the user's words to its one outcome."""
-
-    def __init__(self, agent: Agent, message: Run, out: Sink[Event]) -> None:
-        self._agent = agent
-        self._message = message
-        self._out = out
-        self._now = Clock().now
-        options = agent.setup.options
-        output = None if options.output is None else output_of(options.output)
-        wanted = None if output is None else Wanted(output, options.output_attempts)
-        self._machine = TurnMachine(message.id, options.limits.model_calls, wanted)
-
-    async def carry_out(self) -> None:
-        try:
-            await self._go()
-        except BaseException as error:
-            # A journal that fails now crashes the agent; the reader hears of what came first.
-            with contextlib.suppress(RuntimeFault):
-                await self._end(*verdict(error))
-            raise
-
-    async def _go(self) -> None:
-        first = self._machine.begin(self._message.text, self._now())
-        budget = self._agent.setup.options.limits.budget()
-        if budget is None:
-            await self._obey(first)
-            return
-        with budget:
-            await self._obey(first)
-        if budget.cancelled_caught:
-            raise budget.fault()
-
-    async def _end(self, outcome: Outcome, reason: str) -> None:
-        """Write the end, unless it is written."""
-        # A reader that was woken for an event takes it in trio's next step, which may come after
-        # our own; with the one after that, `taken` is final.
-        for _ in range(2):
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        await self._obey(
-            self._machine.stopped(outcome, reason, taken=self._out.taken, now=self._now())
-        )
-
-    async def _obey(self, commands: Sequence[Command]) -> None:
-        """Carry out the commands, and those that follow from them, until there are none."""
-        todo = list(commands)
-        while todo:
-            match todo.pop(0):
-                case Record(entries):
-                    await self._agent.record(entries)
-                case Emit(events):
-                    await self._out.send_many(events)
-                case CallModel():
-                    todo += await self._call_model()
-                case RunTools(calls):
-                    todo += await self._run_tools(calls)
-                case Refuse(fault):
-                    raise fault
-                case Exhausted(limit):
-                    raise LimitReached(
-                        f"the run made {self._machine.calls} model calls and is not done: raise "
-                        f"`RunLimits({limit}=...)` or give the model less to do",
-                        limit=limit,
-                    )
-
-    async def _call_model(self) -> list[Command]:
-        machine, out = self._machine, self._out
-        with self._agent.provider() as provider:
-            async with provider.stream(Generate(self._agent.request())) as stream:
-                while chunks := await stream.take_many():
-                    events = machine.chunks(chunks)
-                    if events:
-                        await out.send_many(events)
-        if not machine.partial.is_complete:  # whoever implements a provider
-            raise StreamTruncated(
-                "the provider's stream ended without its final chunk", partial=machine.partial
-            )
-        return machine.model_ended(self._now())
-
-    async def _run_tools(self, calls: Sequence[ToolCall]) -> list[Command]:
-        rest: list[Command] = []
-        async with trio.open_nursery() as nursery:
-            for call in calls:
-                nursery.start_soon(self._run_tool, call, rest)
-        return rest
-
-    async def _run_tool(self, call: ToolCall, rest: list[Command]) -> None:
-        setup = self._agent.setup
-        terms = Terms(cleanup=setup.options.cleanup, late=self._note_late)
-        result = await execute(setup.toolbox, call, terms=terms)
-        commands = self._machine.tool_ended(result, self._now())
-        await self._obey([each for each in commands if isinstance(each, Record | Emit)])
-        rest += [each for each in commands if not isinstance(each, Record | Emit)]
-
-    def _note_late(self, late: Late) -> None:
-        """A tool did not stop when it was told to, or has stopped since."""
-        if late.running:
-            log.warning("tool %s does not stop; its thread is abandoned", late.result.name)
-        for command in self._machine.late(late.result, self._now()):
-            assert isinstance(command, Record)
-            self._agent.record_beside(command.entries)
