@@ -212,12 +212,16 @@ READING_ORDER = [
     "actors.reasoning._select",
     "actors.reasoning",
     "actors.agents._options",
+    "actors.agents._group",
     "actors.agents._conversation",
     "actors.agents._turn",
     "actors.agents._switch",
     "actors.agents._run",
     "actors.agents._agent",
     "actors.agents._open",
+    "actors.agents._reasoning",
+    "actors.agents._reasoner",
+    "actors.agents._open_reasoner",
     "actors.agents",
     "actors",
     "actors.testing._wire",
@@ -337,9 +341,6 @@ IMPURE = {
 # What a pure module may import although it is not pure, and why.
 PURE_ENOUGH = {
     "actors.errors": {"runtime"},  # for `RuntimeFault`, the root of all errors
-    # For `Toolbox`, the schemas of functions; nothing is run there.
-    "actors.reasoning._machine": {"actors.tools"},
-    "actors.reasoning._react": {"actors.tools"},
 }
 
 # Packages that must not know each other, so that each can be read and replaced alone.

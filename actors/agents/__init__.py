@@ -1,9 +1,15 @@
-"""Agents: a pure turn machine, the actor that carries it out, and an easy way in."""
+"""Agents: a pure turn machine, the actor that carries it out, and an easy way in.
+
+Beside them reasoners, which carry out the strategies of `actors.reasoning`.
+"""
 
 from ._agent import Agent
 from ._conversation import Conversation, History, Report, Run, RunReport, UseModel
 from ._open import AgentHandle, AgentRun, open_agent
+from ._open_reasoner import ReasonerHandle, ReasoningRun, open_reasoner
 from ._options import AgentOptions, AgentSetup, RunLimits
+from ._reasoner import Reasoner
+from ._reasoning import Reason, ReasonerOptions, ReasonerSetup, Reasoning, ReasoningLimits
 from ._switch import ModelSwitch
 
 __all__ = [
@@ -15,10 +21,19 @@ __all__ = [
     "Conversation",
     "History",
     "ModelSwitch",
+    "Reason",
+    "Reasoner",
+    "ReasonerHandle",
+    "ReasonerOptions",
+    "ReasonerSetup",
+    "Reasoning",
+    "ReasoningLimits",
+    "ReasoningRun",
     "Report",
     "Run",
     "RunLimits",
     "RunReport",
     "UseModel",
     "open_agent",
+    "open_reasoner",
 ]

@@ -5,8 +5,8 @@
 
 from ._chain import ChainOfThought
 from ._machine import (
-    Ask,
-    Cancel,
+    CallModel,
+    CancelCalls,
     Command,
     Emit,
     Exhausted,
@@ -17,7 +17,7 @@ from ._machine import (
     Task,
 )
 from ._react import ReAct
-from ._select import Select
+from ._select import Rule, Select, by_wording
 from ._trace import (
     CallRecord,
     CallStatus,
@@ -33,10 +33,10 @@ from ._tree import TreeOfThoughts
 from ._vote import SelfConsistency
 
 __all__ = [
-    "Ask",
+    "CallModel",
     "CallRecord",
     "CallStatus",
-    "Cancel",
+    "CancelCalls",
     "ChainOfThought",
     "Choice",
     "Command",
@@ -49,6 +49,7 @@ __all__ = [
     "ReAct",
     "ReasoningEvent",
     "ReasoningTrace",
+    "Rule",
     "RunTool",
     "Select",
     "SelfConsistency",
@@ -57,4 +58,5 @@ __all__ = [
     "Task",
     "ThoughtStep",
     "TreeOfThoughts",
+    "by_wording",
 ]

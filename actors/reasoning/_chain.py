@@ -1,14 +1,14 @@
 """Chain of thought: one call, its steps read while they stream. Pure.
 
-A step has the evidence and the confidence that the model states beside it. Where the model
-keeps to no format: without an `Answer:`, the last step is the answer; without steps, the whole
-text is both the one step and the answer.
+A step has the evidence and the confidence that the model states beside it. What stands before
+the first step is shown and is no step. Where the model keeps to no format: without an `Answer:`,
+the last step is the answer; without steps, the whole text is both the one step and the answer.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 import attrs
 
@@ -16,11 +16,8 @@ from actors.chat import Thought, Token
 
 from ._machine import Command, Emit, Machine, Task, Transitions
 from ._reading import read_share
-from ._sections import Opened, Piece, SectionReader, Trimmer, sections
+from ._sections import Opened, Piece, SectionReader, Trimmer
 from ._trace import ThoughtStep
-
-if TYPE_CHECKING:
-    from ._trace import ReasoningEvent
 
 LABELS: Final = ("Step", "Evidence", "Confidence", "Answer", "Final Answer")
 ANSWERS: Final = ("Answer", "Final Answer")
@@ -35,35 +32,118 @@ Answer: the answer alone, as short as it can be"""
 
 @attrs.frozen
 class Draft:
-    """A step as the model wrote it."""
+    """A step as the model wrote it; complete when the next one begins."""
 
     thought: str
     evidence: tuple[str, ...] = ()
     confidence: float | None = None
 
 
+@attrs.frozen
+class Thinking:
+    """A piece of a thought's text."""
+
+    text: str
+
+
+@attrs.frozen
+class Answering:
+    """A piece of the answer's text."""
+
+    text: str
+
+
+class ChainReader:
+    """Reads steps and the answer from a text that may be cut anywhere.
+
+    The pieces of a thought add up to its text and a line feed; those of the answer to its text.
+    Of several answers the first that says something counts, since it has been shown.
+
+    Attributes:
+        drafts: The steps that are complete.
+    """
+
+    def __init__(self) -> None:
+        self.drafts: list[Draft] = []
+        self._sections = SectionReader(LABELS)
+        self._trimmer = Trimmer()
+        self._label = ""
+        self._written: dict[str, list[str]] = {}  # of the step that goes on, by its labels
+        self._answer: list[str] = []
+        self._preamble = ""
+
+    @property
+    def answer(self) -> str:
+        """Known when the text is at its end."""
+        if self._answer or not self.drafts:
+            return "".join(self._answer)
+        return self.drafts[-1].thought
+
+    @property
+    def has_stated_answer(self) -> bool:
+        return bool(self._answer)
+
+    def feed(self, text: str) -> list[Thinking | Answering | Draft]:
+        """The next piece of the text."""
+        return [each for item in self._sections.feed(text) for each in self._take(item)]
+
+    def finish(self) -> list[Thinking | Answering | Draft]:
+        """The text is at its end."""
+        read = [each for item in self._sections.finish() for each in self._take(item)]
+        read += self._complete()
+        if not self.drafts and self._preamble:
+            self.drafts.append(Draft(self._preamble))
+            read.append(self.drafts[-1])
+        return read
+
+    def _take(self, item: Opened | Piece) -> list[Thinking | Answering | Draft]:
+        if isinstance(item, Piece):
+            return self._write(item.text)
+        read: list[Thinking | Answering | Draft] = []
+        if item.label == "Step" or item.label in ANSWERS:
+            read = self._complete()
+            self._trimmer = Trimmer()
+            self._label = item.label if item.label == "Step" or not self._answer else "more"
+        elif self._label != "":
+            self._label = item.label
+        self._written.setdefault(self._label, [])
+        return read
+
+    def _write(self, text: str) -> list[Thinking | Answering | Draft]:
+        if self._label in {"Evidence", "Confidence", "more"}:
+            self._written[self._label].append(text)
+            return []
+        shown = self._trimmer.feed(text)
+        if not shown:
+            return []
+        if self._label in ANSWERS:
+            self._answer.append(shown)
+            return [Answering(shown)]
+        self._written.setdefault(self._label, []).append(shown)
+        return [Thinking(shown)]
+
+    def _complete(self) -> list[Thinking | Answering | Draft]:
+        """The section of a step, or what stands before the first, is at its end."""
+        written = {label: "".join(pieces).strip() for label, pieces in self._written.items()}
+        self._written = {}
+        self._preamble = written.get("") or self._preamble
+        thought = written.get("Step", "")
+        if not thought:
+            return [Thinking("\n")] if written.get("") else []
+        evidence = (part.strip() for part in written.get("Evidence", "").split(";"))
+        draft = Draft(
+            thought, tuple(filter(None, evidence)), read_share(written.get("Confidence", ""))
+        )
+        self.drafts.append(draft)
+        return [Thinking("\n"), draft]
+
+
 def read_chain(text: str) -> tuple[tuple[Draft, ...], str]:
     """The steps and the answer of a whole text, whatever its form; see the module."""
-    drafts: list[Draft] = []
-    answer: str | None = None
-    for label, said in sections(text, LABELS):
-        if label in ANSWERS:
-            answer = said
-        elif label in {"Step", ""}:
-            drafts.append(Draft(said))
-        elif drafts:
-            drafts[-1] = _with(drafts[-1], label, said)
-    drafts = [draft for draft in drafts if draft.thought]
-    if answer is None:
-        answer = drafts[-1].thought if drafts else ""
-    return tuple(drafts), answer
-
-
-def _with(draft: Draft, label: str, said: str) -> Draft:
-    if label == "Confidence":
-        return attrs.evolve(draft, confidence=read_share(said))
-    evidence = tuple(part.strip() for part in said.split(";") if part.strip())
-    return attrs.evolve(draft, evidence=draft.evidence + evidence)
+    reader = ChainReader()
+    reader.feed(text)
+    reader.finish()
+    return tuple(reader.drafts), reader.answer
 
 
 class ChainPhase(enum.StrEnum):
@@ -80,6 +160,10 @@ class ChainOfThought:
     def name(self) -> str:
         return "chain of thought"
 
+    @property
+    def good_for(self) -> str:
+        return "most problems that take a few steps"
+
     def machine(self, task: Task) -> ChainMachine:
         return ChainMachine(task, self.name)
 
@@ -93,11 +177,7 @@ class ChainMachine(Machine):
 
     def __init__(self, task: Task, name: str) -> None:
         super().__init__(task, name, ChainPhase.NEW)
-        self._reader = SectionReader(LABELS)
-        self._trimmer = Trimmer()
-        self._answer: list[str] | None = None
-        self._seen = ""  # complete lines belong to steps that can be read again
-        self._noted = 0
+        self._reader = ChainReader()
 
     def begun(self, now: float) -> list[Command]:
         self.move("begin", ChainPhase.THINKING)
@@ -105,68 +185,27 @@ class ChainMachine(Machine):
 
     def heard(self, call: str, text: str, thinking: str, now: float) -> list[Command]:
         del call
-        events: list[ReasoningEvent] = [Thought(thinking, now)] if thinking else []
-        commands: list[Command] = []
-        for item in self._reader.feed(text):
-            self._take(item, events, commands, now)
-        return [*commands, Emit(tuple(events))] if events else commands
+        shown: list[Command] = [Emit((Thought(thinking, now),))] if thinking else []
+        return shown + self._show(self._reader.feed(text), now)
 
-    def _take(
-        self,
-        item: Opened | Piece,
-        events: list[ReasoningEvent],
-        commands: list[Command],
-        now: float,
-    ) -> None:
-        if isinstance(item, Opened):
-            if item.label == "Step" or item.label in ANSWERS:
-                if events:
-                    commands.append(Emit(tuple(events)))
-                    events.clear()
-                commands += self._note_steps(now)
-                self._trimmer = Trimmer()
-            if item.label in ANSWERS:
-                self._answer = []
-            self._seen += f"\n{item.label}: "
-            return
-        self._seen += item.text
-        if item.label in {"Evidence", "Confidence"}:
-            return
-        shown = self._trimmer.feed(item.text)
-        if not shown:
-            return
-        if item.label in ANSWERS:
-            assert self._answer is not None
-            self._answer.append(shown)
-            events.append(Token(shown, now))
-        else:
-            events.append(Thought(shown, now))
+    def _show(self, read: list[Thinking | Answering | Draft], now: float) -> list[Command]:
+        return [self._shown(item, now) for item in read]
 
-    def _note_steps(self, now: float) -> list[Command]:
-        """Those that are complete and not in the trace yet."""
-        drafts, _ = read_chain(self._seen)
-        new = drafts[self._noted :]
-        self._noted = len(drafts)
-        return [
-            self.note(
-                ThoughtStep(
-                    self.next_number, each.thought, each.confidence, each.evidence, timestamp=now
+    def _shown(self, item: Thinking | Answering | Draft, now: float) -> Emit:
+        match item:
+            case Thinking(text):
+                return Emit((Thought(text, now),))
+            case Answering(text):
+                return Emit((Token(text, now),))
+            case Draft(thought, evidence, confidence):
+                number = self.next_number
+                return self.note(
+                    ThoughtStep(number, thought, confidence, evidence, timestamp=now), now
                 )
-            )
-            for each in new
-        ]
 
     def concluded(self, call: str, text: str, now: float) -> list[Command]:
-        del call
-        events: list[ReasoningEvent] = []
-        commands: list[Command] = []
-        for item in self._reader.finish():
-            self._take(item, events, commands, now)
-        if events:
-            commands.append(Emit(tuple(events)))
-        commands += self._note_steps(now)
-        if self._answer is not None:
-            answer = "".join(self._answer)
-            return [*commands, *self.finish("answered", ChainPhase.ENDED, answer, now)]
-        _, answer = read_chain(text)
-        return [*commands, *self.show_and_finish("answered", ChainPhase.ENDED, answer, now)]
+        del call, text
+        commands = self._show(self._reader.finish(), now)
+        answer = self._reader.answer
+        end = self.finish if self._reader.has_stated_answer else self.show_and_finish
+        return commands + end("answered", ChainPhase.ENDED, answer, now)

@@ -20,11 +20,11 @@ from actors.chat import (
     Token,
     ToolCall,
     ToolResult,
+    ToolSpec,
     Turn,
     Usage,
     user,
 )
-from actors.tools import Toolbox
 
 from ._trace import CallRecord, CallStatus, Note, Noted, ReasoningEvent, ReasoningTrace
 
@@ -36,7 +36,7 @@ DEFAULT_SETTINGS: Final = Settings()
 
 
 @attrs.frozen
-class Ask:
+class CallModel:
     """Ask the model; what it says comes back under the id of the call."""
 
     call: str
@@ -45,7 +45,7 @@ class Ask:
 
 
 @attrs.frozen
-class Cancel:
+class CancelCalls:
     """Stop the calls at once; nothing that they say counts any longer."""
 
     calls: tuple[str, ...]
@@ -56,7 +56,6 @@ class RunTool:
     """Run a tool; its result comes back."""
 
     call: ToolCall
-    toolbox: Toolbox
 
 
 @attrs.frozen
@@ -81,7 +80,7 @@ class Exhausted:
     text: str
 
 
-Command = Ask | Cancel | RunTool | Emit | Finish | Exhausted
+Command = CallModel | CancelCalls | RunTool | Emit | Finish | Exhausted
 
 
 @attrs.frozen
@@ -93,12 +92,14 @@ class Task:
         context: What is known beside it.
         instructions: What the model is told before everything else.
         settings: Of every model call, where the strategy does not say otherwise.
+        tools: What there is to act with, for the strategies that do.
     """
 
     problem: str
     context: str = ""
     instructions: str = ""
     settings: Settings = DEFAULT_SETTINGS
+    tools: tuple[ToolSpec, ...] = ()
 
     def turns(self, how: str, *more: str) -> tuple[Turn, ...]:
         """A conversation that tells how to answer, states the problem, and goes on with `more`."""
@@ -116,8 +117,17 @@ class Strategy(Protocol):
         """What it is called in traces."""
         ...
 
+    @property
+    def good_for(self) -> str:
+        """Which problems, in a few words, for a model that chooses among strategies."""
+        ...
+
     def machine(self, task: Task) -> Machine:
-        """A machine for one problem."""
+        """A machine for one problem.
+
+        Raises:
+            ConfigurationError: The task lacks what the strategy needs, such as tools.
+        """
         ...
 
 
@@ -147,7 +157,7 @@ class Machine:
     def begin(self, now: float) -> list[Command]:
         """Start thinking. Times are seconds since the epoch."""
         self.check("begin")
-        self.trace.started_at = now
+        self.trace.started_at = self.trace.started_at or now
         return self.begun(now)
 
     def said(self, call: str, text: str, thinking: str, now: float) -> list[Command]:
@@ -157,6 +167,12 @@ class Machine:
         self.check("said")
         self._open[call].append(text)
         return self.heard(call, text, thinking, now)
+
+    def counted(self, call: str, usage: Usage, now: float) -> list[Command]:
+        """The provider has counted a call that goes on."""
+        if call not in self._open:
+            return []
+        return [self.note(attrs.evolve(self._record(call), usage=usage), now)]
 
     def answered(
         self, call: str, usage: Usage, finish_reason: FinishReason | None, now: float
@@ -173,7 +189,16 @@ class Machine:
             usage=usage,
             finish_reason=finish_reason,
         )
-        return [self.note(record), *self.concluded(call, text, now)]
+        return [self.note(record, now), *self.concluded(call, text, now)]
+
+    def failed(self, call: str, now: float) -> list[Command]:
+        """A call has failed, and so has the run: the others are stopped."""
+        if call not in self._open:
+            return []
+        del self._open[call]
+        rest = self.cut(self.open_calls, now)
+        record = attrs.evolve(self._record(call), ended_at=now, status=CallStatus.FAILED)
+        return [*rest, self.note(record, now)]
 
     def tool_ended(self, result: ToolResult, now: float) -> list[Command]:
         """A tool has its result."""
@@ -214,7 +239,7 @@ class Machine:
         call = f"{what}-{self._asked}"
         self._open[call] = []
         chosen = self.task.settings if settings is None else settings
-        return [self.note(CallRecord(call, now)), Ask(call, turns, chosen)]
+        return [self.note(CallRecord(call, now), now), CallModel(call, turns, chosen)]
 
     def cut(self, calls: Sequence[str], now: float) -> list[Command]:
         """Stop calls. The command to do so comes first, so that no reader delays it."""
@@ -226,11 +251,11 @@ class Machine:
             attrs.evolve(self._record(call), ended_at=now, status=CallStatus.CANCELLED)
             for call in calls
         ]
-        return [Cancel(tuple(calls)), *(self.note(record) for record in records)]
+        return [CancelCalls(tuple(calls)), *(self.note(record, now) for record in records)]
 
-    def note(self, note: Note) -> Emit:
+    def note(self, note: Note, now: float) -> Emit:
         self.trace.take(note)
-        return Emit((Noted(note),))
+        return Emit((Noted(note, now),))
 
     def finish(self, input: str, ended: enum.StrEnum, answer: str, now: float) -> list[Command]:
         """The answer was shown already, as tokens."""

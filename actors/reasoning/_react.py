@@ -1,31 +1,26 @@
 """ReAct: thoughts, actions and observations as text, for models without tool calls. Pure.
 
-An action is carried out when the model has ended, or begins to make up an observation: then its
-call is cut, and what it made up is not read. An answer without any label is the final answer. A
-thought without an action is answered by a reminder, once; the second in a row is the answer.
+An action is carried out when the model has ended, or goes on behind it, for instance with an
+observation of its own: then its call is cut, and what it made up is not read. An answer without
+any label is the final answer. A thought without an action is answered by a reminder, once; the
+second in a row is the answer.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 import attrs
 import msgspec
 
 from actors.chat import Thought, Token, ToolEnd, ToolResult, ToolStart, Turn, assistant, user
-from actors.tools import Toolbox
+from actors.errors import ConfigurationError
 
 from ._machine import Command, Emit, Exhausted, Machine, RunTool, Task, Transitions
 from ._reading import read_action
 from ._sections import Opened, Piece, SectionReader, Trimmer
 from ._trace import ThoughtStep
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Any
-
-    from actors.tools import AnyTool
 
 LABELS: Final = ("Thought", "Action", "Action Input", "Observation", "Final Answer")
 HOW: Final = """\
@@ -53,29 +48,20 @@ class ReActPhase(enum.StrEnum):
     ENDED = "ended"
 
 
-def _toolbox(tools: Toolbox | Iterable[AnyTool | Callable[..., Any]]) -> Toolbox:
-    return tools if isinstance(tools, Toolbox) else Toolbox(tuple(tools))
-
-
 @attrs.frozen
 class ReAct:
     """Think, act, observe, until there is an answer.
 
     Attributes:
-        tools: Tools or plain functions.
         max_steps: Calls of the model at most; `LimitReached` beyond.
 
     Raises:
-        TypeError, ValueError: If a function cannot be a tool, there is none, or `max_steps` is
-            below 1.
+        ValueError: If `max_steps` is below 1.
     """
 
-    tools: Toolbox = attrs.field(converter=_toolbox)
     max_steps: int = 8
 
     def __attrs_post_init__(self) -> None:
-        if not len(self.tools):
-            raise ValueError("ReAct needs tools: write ReAct(tools=[...]), or ChainOfThought()")
         if self.max_steps < 1:
             raise ValueError(f"max_steps must be 1 or more, not {self.max_steps}")
 
@@ -83,14 +69,22 @@ class ReAct:
     def name(self) -> str:
         return "react"
 
+    @property
+    def good_for(self) -> str:
+        return "problems that need facts or figures that the tools can give"
+
     def machine(self, task: Task) -> ReActMachine:
+        if not task.tools:
+            raise ConfigurationError(
+                "ReAct needs tools: write open_reasoner(..., tools=[...]), or another strategy"
+            )
         return ReActMachine(task, self)
 
 
 class ReActMachine(Machine):
     TRANSITIONS: ClassVar[Transitions] = {
         (ReActPhase.NEW, "begin"): {ReActPhase.MODEL},
-        (ReActPhase.MODEL, "said"): {ReActPhase.MODEL, ReActPhase.TOOL},
+        (ReActPhase.MODEL, "said"): {ReActPhase.MODEL, ReActPhase.TOOL, ReActPhase.ENDED},
         (ReActPhase.MODEL, "answered"): {
             ReActPhase.MODEL,
             ReActPhase.TOOL,
@@ -106,7 +100,7 @@ class ReActMachine(Machine):
         lines = (
             f"- {spec.name}: {spec.description}\n"
             f"  arguments: {msgspec.json.encode(spec.parameters).decode()}"
-            for spec in strategy.tools.specs
+            for spec in task.tools
         )
         self._turns: list[Turn] = list(task.turns(HOW.format(tools="\n".join(lines))))
         self._steps = 0
@@ -117,6 +111,7 @@ class ReActMachine(Machine):
         self._reader = SectionReader(LABELS)
         self._trimmer = Trimmer()
         self._sections: dict[str, list[str]] = {}
+        self._is_noted = False
 
     def begun(self, now: float) -> list[Command]:
         return self._think("begin", now)
@@ -139,23 +134,24 @@ class ReActMachine(Machine):
         shown: list[Command] = [Emit((Thought(thinking, now),))] if thinking else []
         for item in self._reader.feed(text):
             if self._is_over(item):
-                return [*self.cut((call,), now), *shown, *self._act("said", now)]
+                return [*self.cut((call,), now), *shown, *self._conclude("said", now)]
             shown += self._take(item, now)
         return shown
 
     def _is_over(self, item: Opened | Piece) -> bool:
-        """Whether the model goes on where it was to stop and wait for the observation."""
-        return (
-            isinstance(item, Opened)
-            and "Action" in self._sections
-            and (item.label == "Observation" or item.label in self._sections)
-        )
+        """Whether the model goes on behind its action or its answer, where it was to stop."""
+        if not isinstance(item, Opened):
+            return False
+        if self._section("Action"):
+            return item.label != "Action Input" or "Action Input" in self._sections
+        return bool(self._section("Final Answer"))
 
     def _take(self, item: Opened | Piece, now: float) -> list[Command]:
         if isinstance(item, Opened):
+            noted = [] if item.label == "Thought" else self._note_thought(now)
             self._sections.setdefault(item.label, [])
             self._trimmer = Trimmer()
-            return []
+            return noted
         self._sections.setdefault(item.label, []).append(item.text)
         shown = ""
         if item.label in {"Thought", "Final Answer"}:
@@ -171,11 +167,8 @@ class ReActMachine(Machine):
     def concluded(self, call: str, text: str, now: float) -> list[Command]:
         del call
         shown = [command for item in self._reader.finish() for command in self._take(item, now)]
-        if self._section("Action"):
-            return [*shown, *self._act("answered", now)]
-        if "Final Answer" in self._sections:
-            ended = self.finish("answered", ReActPhase.ENDED, self._section("Final Answer"), now)
-            return [*shown, *self._note_thought(now), *ended]
+        if self._section("Action") or self._section("Final Answer"):
+            return [*shown, *self._conclude("answered", now)]
         if self._was_reminded or not set(self._sections) - {""}:
             answer = self._section("Thought") or self._section("")
             last = self.show_and_finish("answered", ReActPhase.ENDED, answer, now)
@@ -184,17 +177,27 @@ class ReActMachine(Machine):
         self._turns += [assistant(text.strip()), user(REMINDER)]
         return [*shown, *self._note_thought(now), *self._think("answered", now)]
 
+    def _conclude(self, input: str, now: float) -> list[Command]:
+        """There is an action, or else an answer."""
+        if self._section("Action"):
+            return self._act(input, now)
+        answer = self._section("Final Answer")
+        return [*self._note_thought(now), *self.finish(input, ReActPhase.ENDED, answer, now)]
+
     def _note_thought(self, now: float) -> list[Command]:
+        """Once in a turn, as soon as something else comes."""
         thought = self._section("Thought")
-        if not thought:
+        if not thought or self._is_noted:
             return []
-        return [self.note(ThoughtStep(self.next_number, thought, timestamp=now))]
+        self._is_noted = True
+        step = ThoughtStep(self.next_number, thought, timestamp=now)
+        return [self.note(step, now), Emit((Thought("\n", now),))]
 
     def _act(self, input: str, now: float) -> list[Command]:
         self._was_reminded = False
         given = self._section("Action Input") if "Action Input" in self._sections else None
-        specs = self._strategy.tools.specs
-        call = read_action(self._section("Action"), given, specs, f"action-{self._steps}")
+        tools = self.task.tools
+        call = read_action(self._section("Action"), given, tools, f"action-{self._steps}")
         noted = self._note_thought(now)
         self.move(input, ReActPhase.TOOL)
         said = [("Thought", self._section("Thought")), ("Action", self._section("Action"))]
@@ -202,7 +205,7 @@ class ReActMachine(Machine):
         lines = "\n".join(f"{label}: {text}" for label, text in said if text)
         self._turns.append(assistant(lines))
         started = Emit((ToolStart(call.name, call, now),))
-        return [*noted, started, RunTool(call, self._strategy.tools)]
+        return [*noted, started, RunTool(call)]
 
     def observed(self, result: ToolResult, now: float) -> list[Command]:
         ended = Emit((ToolEnd(result.content, result, now),))

@@ -5,9 +5,11 @@ What cannot be read is None or an error in words: nothing is made up.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import unicodedata
+import warnings
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from actors.chat import ToolCall, ToolSpec, parse_arguments
@@ -21,6 +23,10 @@ NUMBER: Final = re.compile(
 FENCE: Final = re.compile(r"\A```\w*\s*\n?(.*?)\s*```\Z", re.DOTALL)
 ACTION: Final = re.compile(r"[*`'\"]*([A-Za-z_][A-Za-z0-9_-]{0,63})[*`'\"]*\s*(.*)", re.DOTALL)
 GIVEN: Final = re.compile(r"(\w+)\s*=\s*(.+)", re.DOTALL)
+NEXT_PAIR: Final = re.compile(r",\s*(?=\w+\s*=)")
+WORDS: Final[Mapping[str, object]] = {"true": True, "false": False, "null": None}
+NO_SCHEMA: Final[Mapping[str, Any]] = {}
+LONGEST_CALL: Final = 4_000  # characters, so that no text is too deep for Python's parser
 
 
 def read_share(text: str, whole: float = 1.0) -> float | None:
@@ -89,36 +95,74 @@ def _arguments(text: str, spec: ToolSpec | None) -> tuple[dict[str, Any], str | 
     arguments, error = parse_arguments(text)
     if error is None:
         return arguments, None
-    named = _named(text)
-    if named is not None:
-        return named, None
-    parameters = _parameters(spec)
+    parameters: Mapping[str, Mapping[str, Any]] = (
+        {} if spec is None else spec.parameters.get("properties", {})
+    )
+    for read in (_as_call, _as_pairs):
+        found = read(text, parameters)
+        if found is not None and (spec is None or found.keys() <= parameters.keys()):
+            return found, None
     if len(parameters) == 1:
         ((name, schema),) = parameters.items()
-        return {name: _value(text, schema.get("type") == "string")}, None
+        return {name: _value(text, schema)}, None
     return {}, f'{error}. Write one JSON object, such as {{"name": value}}'
 
 
-def _named(text: str) -> dict[str, Any] | None:
-    """`a=1, b="x"`, as far as each part is plain; None if it is something else."""
+def _as_call(text: str, parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
+    """`1, b="x, y"`: as in a call, with plain values; None if it is something else."""
+    if len(text) > LONGEST_CALL:
+        return None
+    source = f"_({text})"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a wrong escape is the model's affair
+            call = ast.parse(source, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+        return None
+    if len(call.args) > len(parameters):
+        return None
+    given = [*zip(parameters, call.args, strict=False)]
+    given += [(keyword.arg or "**", keyword.value) for keyword in call.keywords]
+    try:
+        return {name: _plain(node, source, parameters.get(name, NO_SCHEMA)) for name, node in given}
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return None
+
+
+def _plain(node: ast.expr, source: str, schema: Mapping[str, Any]) -> object:
+    """The value that is written there, as JSON has it.
+
+    Raises:
+        ValueError, TypeError: It is no plain value.
+    """
+    is_quoted = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    if schema.get("type") == "string" and not is_quoted:
+        return ast.get_source_segment(source, node)
+    if isinstance(node, ast.Name):
+        return WORDS.get(node.id, node.id)
+    return cast("object", json.loads(json.dumps(ast.literal_eval(node))))
+
+
+def _as_pairs(text: str, parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
+    """`city=New York, days=2`; None if it is something else."""
     named: dict[str, Any] = {}
-    for part in text.split(","):
+    for part in NEXT_PAIR.split(text):
         given = GIVEN.fullmatch(part.strip())
         if given is None:
             return None
-        named[given[1]] = _value(given[2].strip().replace("'", '"'), is_text=False)
+        named[given[1]] = _value(given[2].strip(), parameters.get(given[1], NO_SCHEMA))
     return named
 
 
-def _value(text: str, is_text: bool) -> object:  # noqa: FBT001 - two ways to read one text
-    quoted = len(text) > 1 and text[0] == text[-1] == '"'
-    if is_text and not quoted:
+def _value(text: str, schema: Mapping[str, Any]) -> object:
+    if len(text) > 1 and text[0] == text[-1] == "'":
+        return text[1:-1]
+    is_quoted = len(text) > 1 and text[0] == text[-1] == '"'
+    if schema.get("type") == "string" and not is_quoted:
         return text
     try:
         return cast("object", json.loads(text))
     except (ValueError, RecursionError):
         return text
-
-
-def _parameters(spec: ToolSpec | None) -> Mapping[str, Mapping[str, Any]]:
-    return {} if spec is None else spec.parameters.get("properties", {})

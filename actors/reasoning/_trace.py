@@ -7,7 +7,7 @@ the same trace as whoever wrote them.
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import attrs
 
@@ -28,6 +28,7 @@ class CallStatus(enum.StrEnum):
     RUNNING = "running"
     DONE = "done"
     CANCELLED = "cancelled"
+    FAILED = "failed"
 
 
 def _share(_record: object, attribute: attrs.Attribute[Any], value: float | None) -> None:
@@ -64,6 +65,19 @@ class ThoughtStep:
     status: StepStatus = attrs.field(default=StepStatus.TAKEN, kw_only=True)
     timestamp: float = attrs.field(default=0.0, kw_only=True)
 
+    def __str__(self) -> str:
+        marks = [
+            f"{name} {value:.2g}"
+            for name, value in (("score", self.score), ("confidence", self.confidence))
+            if value is not None
+        ]
+        if self.status is not StepStatus.TAKEN:
+            marks.append(self.status)
+        first = next(iter(self.thought.splitlines()), "")
+        return f"{self.branch or self.step_number}. {first}" + (
+            f" [{', '.join(marks)}]" if marks else ""
+        )
+
 
 @attrs.frozen
 class CallRecord:
@@ -75,7 +89,7 @@ class CallRecord:
             its turn.
         ended_at: None while it runs, or where nobody saw its end.
         status: What became of it.
-        usage: As the provider counted; nothing for a call that was cancelled before that.
+        usage: As far as the provider has counted: often nothing for a call that was cancelled.
         finish_reason: Why the model stopped; None where it was stopped.
     """
 
@@ -90,6 +104,11 @@ class CallRecord:
     def duration(self) -> float | None:
         return None if self.ended_at is None else self.ended_at - self.started_at
 
+    def __str__(self) -> str:
+        took = "" if self.duration is None else f" after {self.duration:.1f} s"
+        tokens = self.usage.total_tokens
+        return f"{self.call} {self.status}{took}" + (f", {tokens} tokens" if tokens else "")
+
 
 @attrs.frozen
 class Choice:
@@ -102,8 +121,16 @@ class Choice:
     """
 
     name: str
-    by: str
+    by: Literal["model", "rule", "default"]
     reason: str = ""
+
+    def __str__(self) -> str:
+        said = (
+            f"{self.name}, chosen by the {self.by}"
+            if self.by != "default"
+            else (f"{self.name}, since the model chose none")
+        )
+        return f"{said}: {self.reason}" if self.reason else said
 
 
 Note = ThoughtStep | CallRecord | Choice
@@ -111,9 +138,15 @@ Note = ThoughtStep | CallRecord | Choice
 
 @attrs.frozen
 class Noted:
-    """Something new for the trace, among the events of a run."""
+    """Something new for the trace, among the events of a run; `content` says it in a line."""
 
+    type: ClassVar[Literal["note"]] = "note"
     note: Note
+    timestamp: float = 0.0
+
+    @property
+    def content(self) -> str:
+        return str(self.note)
 
 
 ReasoningEvent = Event | Noted
@@ -184,8 +217,26 @@ class ReasoningTrace:
         self.calls.append(record)
 
     def close(self, now: float) -> None:
-        """Nothing more comes: what was running was cancelled."""
+        """Nothing more comes: what was running was cancelled. Closed once, it stays so."""
+        if self.ended_at is not None:
+            return
         for index, call in enumerate(self.calls):
             if call.status is CallStatus.RUNNING:
                 self.calls[index] = attrs.evolve(call, status=CallStatus.CANCELLED)
         self.ended_at = now
+
+    def outline(self) -> str:
+        """All of it in lines, the branches of a tree below those that they grow from."""
+        head = [f"{self.strategy}: {self.problem}"]
+        head += [f"  {self.choice}"] if self.choice is not None else []
+        lines = [
+            f"{'  ' * (1 + step.branch.count('.'))}{step}"
+            for step in sorted(self.steps, key=_place)
+        ]
+        end = [] if self.answer is None else [f"  answer: {self.answer}"]
+        return "\n".join([*head, *lines, *end])
+
+
+def _place(step: ThoughtStep) -> tuple[int, ...]:
+    """Where a step stands in an outline: below the branch that it grows from."""
+    return tuple(int(part) for part in step.branch.split(".") if part.isdecimal())

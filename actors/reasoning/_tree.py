@@ -1,8 +1,9 @@
 """Tree of thoughts: branches grown side by side, scored by the model, and pruned. Pure.
 
 Every round takes the best open branches, asks for `breadth` next thoughts of each, and has each
-scored as soon as it is there. A branch that states an answer grows no further. A thought without
-a score that can be read counts as 0 in the order; its score in the trace is None.
+scored as soon as it is there. A branch that states an answer grows no further; a thought that its
+branch had before is pruned unscored. A thought without a score that can be read counts as 0 in
+the order; its score in the trace is None.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import attrs
 from actors.chat import Thought, Token
 
 from ._machine import Command, Emit, Machine, Task, Transitions, warmer
-from ._reading import read_share
+from ._reading import read_share, same_answer
 from ._sections import Trimmer, sections
 from ._trace import StepStatus, ThoughtStep
 
@@ -72,6 +73,10 @@ class TreeOfThoughts:
     def name(self) -> str:
         return "tree of thoughts"
 
+    @property
+    def good_for(self) -> str:
+        return "plans, puzzles and open questions, where first ideas often lead nowhere"
+
     def machine(self, task: Task) -> TreeMachine:
         return TreeMachine(task, self)
 
@@ -121,6 +126,7 @@ class TreeMachine(Machine):
         self._solved: list[_Branch] = []
         self._growing: dict[str, tuple[_Branch, int]] = {}  # by call
         self._scoring: dict[str, _Branch] = {}  # by call
+        self._known: set[tuple[str, str]] = set()  # thoughts, by the branch that they grow from
         self._grown = 0
         self._trimmer = Trimmer()
         self._shown: list[str] = []
@@ -166,33 +172,32 @@ class TreeMachine(Machine):
 
     def _thought_up(self, parent: _Branch, number: int, text: str, now: float) -> list[Command]:
         found = sections(text, LABELS)
-        thought = next((said for label, said in found if label in {"Thought", ""} and said), "")
-        answer = next((said for label, said in found if label in ANSWERS), "")
-        confidence = next(
-            (read_share(said) for label, said in found if label == "Confidence"), None
-        )
-        evidence = tuple(said for label, said in found if label == "Evidence" and said)
-        thought = thought or answer
+        answer = _first(found, *ANSWERS)
+        thought = _first(found, "Thought") or _first(found, "") or answer
         if not thought:  # an empty answer is no branch
             return self._round_goes_on(now)
-        name = f"{parent.name}.{number}".lstrip(".")
+        known = (parent.name, same_answer(thought))
+        is_new = known not in self._known
+        self._known.add(known)
         step = ThoughtStep(
             self.next_number,
             thought,
-            confidence,
-            evidence,
-            branch=name,
-            status=StepStatus.OPEN,
+            read_share(_first(found, "Confidence")),
+            tuple(said for label, said in found if label == "Evidence" and said),
+            branch=f"{parent.name}.{number}".lstrip("."),
+            status=StepStatus.OPEN if is_new else StepStatus.PRUNED,
             timestamp=now,
         )
+        shown: list[Command] = [self.note(step, now), Emit((Thought(f"{thought}\n", now),))]
+        if not is_new:
+            return [*shown, *self._round_goes_on(now)]
         branch = _Branch(step, (*parent.path, thought), answer)
-        commands: list[Command] = [self.note(step), Emit((Thought(thought, now),))]
         given = (f"Answer: {answer}",) if answer else ()
         turns = self.task.turns(SCORE, *_so_far(branch.path), *given)
-        commands += self.ask("score", turns, now)
+        asked = self.ask("score", turns, now)
         self._scoring[self.open_calls[-1]] = branch
         self.move("answered", TreePhase.GROWING)
-        return commands
+        return [*shown, *asked]
 
     def _scored(self, branch: _Branch, text: str, now: float) -> list[Command]:
         assert branch.step is not None
@@ -200,7 +205,7 @@ class TreeMachine(Machine):
         score = read_share(stated[0] if stated else text, 10)
         step = attrs.evolve(branch.step, score=score)
         branch = attrs.evolve(branch, step=step)
-        noted = self.note(step)
+        noted = self.note(step, now)
         if not branch.answer:
             self._fresh.append(branch)
             return [noted, *self._round_goes_on(now)]
@@ -214,19 +219,17 @@ class TreeMachine(Machine):
         if self.open_calls:
             self.move("answered", TreePhase.GROWING)
             return []
-        commands: list[Command] = []
-        candidates = self._fresh + self._open_branches
-        candidates.sort(key=lambda branch: branch.order, reverse=True)  # stable: the newer first
+        candidates = sorted(self._fresh + self._open_branches, key=_best_first)
         self._fresh = []
         chosen, rest = self._choose(candidates)
+        if not chosen:
+            return self._conclude(candidates, now)
+        pruned: list[Command] = []
         if self._strategy.search == "beam":
-            commands += [self._prune(branch) for branch in rest]
-            rest = []
+            pruned, rest = [self._prune(branch, now) for branch in rest], []
         self._open_branches = rest
-        if chosen:
-            self.move("answered", TreePhase.GROWING)
-            return [*commands, *self._grow(chosen, now)]
-        return [*commands, *self._conclude(candidates, now)]
+        self.move("answered", TreePhase.GROWING)
+        return [*pruned, *self._grow(chosen, now)]
 
     def _choose(self, candidates: list[_Branch]) -> tuple[list[_Branch], list[_Branch]]:
         """Those to grow next, and the others; none to grow where the search is at its end."""
@@ -242,31 +245,41 @@ class TreeMachine(Machine):
         kept = {branch.name for branch in chosen}
         return chosen, [branch for branch in candidates if branch.name not in kept]
 
-    def _prune(self, branch: _Branch) -> Command:
+    def _prune(self, branch: _Branch, now: float) -> Command:
         assert branch.step is not None
-        return self.note(attrs.evolve(branch.step, status=StepStatus.PRUNED))
+        return self.note(attrs.evolve(branch.step, status=StepStatus.PRUNED), now)
 
     def _conclude(self, candidates: list[_Branch], now: float) -> list[Command]:
         if self._solved:
-            return self._take(max(self._solved, key=lambda branch: branch.order), now)
+            return self._take(min(self._solved, key=_best_first), now)
         best = candidates[0] if candidates else _Branch()
         self.move("answered", TreePhase.CONCLUDING)
         turns = self.task.turns(CONCLUDE, *_so_far(best.path))
-        return [*self._mark(best), *self.ask("conclude", turns, now)]
+        return [*self._mark(best, now), *self.ask("conclude", turns, now)]
 
     def _take(self, branch: _Branch, now: float) -> list[Command]:
-        marked = self._mark(branch)
+        marked = self._mark(branch, now)
         return [*marked, *self.show_and_finish("answered", TreePhase.ENDED, branch.answer, now)]
 
-    def _mark(self, best: _Branch) -> list[Command]:
+    def _mark(self, best: _Branch, now: float) -> list[Command]:
         """The thoughts on the way to the best are taken; what was open is pruned."""
         commands: list[Command] = []
         for step in list(self.trace.steps):
             is_on_the_way = f"{best.name}.".startswith(f"{step.branch}.")
             status = StepStatus.TAKEN if is_on_the_way else StepStatus.PRUNED
             if step.status is not status:
-                commands.append(self.note(attrs.evolve(step, status=status)))
+                commands.append(self.note(attrs.evolve(step, status=status), now))
         return commands
+
+
+def _best_first(branch: _Branch) -> tuple[float, int, str]:
+    """Sorts by the score; of equals the longer comes first, whatever was complete first."""
+    return -branch.order, -len(branch.path), branch.name
+
+
+def _first(found: list[tuple[str, str]], *labels: str) -> str:
+    """What stands below the first of these labels that says something."""
+    return next((said for label, said in found if label in labels and said), "")
 
 
 def _so_far(path: tuple[str, ...]) -> tuple[str, ...]:

@@ -53,8 +53,21 @@ class SelfConsistency:
     def name(self) -> str:
         return "self-consistency"
 
+    @property
+    def good_for(self) -> str:
+        return "problems with one short answer, such as a number, that are easy to get wrong"
+
     def machine(self, task: Task) -> VoteMachine:
         return VoteMachine(task, self)
+
+
+@attrs.frozen
+class _Vote:
+    """The answer of a sample; `key` is what equal ones have in common."""
+
+    key: str
+    answer: str
+    step: ThoughtStep
 
 
 class VoteMachine(Machine):
@@ -67,7 +80,7 @@ class VoteMachine(Machine):
     def __init__(self, task: Task, strategy: SelfConsistency) -> None:
         super().__init__(task, strategy.name, VotePhase.NEW)
         self._samples = strategy.samples
-        self._votes: list[tuple[str, str]] = []  # what counts as the same, and the answer
+        self._votes: list[_Vote] = []
 
     def begun(self, now: float) -> list[Command]:
         self.move("begin", VotePhase.VOTING)
@@ -79,34 +92,33 @@ class VoteMachine(Machine):
         ]
 
     def concluded(self, call: str, text: str, now: float) -> list[Command]:
+        shown = self._count(call, text, now)
+        if not self._is_decided():
+            self.move("answered", VotePhase.VOTING)
+            return shown
+        rest = self.cut(self.open_calls, now)
+        scores = self._score(now)
+        end = self.show_and_finish("answered", VotePhase.ENDED, self._winner(), now)
+        return [*rest, *shown, *scores, *end]
+
+    def _count(self, call: str, text: str, now: float) -> list[Command]:
         drafts, answer = read_chain(text)
-        if answer:
-            self._votes.append((same_answer(answer), answer))
+        if not answer:
+            return []
         stated = [draft.confidence for draft in drafts if draft.confidence is not None]
         step = ThoughtStep(
             self.next_number,
             text.strip(),
             stated[-1] if stated else None,
             tuple(fact for draft in drafts for fact in draft.evidence),
-            branch=call,
+            branch=call.rpartition("-")[2],
             timestamp=now,
         )
-        shown: list[Command] = [self.note(step), Emit((Thought(step.thought, now),))]
-        if not self._is_decided():
-            self.move("answered", VotePhase.VOTING)
-            return shown
-        rest = self.cut(self.open_calls, now)
-        scores = self._score_steps()
-        answer = self._winner()
-        return [
-            *rest,
-            *shown,
-            *scores,
-            *self.show_and_finish("answered", VotePhase.ENDED, answer, now),
-        ]
+        self._votes.append(_Vote(same_answer(answer), answer, step))
+        return [self.note(step, now), Emit((Thought(f"{step.thought}\n", now),))]
 
     def _counts(self) -> Counter[str]:
-        return Counter(key for key, _ in self._votes)
+        return Counter(vote.key for vote in self._votes)
 
     def _is_decided(self) -> bool:
         left = len(self.open_calls)
@@ -118,14 +130,12 @@ class VoteMachine(Machine):
         if not self._votes:
             return ""
         ((key, _),) = self._counts().most_common(1)  # of equals, the one counted first
-        return next(answer for found, answer in self._votes if found == key)
+        return next(vote.answer for vote in self._votes if vote.key == key)
 
-    def _score_steps(self) -> list[Command]:
+    def _score(self, now: float) -> list[Command]:
+        """Each sample has the share of its answer in the vote."""
         counts, cast = self._counts(), len(self._votes)
-        commands: list[Command] = []
-        for step in list(self.trace.steps):
-            _, answer = read_chain(step.thought)
-            if answer:
-                score = counts[same_answer(answer)] / cast
-                commands.append(self.note(attrs.evolve(step, score=score)))
-        return commands
+        return [
+            self.note(attrs.evolve(vote.step, score=counts[vote.key] / cast), now)
+            for vote in self._votes
+        ]
