@@ -15,6 +15,7 @@ from ._machine import (
     RunTool,
     Strategy,
     Task,
+    Transitions,
 )
 from ._react import ReAct
 from ._select import Rule, Select, by_wording
@@ -57,6 +58,7 @@ __all__ = [
     "Strategy",
     "Task",
     "ThoughtStep",
+    "Transitions",
     "TreeOfThoughts",
     "by_wording",
 ]

@@ -34,7 +34,7 @@ USUAL: Final[Mapping[str, Strategy]] = {
 ACTING: Final[Mapping[str, Strategy]] = {"react": ReAct()}
 WORDINGS: Final = (
     ("tree", r"plan|design|puzzle|arrange|schedule|strateg\w+|invent|come up with|best way to"),
-    ("vote", r"how (?:many|much|old|long|far|often)|calculate|compute|percent\w*|what is \d"),
+    ("vote", r"how (?:many|much|old|long|far|often)|calculate|compute|percent\w*|what is \d+"),
 )
 
 Rule = Callable[[str], str | tuple[str, str]]
