@@ -60,6 +60,13 @@ READING_ORDER = [
     "runtime.telemetry._metrics",
     "runtime.telemetry._propagation",
     "runtime.telemetry",
+    "runtime.bridge._call",
+    "runtime.bridge._block",
+    "runtime.bridge._thread",
+    "runtime.bridge._waiting",
+    "runtime.bridge._blocking",
+    "runtime.bridge._asyncio",
+    "runtime.bridge",
     "runtime.testing._schedule",
     "runtime.testing._simulate",
     "runtime.testing._cancels",
@@ -245,6 +252,8 @@ READING_ORDER = [
     "actors.agents._open_reasoner",
     "actors.agents",
     "actors",
+    "actors.blocking",
+    "actors.asyncio",
     "actors.testing._wire",
     "actors.testing._json",
     "actors.testing._vectors",
@@ -380,7 +389,7 @@ INDEPENDENT = [
 ]
 
 # The only way in which `actors` may see the runtime.
-PUBLIC_RUNTIME = {"runtime", "runtime.testing"}
+PUBLIC_RUNTIME = {"runtime", "runtime.bridge", "runtime.testing"}
 
 # Libraries that stand behind a door: library -> the packages that may import it.
 DOORS = {
