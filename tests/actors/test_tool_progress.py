@@ -1,7 +1,5 @@
 """What a tool says of its progress: it reaches the reader, in order, and costs nobody anything."""
 
-
-
 from __future__ import annotations
 
 import threading
