@@ -20,6 +20,7 @@ from actors.errors import ConfigurationError
 from actors.journal import Entry, append, closing, project, read
 from actors.output import asked_for, output_of
 from actors.providers import Clock, capabilities_of
+from actors.tools import hold
 from runtime import (
     Actor,
     ActorStopped,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 
     from actors.journal import Journal
     from actors.providers import ProviderApi
+    from actors.tools import Held
 
     from ._calls import Resumption
     from ._options import AgentSetup
@@ -101,10 +103,12 @@ class Agent(Actor, Conversation):
         self._entries: list[Entry] = []
         self._ids: set[str] = set()  # of all runs so far
         self._runs = Runs(setup.options.limits)
+        self._held: Held | None = None
         self._unwritten: RuntimeFault | None = None  # why the copy may differ from the journal
 
     async def started(self) -> None:
         self._stop_unused()
+        self._held = await hold(self, self._setup.toolbox)
         try:
             self._entries = list(await read(self._journal, self._setup.options.conversation))
         except ActorStopped:  # for good: no further incarnation could do better
@@ -181,6 +185,11 @@ class Agent(Actor, Conversation):
     @property
     def setup(self) -> AgentSetup:
         return self._setup
+
+    @property
+    def held(self) -> Held | None:
+        """What its tools share: processes, limits."""
+        return self._held
 
     @contextlib.contextmanager
     def provider(self) -> Generator[Ref[ProviderApi]]:

@@ -37,6 +37,7 @@ TRANSITIONS: Final[dict[tuple[Phase, str], set[Phase]]] = {
         Phase.SPENT,
         Phase.ENDED,
     },
+    (Phase.TOOLS, "progressed"): {Phase.TOOLS},
     (Phase.HELD, "released"): {Phase.MODEL},
     # What the user decides meanwhile takes effect before the next model call.
     **{

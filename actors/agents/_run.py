@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -29,16 +29,17 @@ from ._commands import (
 )
 from ._conversation import Run, verdict
 from ._phases import Phase
+from ._progress import ProgressShown
 from ._turn import TurnMachine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from actors.chat import Event, Outcome, Request, ToolCall
+    from actors.chat import Event, Outcome, Request, StreamChunk, ToolCall
     from actors.journal import Entry
     from actors.providers import ProviderApi
-    from actors.tools import Toolbox
+    from actors.tools import Held, Progress, Toolbox
 
     from ._calls import Resumption
     from ._control import Resume
@@ -52,11 +53,35 @@ class RunsHere(Protocol):
 
     @property
     def setup(self) -> AgentSetup: ...
+    @property
+    def held(self) -> Held | None: ...
     def provider(self) -> AbstractContextManager[Ref[ProviderApi]]: ...
     def request(self) -> Request: ...
     async def make_way(self, message: Run | Resume) -> Resumption | None: ...
     async def record(self, entries: Sequence[Entry]) -> None: ...
     def record_beside(self, entries: Sequence[Entry]) -> None: ...
+
+
+class _Shown:
+    """The sink of a model call: what its chunks mean to the reader goes to the reader."""
+
+    def __init__(
+        self, read: Callable[[Sequence[StreamChunk]], list[Event]], out: Sink[Event]
+    ) -> None:
+        self._read = read
+        self._out = out
+
+    async def send(self, item: StreamChunk) -> None:
+        await self.send_many((item,))
+
+    async def send_many(self, items: Sequence[StreamChunk]) -> None:
+        if events := self._read(items):
+            await self._out.send_many(events)
+
+    @property
+    def taken(self) -> int:
+        """Of the run's events."""
+        return self._out.taken
 
 
 class RunInProgress:
@@ -83,7 +108,7 @@ class RunInProgress:
             message.id,
             options.limits.model_calls,
             wanted,
-            functools.partial(needs_approval, setup.toolbox),
+            partial(needs_approval, setup.toolbox),
         )
         self._todo: list[Command] = []
         self._queueing = trio.CancelScope()
@@ -200,13 +225,12 @@ class RunInProgress:
         return self.machine.released(self._now())
 
     async def _call_model(self) -> list[Command]:
-        machine, out = self.machine, self._out
+        machine = self.machine
         with self._agent.provider() as provider:
-            async with provider.stream(Generate(self._agent.request())) as stream:
-                while chunks := await stream.take_many():
-                    events = machine.chunks(chunks)
-                    if events:
-                        await out.send_many(events)
+            # The chunks become events in the provider's task: one task switch less for each.
+            await provider.stream_into(
+                Generate(self._agent.request()), _Shown(machine.chunks, self._out)
+            )
         if not machine.partial.is_complete:  # whoever implements a provider
             raise StreamTruncated(
                 "the provider's stream ended without its final chunk", partial=machine.partial
@@ -216,18 +240,34 @@ class RunInProgress:
     async def _run_tools(self, calls: Sequence[ToolCall]) -> None:
         async with trio.open_nursery() as nursery:
             for call in calls:
-                nursery.start_soon(self._run_tool, call)
+                shown = ProgressShown(nursery, partial(self._show_progress, call))
+                nursery.start_soon(self._run_tool, call, shown)
 
-    async def _run_tool(self, call: ToolCall) -> None:
+    async def _run_tool(self, call: ToolCall, shown: ProgressShown) -> None:
         setup = self._agent.setup
-        terms = Terms(cleanup=setup.options.cleanup, late=self._note_late)
-        result = await execute(setup.toolbox, call, terms=terms)
-        for command in self.machine.tool_ended(result, self._now()):
-            over = self.machine.phase is Phase.ENDED
-            if isinstance(command, Record) or (isinstance(command, Emit) and not over):
+        terms = Terms(
+            cleanup=setup.options.cleanup,
+            late=self._note_late,
+            held=self._agent.held,
+            progress=shown.hear,
+        )
+        try:
+            result = await execute(setup.toolbox, call, terms=terms)
+        finally:
+            last = shown.close()  # a thread may speak on
+        commands = self.machine.tool_ended(result, self._now(), last)
+        over = self.machine.phase is Phase.ENDED
+        for command in commands:
+            if isinstance(command, Record):
+                await self._obey(command)
+            elif isinstance(command, Emit) and not over:
+                await shown.sent()
                 await self._obey(command)
             else:
                 self._todo.append(command)
+
+    async def _show_progress(self, call: ToolCall, progress: Progress) -> None:
+        await self._obey(self.machine.progressed(call.id, progress, self._now()))
 
     def _note_late(self, late: Late) -> None:
         """A tool did not stop when it was told to, or has stopped since."""

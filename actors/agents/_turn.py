@@ -25,6 +25,7 @@ from actors.chat import (
     Token,
     ToolCall,
     ToolEnd,
+    ToolProgress,
     ToolResult,
     ToolStart,
     Usage,
@@ -57,6 +58,8 @@ from ._phases import TRANSITIONS, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from actors.tools import Progress
 
 
 def never(_: ToolCall) -> bool:
@@ -253,17 +256,28 @@ class TurnMachine:
             self._emit(Answer(text, now), Complete(text, self._response, now)),
         ]
 
-    def tool_ended(self, result: ToolResult, now: float) -> list[Command]:
-        """One of the calls has its result."""
+    def progressed(self, call_id: str, progress: Progress, now: float) -> Emit:
+        """One of the calls says how far it has come; nothing that anybody relies on."""
+        self._move("progressed", self.phase)
+        return self._emit(self._progress(call_id, progress, now))
+
+    def _progress(self, call_id: str, progress: Progress, now: float) -> ToolProgress:
+        return ToolProgress(progress.content, self._tools.open[call_id], progress.fraction, now)
+
+    def tool_ended(
+        self, result: ToolResult, now: float, progress: Progress | None = None
+    ) -> list[Command]:
+        """One of the calls has its result, after what it said last of its progress."""
         self._check("tool_ended")
+        said = [] if progress is None else [self._progress(result.call_id, progress, now)]
         sealed = self._tools.end(result, now)
-        ended = ToolEnd(result.content, result, now)
+        events = (*said, ToolEnd(result.content, result, now))
         if self._tools.open:
             self._move("tool_ended", Phase.TOOLS)
-            return [Record(tuple(sealed)), self._emit(ended)]
+            return [Record(tuple(sealed)), self._emit(*events)]
         if self._tools.waiting:
-            return self._wait_for_approval("tool_ended", now, *sealed, events=(ended,))
-        return self._go_on("tool_ended", now, *sealed, events=(ended,))
+            return self._wait_for_approval("tool_ended", now, *sealed, events=events)
+        return self._go_on("tool_ended", now, *sealed, events=events)
 
     def late(self, result: ToolResult, now: float) -> list[Command]:
         """Something is known of a tool beside its call's end: a fact, never sent to the model."""
