@@ -271,7 +271,7 @@ class TurnMachine:
         self._check("tool_ended")
         said = [] if progress is None else [self._progress(result.call_id, progress, now)]
         sealed = self._tools.end(result, now)
-        events = (*said, ToolEnd(result.content, result, now))
+        events: tuple[Event, ...] = (*said, ToolEnd(result.content, result, now))
         if self._tools.open:
             self._move("tool_ended", Phase.TOOLS)
             return [Record(tuple(sealed)), self._emit(*events)]
