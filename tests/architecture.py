@@ -209,6 +209,7 @@ READING_ORDER = [
     "actors.memory._entries",
     "actors.memory._filters",
     "actors.memory._lexical",
+    "actors.memory._tables",
     "actors.memory._log",
     "actors.memory._memory",
     "actors.memory._server",

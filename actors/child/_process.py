@@ -78,6 +78,10 @@ class ChildProcess:
         """Wait until it can be used; False if it ended before that."""
         raise NotImplementedError
 
+    def last_words(self, said: str) -> str:
+        """What the error has of what it said last on stderr."""
+        return said
+
     async def run(self) -> Never:
         """Start the child and stay until it ends.
 
@@ -105,7 +109,7 @@ class ChildProcess:
         finally:
             with trio.CancelScope(shield=True):
                 await _end(process)
-        said = self._tail.decode("utf-8", "replace").strip() or "(nothing)"
+        said = self.last_words(self._tail.decode("utf-8", "replace").strip()) or "(nothing)"
         raise self._ended(f"{self._name} {how}; its last words: {said}")
 
     async def _listen(self, process: trio.Process) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 
     from ._filters import Filter
-    from ._log import Change
+    from ._tables import Change
 
 PREFIX: Final = "troupe-"
 SECONDS: Final = 60.0  # for one answer of the server

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -24,8 +24,7 @@ def _collected(given: object) -> list[Any] | None:
     """What stands in a collection; None for what is none."""
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         return None
-    collection: Iterable[object] = given
-    return list(collection)
+    return list(cast("Iterable[object]", given))
 
 
 def _checked_items(items: Any) -> tuple[Item, ...]:

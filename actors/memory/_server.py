@@ -7,6 +7,7 @@ address: those who use it ask again.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 HOST: Final = "127.0.0.1"
 POLL_SECONDS: Final = 0.02
+ESCAPE: Final = re.compile(r"\x1b\[[0-9;]*m")
+LAST_LINES: Final = 4
 # What the script `chroma` runs, without the second that its other imports take. Its stdout holds
 # log lines, which go where the last words are read from. A stream goes before it: hence the nice.
 PROGRAM: Final = (
@@ -111,6 +114,11 @@ class _ChromaProcess(ChildProcess):
             await super().run()
         finally:
             self._reserved.close()
+
+    def last_words(self, said: str) -> str:
+        """Without the picture that it begins with, and without colours."""
+        lines = [line.strip() for line in ESCAPE.sub("", said).splitlines() if line.strip()]
+        return "\n".join(lines[-LAST_LINES:])
 
     async def become_ready(self, process: trio.Process) -> bool:
         """Wait until somebody listens at the port, which is nobody else's."""

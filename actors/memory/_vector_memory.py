@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from actors.providers import EmbedderApi
     from runtime import Exit, Sink
 
-    from ._log import Change
     from ._server import ChromaApi
+    from ._tables import Change
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
