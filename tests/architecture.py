@@ -261,6 +261,7 @@ READING_ORDER = [
     "runtime.bench._appends",
     "runtime.bench._chains",
     "runtime.bench._crowds",
+    "runtime.bench._remembering",
     "runtime.bench._stalls",
     "runtime.bench._wires",
     "runtime.bench._trees",
