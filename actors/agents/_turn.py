@@ -373,4 +373,5 @@ class TurnMachine:
             name=result.name,
             content=result.content,
             status=result.status,
+            shown=result.shown,
         )

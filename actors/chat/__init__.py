@@ -14,6 +14,7 @@ from ._events import (
     ToolStart,
 )
 from ._response import StreamChunk, StreamResponse, ToolCallDelta, parse_arguments
+from ._shown import Shown, with_note, without_results_shown
 from ._turns import (
     AssistantTurn,
     Effort,
@@ -59,6 +60,7 @@ __all__ = [
     "RunCancelled",
     "RunFailed",
     "Settings",
+    "Shown",
     "StreamChunk",
     "StreamResponse",
     "SystemTurn",
@@ -83,4 +85,6 @@ __all__ = [
     "parse_arguments",
     "system",
     "user",
+    "with_note",
+    "without_results_shown",
 ]

@@ -24,6 +24,7 @@ from actors.chat import (
     Opaque,
     Outcome,
     Part,
+    Shown,
     Text,
     Thinking,
     ToolCall,
@@ -66,12 +67,12 @@ class _Call:
     started: bool = False
     sealed: ToolSealed | None = None
 
-    def result(self) -> tuple[str, ToolStatus]:
+    def result(self) -> tuple[str, ToolStatus, tuple[Shown, ...]]:
         if self.sealed is not None and self.sealed.status is not ToolStatus.UNKNOWN:
-            return self.sealed.content, self.sealed.status
+            return self.sealed.content, self.sealed.status, self.sealed.shown
         if self.started:
-            return UNKNOWN, ToolStatus.UNKNOWN
-        return NEVER_STARTED, ToolStatus.CANCELLED
+            return UNKNOWN, ToolStatus.UNKNOWN, ()
+        return NEVER_STARTED, ToolStatus.CANCELLED, ()
 
 
 @attrs.define

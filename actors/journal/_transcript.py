@@ -176,7 +176,7 @@ class _Replay:
         if entry.call_id not in self._open:
             return
         self._open.remove(entry.call_id)
-        result = ToolResult(entry.call_id, entry.name, entry.content, entry.status)
+        result = ToolResult(entry.call_id, entry.name, entry.content, entry.status, entry.shown)
         self.events.append(ToolEnd(entry.content, result, entry.timestamp))
 
     def _ended(self, entry: RunEnded) -> None:
