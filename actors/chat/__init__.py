@@ -2,6 +2,7 @@
 
 from ._events import (
     Answer,
+    ApprovalNeeded,
     Complete,
     Event,
     Outcome,
@@ -14,7 +15,7 @@ from ._events import (
     ToolStart,
 )
 from ._response import StreamChunk, StreamResponse, ToolCallDelta, parse_arguments
-from ._shown import Shown, with_note, without_results_shown
+from ._shown import Shown, in_words, with_note, without_results_shown
 from ._turns import (
     AssistantTurn,
     Effort,
@@ -45,6 +46,7 @@ from ._turns import (
 
 __all__ = [
     "Answer",
+    "ApprovalNeeded",
     "AssistantTurn",
     "Complete",
     "Effort",
@@ -82,6 +84,7 @@ __all__ = [
     "UserPart",
     "UserTurn",
     "assistant",
+    "in_words",
     "parse_arguments",
     "system",
     "user",

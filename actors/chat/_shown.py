@@ -18,11 +18,14 @@ Shown = Image | File
 
 def with_note(text: str, left_out: Iterable[Shown]) -> str:
     """A result's text, with a line for each picture or file that does not go with it."""
-    notes = [f"[left out, since it cannot be shown to this model: {_named(it)}]" for it in left_out]
+    notes = [
+        f"[left out, since it cannot be shown to this model: {in_words(it)}]" for it in left_out
+    ]
     return "\n".join([text, *notes] if text else notes)
 
 
-def _named(part: Shown) -> str:
+def in_words(part: Shown) -> str:
+    """What it is, and how large or where."""
     kind = "a picture" if isinstance(part, Image) else f"the file {part.name!r}"
     place = part.url or f"{len(part.data or b'')} bytes"
     return f"{kind}, {part.media_type}, {place}"

@@ -25,7 +25,7 @@ from actors.chat import (
     assistant,
     user,
 )
-from actors.journal import ToolSealed, read_entry, write_entry
+from actors.journal import ToolSealed, read_entry, to_markdown, write_entry
 from actors.providers import (
     COMPATIBLE,
     DIALECTS,
@@ -126,6 +126,15 @@ def test_a_journal_on_disk_keeps_the_bytes() -> None:
     sealed = ToolSealed("run", "1", "draw", "text", shown=(PLOT, REPORT, Image(url="https://a/b")))
 
     assert read_entry(write_entry(sealed)) == sealed
+
+
+def test_an_export_says_what_was_shown() -> None:
+    sealed = ToolSealed("run", "1", "draw", "text", shown=(PLOT, REPORT))
+
+    assert to_markdown([sealed]).endswith(
+        "*(it shows a picture, image/png, 4 bytes)*\n\n"
+        "*(it shows the file 'report.pdf', application/pdf, 4 bytes)*\n"
+    )
 
 
 def test_an_entry_from_before_tools_could_show_anything_is_read() -> None:
