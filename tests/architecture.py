@@ -305,6 +305,7 @@ READING_ORDER = [
     "runtime.bench._lives",
     "runtime.bench._messages",
     "runtime.bench._appends",
+    "runtime.bench._bridges",
     "runtime.bench._chains",
     "runtime.bench._crowds",
     "runtime.bench._remembering",
@@ -423,7 +424,7 @@ DOORS = {
     "click": ("runtime.bench", "runtime.cli"),
     "chromadb": ("actors.memory", "runtime.bench"),  # the benchmark measures the embedded client
     "rich": ("runtime.bench", "runtime.cli"),
-    "asyncio": ("runtime.bridge",),
+    "asyncio": ("runtime.bridge", "runtime.bench"),  # the benchmark measures it, too
     "opentelemetry": ("runtime.telemetry",),
     "structlog": ("runtime.telemetry",),
 }
