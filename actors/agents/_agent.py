@@ -19,7 +19,7 @@ from actors.chat import Event, Request, SystemTurn, Turn
 from actors.errors import ConfigurationError, LimitReached
 from actors.journal import Entry, append, closing, project, read
 from actors.output import asked_for, output_of
-from actors.providers import Clock, capabilities_of
+from actors.providers import Clock, capabilities_of, looked_up
 from runtime import (
     Actor,
     ActorStopped,
@@ -43,6 +43,7 @@ from ._conversation import (
     UseModel,
     report_of,
 )
+from ._roles import Role, Roster
 from ._run import RunInProgress
 from ._switch import ModelSwitch
 
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from actors.journal import Journal
-    from actors.providers import ProviderApi
+    from actors.providers import Model, ProviderApi, Several
+    from runtime import Supervisor
 
     from ._options import AgentSetup
 
@@ -62,6 +64,7 @@ class _Within:
     """Goes with all that a run of this agent sends, so that a run is found to wait for itself."""
 
     agent: Ref[Conversation]
+    depth: int  # how many may stand below it
 
 
 class Agent(Actor, Conversation):
@@ -88,6 +91,13 @@ class Agent(Actor, Conversation):
         self._entries: list[Entry] = []
         self._runs: set[str] = set()
         self._one_at_a_time = trio.Lock()
+        self.roster = Roster(setup)
+        self._below = 0  # agents that were started below this one
+        if not isinstance(provider, ModelSwitch) and self.roster.models:
+            raise ConfigurationError(
+                "a handoff leads to another model, and this agent was given a provider: give it "
+                "a ModelSwitch, as open_agent does"
+            )
         self._unwritten: RuntimeFault | None = None  # why the copy may differ from the journal
 
     async def started(self) -> None:
@@ -98,6 +108,7 @@ class Agent(Actor, Conversation):
             self.stop()
             return
         self._runs = {entry.run for entry in self._entries}
+        self.roster.resume(self._entries)
         left_open = closing(
             self._entries, reason="the agent was restarted", timestamp=Clock().now()
         )
@@ -126,9 +137,7 @@ class Agent(Actor, Conversation):
 
     @Run.handles(concurrent=True)
     async def run(self, message: Run, out: Sink[Event]) -> None:
-        within = _Within(self.ref)
-        if within in carried():
-            raise AskCycle((self.ref.path, self.ref.path), message=message)
+        within = self._within(message)
         waiting = self._one_at_a_time.statistics().tasks_waiting
         limits = self._setup.options.limits
         if self._one_at_a_time.locked() and waiting >= limits.queued_runs:
@@ -145,17 +154,67 @@ class Agent(Actor, Conversation):
             with carry(within):
                 await RunInProgress(self, message, out).carry_out()
 
+    def _within(self, message: Run) -> _Within:
+        """What goes with all that the run sends.
+
+        Raises:
+            AskCycle: If it is a run of this very agent that leads here.
+            LimitReached: If too many runs do, one below the other.
+        """
+        above = [scope for scope in carried() if isinstance(scope, _Within)]
+        if any(scope.agent == self.ref for scope in above):
+            raise AskCycle((self.ref.path, self.ref.path), message=message)
+        for steps, scope in enumerate(reversed(above), 1):
+            if steps > scope.depth:
+                raise LimitReached(
+                    f"{self.ref.path} would be {steps} agents below {scope.agent.path}, which "
+                    f"allows {scope.depth}: raise RunLimits(depth=...)",
+                    limit="depth",
+                )
+        return _Within(self.ref, self._setup.options.limits.depth)
+
     # What a run needs of its agent
 
     @property
     def setup(self) -> AgentSetup:
         return self._setup
 
+    @property
+    def supervisor(self) -> Supervisor | None:
+        """Below which further agents are started; None if nobody gave one."""
+        return self._provider.supervisor if isinstance(self._provider, ModelSwitch) else None
+
+    @property
+    def model(self) -> Model | Several:
+        """What the next model call goes to."""
+        assert isinstance(self._provider, ModelSwitch)  # it is asked for with a supervisor
+        acting = self.roster.acting
+        return self._provider.model if acting.model is None else looked_up(acting.model)
+
+    @property
+    def journal(self) -> Ref[Journal]:
+        return self._journal
+
+    def name_below(self, stem: str) -> str:
+        """A new name for an agent below this one."""
+        self._below += 1
+        return f"{stem}-{self._below}"
+
+    async def make_ready(self, role: Role) -> None:
+        """Start the provider of a role that has one of its own, if that has not been done."""
+        if role.model is not None:
+            assert isinstance(self._provider, ModelSwitch)  # `__init__` has looked
+            await self._provider.start_other(role.name, role.model)
+
     @contextlib.contextmanager
     def provider(self) -> Generator[Ref[ProviderApi]]:
         """Who answers one model call; it runs until the block is left."""
         if not isinstance(self._provider, ModelSwitch):
             yield self._provider
+            return
+        acting = self.roster.acting
+        if acting.model is not None:
+            yield self._provider.other(acting.name).ref
             return
         try:
             with self._provider.in_use() as provider:
@@ -171,12 +230,13 @@ class Agent(Actor, Conversation):
 
     def request(self) -> Request:
         """The history as it is now, valid for any provider."""
-        instructions = self._setup.instructions
+        setup = self.roster.acting.setup
+        instructions = setup.instructions
         first: tuple[Turn, ...] = () if instructions is None else (SystemTurn(instructions),)
         request = Request(
             first + project(self._entries),
-            self._setup.toolbox.specs,
-            self._setup.options.settings,
+            setup.toolbox.specs,
+            setup.options.settings,
         )
         output = self._setup.options.output
         if output is None:
@@ -187,7 +247,7 @@ class Agent(Actor, Conversation):
         """Whether the provider can hold the model to a schema, and still let it call tools."""
         if not isinstance(self._provider, ModelSwitch):
             return not request.tools  # nothing is known of its model
-        can = capabilities_of(self._provider.model)
+        can = capabilities_of(self.model)
         return can.json_schema_with_tools is True if request.tools else can.json_schema is not False
 
     async def record(self, entries: Sequence[Entry]) -> None:

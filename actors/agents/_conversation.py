@@ -9,7 +9,7 @@ import trio
 
 from actors.chat import Event, Outcome, Turn, Usage
 from actors.errors import LimitReached, StreamStalled, StreamTruncated
-from actors.journal import AssistantSaid, Entry, RunEnded, RunStarted
+from actors.journal import AssistantSaid, Entry, RunEnded, RunStarted, SubRunEnded
 from actors.providers import AnyModel
 from runtime import Ask, Stream
 
@@ -75,13 +75,15 @@ class RunReport:
 
     Attributes:
         outcome: None while it runs or waits, or if it was never begun.
-        usage: Of all its model calls so far.
+        usage: Of all its model calls so far, and of all runs below it that are over.
+        own_usage: Of its own model calls alone.
         reason: In words, where it did not end as done.
     """
 
     outcome: Outcome | None = None
     usage: Usage = Usage()  # noqa: RUF009 - frozen
     reason: str = ""
+    own_usage: Usage = Usage()  # noqa: RUF009 - frozen
 
 
 @attrs.frozen
@@ -94,7 +96,7 @@ class Report(Ask[Conversation, RunReport]):
 def report_of(entries: Sequence[Entry], run: str) -> RunReport:
     """What a journal says of a run; the latest runs are found at once."""
     ended: RunEnded | None = None
-    usage = Usage()
+    own, below = Usage(), Usage()
     for entry in reversed(entries):
         if entry.run != run:
             continue
@@ -102,14 +104,16 @@ def report_of(entries: Sequence[Entry], run: str) -> RunReport:
             case RunEnded():
                 ended = entry
             case AssistantSaid():
-                usage += entry.usage
+                own += entry.usage
+            case SubRunEnded():
+                below += entry.usage
             case RunStarted():
                 break
             case _:
                 pass
     if ended is None:
-        return RunReport(usage=usage)
-    return RunReport(ended.outcome, usage, ended.reason)
+        return RunReport(usage=own + below, own_usage=own)
+    return RunReport(ended.outcome, own + below, ended.reason, own)
 
 
 def verdict(error: BaseException | None) -> tuple[Outcome, str]:

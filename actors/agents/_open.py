@@ -50,6 +50,7 @@ from runtime import (
 from ._agent import Agent
 from ._conversation import Conversation, History, Report, Run, UseModel, verdict
 from ._options import AgentOptions, AgentSetup
+from ._recipe import all_recipes
 from ._switch import ModelSwitch
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class AgentRun:
         tool_results: Those that the reader has seen, in their order.
         outcome: How the run ended, as the journal has it; None before, and where the block
             could not be entered.
+        answered_by: The name of who has answered, with `Complete`; "" before.
     """
 
     def __init__(self, ref: Ref[Conversation], text: str) -> None:
@@ -90,6 +92,7 @@ class AgentRun:
         self.response = StreamResponse()
         self.tool_results: list[ToolResult] = []
         self.outcome: Outcome | None = None
+        self.answered_by = ""
         self._ref = ref
         self._stream = ref.stream(Run(self.id, text), buffer=0)
         self._next = self._stream.__anext__
@@ -165,6 +168,7 @@ class AgentRun:
                 self.tool_results.append(result)
             case Complete(_, last):
                 self.outcome = Outcome.DONE
+                self.answered_by = event.by
                 response.usage = last.usage
                 response.finish_reason = last.finish_reason
                 response.raw_finish_reason = last.raw_finish_reason
@@ -277,6 +281,9 @@ async def open_agent(
     """
     looked_up(model)
     setup = AgentSetup(instructions, Toolbox(tuple(tools)), options)
+    for recipe in all_recipes(setup.toolbox):
+        if recipe.model is not None:
+            looked_up(recipe.model)
     async with AsyncExitStack() as stack:
         restart = RestartPolicy.TEMPORARY  # a group that gave up does not trouble its neighbours
         if system is None:
@@ -285,7 +292,7 @@ async def open_agent(
         group = await _supervise(system, restart)
         agent: Ref[Agent] | None = None
         try:
-            journal = await _start_journal(group, options.journal)
+            journal = await start_journal(group, options.journal)
             switch = ModelSwitch(await StartedProvider.start(group, model), group)
             agent = await group.spawn(Agent, switch, journal, setup, name="agent")
             yield AgentHandle(agent, system, switch)
@@ -296,7 +303,7 @@ async def open_agent(
             await _end(group, agent)
 
 
-async def _start_journal(
+async def start_journal(
     group: Supervisor, journal: str | os.PathLike[str] | Ref[Journal] | None
 ) -> Ref[Journal]:
     if journal is None:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from actors.errors import LimitReached, StreamTruncated
+from actors.journal import HandedOver
 from actors.output import output_of
 from actors.providers import Clock, Generate
 from actors.tools import Late, Terms, execute
-from runtime import Ref, RuntimeFault, Sink
+from runtime import RuntimeFault, Sink
 
 from ._conversation import Run, verdict
+from ._guarding import Guarding
+from ._place import Hosts, Place
 from ._turn import (
     CallModel,
     Command,
@@ -29,26 +32,24 @@ from ._turn import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import AbstractContextManager
 
-    from actors.chat import Event, Outcome, Request, ToolCall
+    from actors.chat import Event, Outcome, Request, StreamResponse, ToolCall
     from actors.journal import Entry
-    from actors.providers import ProviderApi
+    from actors.tools import Toolbox
 
-    from ._options import AgentSetup
+    from ._roles import Role, Roster
 
 log = logging.getLogger("actors.agents")
 
 
-class RunsHere(Protocol):
+class RunsHere(Hosts, Protocol):
     """What a run needs of its agent; `Agent` says what each does."""
 
-    @property
-    def setup(self) -> AgentSetup: ...
-    def provider(self) -> AbstractContextManager[Ref[ProviderApi]]: ...
     def request(self) -> Request: ...
-    async def record(self, entries: Sequence[Entry]) -> None: ...
     def record_beside(self, entries: Sequence[Entry]) -> None: ...
+    @property
+    def roster(self) -> Roster: ...
+    async def make_ready(self, role: Role) -> None: ...
 
 
 class RunInProgress:
@@ -63,6 +64,9 @@ class RunInProgress:
         output = None if options.output is None else output_of(options.output)
         wanted = None if output is None else Wanted(output, options.output_attempts)
         self._machine = TurnMachine(message.id, options.limits.model_calls, wanted)
+        self._guarding = Guarding(options.guards, lambda: self._machine.partial)
+        self._handoffs = 0
+        self._is_handed_over = False  # in the present round of tools
 
     async def carry_out(self) -> None:
         try:
@@ -74,13 +78,21 @@ class RunInProgress:
             raise
 
     async def _go(self) -> None:
-        first = self._machine.begin(self._message.text, self._now())
+        text = self._message.text
+        first = self._machine.begin(text, self._now())
         budget = self._agent.setup.options.limits.budget()
-        if budget is None:
-            await self._obey(first)
-            return
-        with budget:
-            await self._obey(first)
+        place = Place(
+            self._agent,
+            self._message.id,
+            count=self._machine.used_below,
+            hand_over=self._hand_over,
+        )
+        with place.entered():
+            if budget is None:
+                await self._guarding.around(text, lambda: self._obey(first))
+                return
+            with budget:
+                await self._guarding.around(text, lambda: self._obey(first))
         if budget.cancelled_caught:
             raise budget.fault()
 
@@ -90,9 +102,9 @@ class RunInProgress:
         # our own; with the one after that, `taken` is final.
         for _ in range(2):
             await trio.lowlevel.cancel_shielded_checkpoint()
-        await self._obey(
-            self._machine.stopped(outcome, reason, taken=self._out.taken, now=self._now())
-        )
+        now, taken = self._now(), self._out.taken
+        marks = self._guarding.mark(self._message.id, now)
+        await self._obey(self._machine.stopped(outcome, reason, taken=taken, now=now, marks=marks))
 
     async def _obey(self, commands: Sequence[Command]) -> None:
         """Carry out the commands, and those that follow from them, until there are none."""
@@ -117,30 +129,74 @@ class RunInProgress:
                     )
 
     async def _call_model(self) -> list[Command]:
-        machine, out = self._machine, self._out
+        machine, out, guarding = self._machine, self._out, self._guarding
+        role = self._agent.roster.acting
+        machine.by = role.name
+        await self._agent.make_ready(role)
+        guarding.begin_answer()
         with self._agent.provider() as provider:
             async with provider.stream(Generate(self._agent.request())) as stream:
                 while chunks := await stream.take_many():
                     events = machine.chunks(chunks)
+                    if guarding.is_watching:
+                        await guarding.look(sum(len(chunk.content) for chunk in chunks))
                     if events:
                         await out.send_many(events)
         if not machine.partial.is_complete:  # whoever implements a provider
             raise StreamTruncated(
                 "the provider's stream ended without its final chunk", partial=machine.partial
             )
+        await guarding.before_end(machine.partial, effect=self._has_effect(machine.partial))
         return machine.model_ended(self._now())
+
+    def _has_effect(self, answer: StreamResponse) -> bool:
+        toolbox = self._agent.roster.acting.setup.toolbox
+        tools = [toolbox.get(call.name) for call in answer.tool_calls]
+        return any(tool is not None and tool.effect for tool in tools)
 
     async def _run_tools(self, calls: Sequence[ToolCall]) -> list[Command]:
         rest: list[Command] = []
+        toolbox = self._agent.roster.acting.setup.toolbox
+        self._is_handed_over = False
         async with trio.open_nursery() as nursery:
             for call in calls:
-                nursery.start_soon(self._run_tool, call, rest)
+                nursery.start_soon(self._run_tool, toolbox, call, rest)
         return rest
 
-    async def _run_tool(self, call: ToolCall, rest: list[Command]) -> None:
-        setup = self._agent.setup
-        terms = Terms(cleanup=setup.options.cleanup, late=self._note_late)
-        result = await execute(setup.toolbox, call, terms=terms)
+    async def _hand_over(self, to: str) -> str:
+        """Let another speak from the next model call on.
+
+        Raises:
+            LimitReached: It was handed over too often, or in this round already.
+            ConfigurationError: The model of that one does not start.
+        """
+        limit = self._agent.setup.options.limits.handoffs
+        if self._handoffs >= limit:
+            raise LimitReached(
+                f"the conversation was handed over {limit} times in this run: answer yourself",
+                limit="handoffs",
+            )
+        if self._is_handed_over:
+            raise LimitReached(
+                "one handoff at a time: it was handed over just now", limit="handoffs"
+            )
+        self._is_handed_over = True
+        roster = self._agent.roster
+        role = roster.find(to)
+        try:
+            await self._agent.make_ready(role)
+            entry = HandedOver(run=self._message.id, to=to, timestamp=self._now())
+            await self._agent.record((entry,))
+        except BaseException:
+            self._is_handed_over = False
+            raise
+        roster.acting = role
+        self._handoffs += 1
+        return f"The conversation is with {to} now."
+
+    async def _run_tool(self, toolbox: Toolbox, call: ToolCall, rest: list[Command]) -> None:
+        terms = Terms(cleanup=self._agent.setup.options.cleanup, late=self._note_late)
+        result = await execute(toolbox, call, terms=terms)
         commands = self._machine.tool_ended(result, self._now())
         await self._obey([each for each in commands if isinstance(each, Record | Emit)])
         rest += [each for each in commands if not isinstance(each, Record | Emit)]

@@ -137,7 +137,8 @@ class TurnMachine:
 
     def __init__(self, run: str, max_calls: int, wanted: Wanted | None = None) -> None:
         self.phase = Phase.NEW
-        self.usage = Usage()
+        self.usage = Usage()  # of its own model calls, and of all runs below it
+        self.by = ""  # who speaks
         self.outcome: Outcome | None = None
         self.calls = 0
         self._run = run
@@ -200,6 +201,10 @@ class TurnMachine:
         response.value = value
         return self._done(said, now)
 
+    def used_below(self, usage: Usage) -> None:
+        """A run that this one had begun is over."""
+        self.usage += usage
+
     def _correct(self, said: AssistantSaid, wrong: Wrong, now: float) -> list[Command]:
         """Tell the model what is wrong, as the user would, as long as it may try again."""
         assert self._wanted is not None
@@ -248,7 +253,7 @@ class TurnMachine:
         # The journal first: whoever sees `Complete` can rely on it.
         return [
             Record((said, ended)),
-            self._emit(Answer(text, now), Complete(text, self._response, now)),
+            self._emit(Answer(text, now), Complete(text, self._response, now, self.by)),
         ]
 
     def tool_ended(self, result: ToolResult, now: float) -> list[Command]:
@@ -276,7 +281,15 @@ class TurnMachine:
             return []
         return [Record((self._seal(result, now),))]
 
-    def stopped(self, outcome: Outcome, reason: str, *, taken: int, now: float) -> list[Command]:
+    def stopped(
+        self,
+        outcome: Outcome,
+        reason: str,
+        *,
+        taken: int,
+        now: float,
+        marks: tuple[Entry, ...] = (),
+    ) -> list[Command]:
         """The run ends early: keep what was shown, seal what is open. Good at any point.
 
         Args:
@@ -284,6 +297,7 @@ class TurnMachine:
             reason: The same in words.
             taken: How many events the reader has taken, of all that were emitted.
             now: Seconds since the epoch.
+            marks: What else is to be recorded before the end.
         """
         self._check("stopped")
         if self.phase is Phase.ENDED:
@@ -300,6 +314,7 @@ class TurnMachine:
         self._open = {}
         self._move("stopped", Phase.ENDED)
         self.outcome = outcome
+        entries += marks
         entries.append(RunEnded(run=self._run, timestamp=now, outcome=outcome, reason=reason))
         return [Record(tuple(entries))]
 

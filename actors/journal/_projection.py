@@ -8,6 +8,7 @@ so it is with the next user turn behind it.
   with exactly one result for each call, in order; one that nobody recorded is made up here.
 - Ids of calls are unique throughout, and names are made of letters, digits, `_` and `-`.
 - An interrupted answer keeps its text, and only those tool calls that are known to have started.
+- What a guard has stopped is not in it: all of a run, or the answer that it was giving.
 - Once a run is over its part of the history is fixed: what is recorded later is never sent.
 """
 
@@ -37,8 +38,11 @@ from actors.chat import (
 from ._entries import (
     AssistantSaid,
     Entry,
+    GuardStopped,
+    HandedOver,
     RunEnded,
     RunStarted,
+    SubRunEnded,
     ToolCalled,
     ToolSealed,
     UserSaid,
@@ -126,6 +130,7 @@ class _Record:
         self.open: str | None = None  # the run that goes on
         self.answer: _Answer | None = None  # its latest
         self._over: set[str] = set()
+        self._begin = 0  # of the run that goes on, in `said`
         self.reads: dict[type[Entry], Callable[[Any], None]] = {
             RunStarted: self._started,
             UserSaid: self._user,
@@ -133,6 +138,9 @@ class _Record:
             ToolCalled: self._called,
             ToolSealed: self._sealed,
             RunEnded: self._ended,
+            GuardStopped: self._stopped,
+            HandedOver: _pass_over,
+            SubRunEnded: _pass_over,
         }
 
     def read(self, entries: Iterable[Entry]) -> None:
@@ -150,6 +158,7 @@ class _Record:
         if self.open is not None:
             self._over.add(self.open)
         self.open, self.answer = run, None
+        self._begin = len(self.said)
 
     def _is_over(self, entry: Entry) -> bool:
         """Whether its run is; a run that nobody has heard of begins here."""
@@ -181,6 +190,17 @@ class _Record:
         if call is not None:
             call.sealed = entry
 
+    def _stopped(self, entry: GuardStopped) -> None:
+        """Forget what a guard has stopped."""
+        if self._is_over(entry):
+            return
+        if entry.on == "input":
+            del self.said[self._begin :]
+            self.answer = None
+        elif self.answer is not None and self.said[-1:] == [self.answer]:
+            self.said.pop()
+            self.answer = None
+
     def _find(self, entry: Entry, call_id: str, *, started: bool) -> _Call | None:
         if self._is_over(entry) or self.answer is None:
             return None
@@ -188,6 +208,10 @@ class _Record:
 
     def answers(self) -> list[_Answer]:
         return [each for each in self.said if isinstance(each, _Answer)]
+
+
+def _pass_over(entry: Entry) -> None:
+    """For the record: a model does not hear of it."""
 
 
 def project(entries: Iterable[Entry]) -> tuple[Turn, ...]:

@@ -32,8 +32,11 @@ from actors.chat import (
 from ._entries import (
     AssistantSaid,
     Entry,
+    GuardStopped,
+    HandedOver,
     RunEnded,
     RunStarted,
+    SubRunEnded,
     ToolCalled,
     ToolSealed,
     UserSaid,
@@ -85,10 +88,24 @@ def _block(entry: Entry) -> str:
         case ToolSealed(_, _, name, content, status):
             sealed = "" if status is ToolStatus.OK else f", {status}"
             return f"### Result of `{name}`{sealed}{BETWEEN}{_fenced(content)}"
+        case _:
+            return _note(entry)
+
+
+def _note(entry: RunStarted | RunEnded | HandedOver | SubRunEnded | GuardStopped) -> str:
+    match entry:
         case RunEnded(_, outcome, reason) if outcome is not Outcome.DONE:
             return f"*The run ended: {outcome}{reason and f' ({reason})'}*"
         case RunStarted() | RunEnded():
             return ""
+        case HandedOver(_, to):
+            return f"*Handed over to {to}.*"
+        case SubRunEnded(_, agent, _, conversation, outcome):
+            where = conversation and f", in the conversation `{conversation}`"
+            return f"*{agent} was asked{where}: {outcome}.*"
+        case GuardStopped(_, guard, on, reason):
+            what = "the run" if on == "input" else "the answer above"
+            return f"*The guard {guard} stopped {what}, which is not sent again: {reason}*"
 
 
 def _said(turn: AssistantTurn) -> str:
@@ -154,7 +171,9 @@ class _Replay:
             case RunEnded():
                 self._over.add(entry.run)
                 self._ended(entry)
-            case UserSaid():
+            case SubRunEnded():
+                self._usage += entry.usage
+            case _:
                 pass
 
     def _assistant(self, entry: AssistantSaid) -> None:
