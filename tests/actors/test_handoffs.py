@@ -35,7 +35,6 @@ from actors.providers import (
 )
 from actors.testing import WIRES, FakeProvider, WireName, answer, open_fake_provider
 from actors.tools import Toolbox
-from runtime import open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
 if TYPE_CHECKING:
@@ -239,35 +238,29 @@ async def test_wherever_a_run_with_a_handoff_is_cancelled_nothing_is_left() -> N
 
 
 async def test_what_is_acting_and_what_the_journal_says_are_the_same_after_a_cancel() -> None:
-    async with open_system() as system:
+    same: list[bool] = []
 
-        async def scenario() -> None:
-            async with open_agent(
-                model("one", TO_BILLING, script("Here."), script("Here.")),
-                tools=[handoff(billing())],
-                system=system,
-            ) as agent:
-                run = agent.stream("Money!")
-                try:
-                    async with run:
-                        await collect(run)
-                finally:
-                    agents.append(agent)
-                    with_shield.append(await acting(agent))
+    async def note(agent: AgentHandle) -> None:
+        over = [entry for entry in await entries_of(agent) if isinstance(entry, HandedOver)]
+        before = len(await requests_to(agent, "provider"))
+        await agent.run("Who is there?")
+        asked = (await requests_to(agent, "provider"))[before]
+        same.append(bool(over) == (asked.turns[0] == SystemTurn("You refund.")))
 
-        async def acting(agent: AgentHandle) -> bool:
-            with trio.CancelScope(shield=True):
-                over = [e for e in await entries_of(agent) if isinstance(e, HandedOver)]
-                requests_before = len(await requests_to(agent, "provider"))
-                await agent.run("Who is there?")
-                last = (await requests_to(agent, "provider"))[requests_before]
-                return bool(over) == (last.turns[0] == SystemTurn("You refund."))
+    async def scenario() -> None:
+        scripts = TO_BILLING, script("Here."), script("Here.")
+        async with open_agent(model("one", *scripts), tools=[handoff(billing())]) as agent:
+            run = agent.stream("Money!")
+            try:
+                async with run:
+                    await collect(run)
+            finally:
+                with trio.CancelScope(shield=True):
+                    await note(agent)
 
-        agents: list[AgentHandle] = []
-        with_shield: list[bool] = []
-        assert await cancel_everywhere(scenario) > 50
-        assert len(with_shield) > 20
-        assert all(with_shield)
+    assert await cancel_everywhere(scenario) > 50
+    assert len(same) > 20
+    assert all(same)
 
 
 def test_names_are_known_and_given_once() -> None:

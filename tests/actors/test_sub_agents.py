@@ -140,22 +140,19 @@ async def test_usage_adds_up_through_every_level() -> None:
     assert answer.usage == Usage(20 + 10 + 20 + 10 + 10, 4 + 2 + 4 + 2 + 2)
 
 
-async def test_every_budget_around_counts_it() -> None:
-    used: list[int] = []
-    for helper in (recipe(FINE), None):
-        async with open_system() as system, scripted(FINE, system=system) as other:
-            offered = (
-                agent_tool(helper)
-                if helper is not None
-                else agent_tool(other, name="researcher", description="Looks up.")
-            )
-            async with scripted(asks(), FINE, tools=(offered,), system=system) as agent:
-                with Budget(tokens=10_000) as outer, Budget(calls=10) as inner:
-                    answer = await agent.run("Go")
-                assert (outer.used.calls, inner.used.calls) == (3, 3)
-                assert outer.used.tokens == answer.usage.total_tokens
-                used.append(outer.used.tokens)
-    assert used == [48, 48]
+@pytest.mark.parametrize("runs_already", [False, True])
+async def test_every_budget_around_counts_it(runs_already: bool) -> None:  # noqa: FBT001
+    async with open_system() as system, scripted(FINE, system=system) as other:
+        shared = agent_tool(other, name="researcher", description="Looks things up.")
+        offered = shared if runs_already else agent_tool(recipe(FINE))
+        async with scripted(asks(), FINE, tools=(offered,), system=system) as agent:
+            with Budget(tokens=10_000) as outer:
+                run = agent.stream("Go")
+                with Budget(calls=10) as inner:
+                    async with run:
+                        await collect(run)
+    assert (outer.used.calls, inner.used.calls) == (3, 3)
+    assert outer.used.tokens == run.response.usage.total_tokens == 48
 
 
 async def test_a_budget_that_is_spent_below_stops_the_run_above() -> None:
