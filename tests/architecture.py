@@ -249,6 +249,7 @@ READING_ORDER = [
     "runtime.bench._appends",
     "runtime.bench._chains",
     "runtime.bench._crowds",
+    "runtime.bench._delegation",
     "runtime.bench._stalls",
     "runtime.bench._wires",
     "runtime.bench._trees",
