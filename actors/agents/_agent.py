@@ -20,6 +20,7 @@ from actors.errors import ConfigurationError, LimitReached
 from actors.journal import Entry, append, closing, project, read
 from actors.output import asked_for, output_of
 from actors.providers import Clock, capabilities_of, looked_up
+from actors.tools import hold
 from runtime import (
     Actor,
     ActorStopped,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
     from actors.journal import Journal
     from actors.providers import Model, ProviderApi, Several
+    from actors.tools import Held
     from runtime import Supervisor
 
     from ._options import AgentSetup
@@ -98,10 +100,12 @@ class Agent(Actor, Conversation):
                 "a handoff leads to another model, and this agent was given a provider: give it "
                 "a ModelSwitch, as open_agent does"
             )
+        self._held: Held | None = None
         self._unwritten: RuntimeFault | None = None  # why the copy may differ from the journal
 
     async def started(self) -> None:
         self._stop_unused()
+        self._held = await hold(self, self.roster.toolbox)
         try:
             self._entries = list(await read(self._journal, self._setup.options.conversation))
         except ActorStopped:  # for good: no further incarnation could do better
@@ -205,6 +209,11 @@ class Agent(Actor, Conversation):
         if role.model is not None:
             assert isinstance(self._provider, ModelSwitch)  # `__init__` has looked
             await self._provider.start_other(role.name, role.model)
+
+    @property
+    def held(self) -> Held | None:
+        """What its tools share: processes, limits."""
+        return self._held
 
     @contextlib.contextmanager
     def provider(self) -> Generator[Ref[ProviderApi]]:

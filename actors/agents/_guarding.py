@@ -20,6 +20,8 @@ from ._guards import Guard, Looks
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from actors.chat import StreamChunk
+
 MAX_REASON = 1_000  # characters
 
 
@@ -135,13 +137,13 @@ class Guarding:
         """Whether somebody looks at the answer while it streams."""
         return bool(self._looks)
 
-    async def look(self, length: int) -> None:
-        """So many further characters have come: have those look at it whose turn it is.
+    async def look(self, chunks: Sequence[StreamChunk]) -> None:
+        """More of the answer has come: have those look at it whose turn it is.
 
         Raises:
             GuardTripped: One of them says no; the piece has not been shown.
         """
-        self._length += length
+        self._length += sum(len(chunk.content) for chunk in chunks)
         due = [each.guard for each in self._looks if each.is_due(self._length)]
         if due:
             await self._require(due)

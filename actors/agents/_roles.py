@@ -6,12 +6,13 @@ next model call. Who speaks is in the journal, so that it is the same after a re
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
+from actors.errors import LimitReached
 from actors.journal import HandedOver
-from actors.providers import AnyModel
+from actors.providers import AnyModel, Clock
 from actors.tools import AnyTool, Toolbox, tool
 
 from ._options import AgentSetup
@@ -19,7 +20,7 @@ from ._place import PLACE
 from ._recipe import AgentRecipe, NamesRecipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from actors.journal import Entry
 
@@ -121,6 +122,15 @@ class Roster:
         """Those that a handoff leads to."""
         return tuple(role.model for role in self._roles.values() if role.model is not None)
 
+    @property
+    def toolbox(self) -> Toolbox:
+        """The tools of all of them; of those with the same name the first."""
+        tools: dict[str, AnyTool] = {}
+        for role in self._roles.values():
+            for each in role.setup.toolbox:
+                tools.setdefault(each.name, each)
+        return Toolbox(tuple(tools.values()))
+
     def find(self, name: str) -> Role:
         return self._roles[name]
 
@@ -129,6 +139,59 @@ class Roster:
         for entry in entries:
             if isinstance(entry, HandedOver):
                 self.acting = self._roles.get(entry.to, self.first)
+
+
+class HandsOver(Protocol):
+    """What it takes of an agent to hand its conversation over; `Agent` says what each does."""
+
+    @property
+    def setup(self) -> AgentSetup: ...
+    @property
+    def roster(self) -> Roster: ...
+    async def make_ready(self, role: Role) -> None: ...
+    async def record(self, entries: Sequence[Entry]) -> None: ...
+
+
+class Handing:
+    """The handoffs of one run."""
+
+    def __init__(self, agent: HandsOver, run: str) -> None:
+        self._agent = agent
+        self._run = run
+        self._limit = agent.setup.options.limits.handoffs
+        self._count = 0
+        self._is_done = False  # in the present round of tools
+
+    def begin_round(self) -> None:
+        """The model has called tools."""
+        self._is_done = False
+
+    async def hand_over(self, to: str) -> str:
+        """Let another speak from the next model call on; the journal knows before.
+
+        Raises:
+            LimitReached: It was handed over too often, or in this round already.
+            ConfigurationError: The model of that one does not start.
+        """
+        if self._count >= self._limit:
+            raise LimitReached(
+                f"the conversation was handed over {self._limit} times in this run: "
+                "answer yourself",
+                limit="handoffs",
+            )
+        if self._is_done:
+            raise LimitReached("one handoff at a time: it was handed over now", limit="handoffs")
+        self._is_done = True
+        role = self._agent.roster.find(to)
+        try:
+            await self._agent.make_ready(role)
+            await self._agent.record((HandedOver(self._run, to, Clock().now()),))
+        except BaseException:
+            self._is_done = False
+            raise
+        self._agent.roster.acting = role
+        self._count += 1
+        return f"The conversation is with {to} now."
 
 
 def _transfers(toolbox: Toolbox) -> tuple[Transfer, ...]:

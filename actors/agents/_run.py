@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import trio
 
 from actors.errors import LimitReached, StreamTruncated
-from actors.journal import HandedOver
 from actors.output import output_of
 from actors.providers import Clock, Generate
 from actors.tools import Late, Terms, execute
@@ -18,6 +18,8 @@ from runtime import RuntimeFault, Sink
 from ._conversation import Run, verdict
 from ._guarding import Guarding
 from ._place import Hosts, Place
+from ._progress import ProgressShown
+from ._roles import Handing, HandsOver
 from ._turn import (
     CallModel,
     Command,
@@ -31,25 +33,44 @@ from ._turn import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from actors.chat import Event, Outcome, Request, StreamResponse, ToolCall
+    from actors.chat import Event, Outcome, Request, StreamChunk, StreamResponse, ToolCall
     from actors.journal import Entry
-    from actors.tools import Toolbox
-
-    from ._roles import Role, Roster
+    from actors.tools import Held, Progress, Toolbox
 
 log = logging.getLogger("actors.agents")
 
 
-class RunsHere(Hosts, Protocol):
+class RunsHere(Hosts, HandsOver, Protocol):
     """What a run needs of its agent; `Agent` says what each does."""
 
+    @property
+    def held(self) -> Held | None: ...
     def request(self) -> Request: ...
     def record_beside(self, entries: Sequence[Entry]) -> None: ...
+
+
+class _Shown:
+    """The sink of a model call: what its chunks mean to the reader goes to the reader."""
+
+    def __init__(
+        self, read: Callable[[Sequence[StreamChunk]], list[Event]], out: Sink[Event]
+    ) -> None:
+        self._read = read
+        self._out = out
+
+    async def send(self, item: StreamChunk) -> None:
+        await self.send_many((item,))
+
+    async def send_many(self, items: Sequence[StreamChunk]) -> None:
+        if events := self._read(items):
+            await self._out.send_many(events)
+
     @property
-    def roster(self) -> Roster: ...
-    async def make_ready(self, role: Role) -> None: ...
+    def taken(self) -> int:
+        """Of the run's events."""
+        return self._out.taken
 
 
 class RunInProgress:
@@ -65,8 +86,7 @@ class RunInProgress:
         wanted = None if output is None else Wanted(output, options.output_attempts)
         self._machine = TurnMachine(message.id, options.limits.model_calls, wanted)
         self._guarding = Guarding(options.guards, lambda: self._machine.partial)
-        self._handoffs = 0
-        self._is_handed_over = False  # in the present round of tools
+        self._handing = Handing(agent, message.id)
 
     async def carry_out(self) -> None:
         try:
@@ -85,7 +105,7 @@ class RunInProgress:
             self._agent,
             self._message.id,
             count=self._machine.used_below,
-            hand_over=self._hand_over,
+            hand_over=self._handing.hand_over,
         )
         with place.entered():
             if budget is None:
@@ -129,19 +149,22 @@ class RunInProgress:
                     )
 
     async def _call_model(self) -> list[Command]:
-        machine, out, guarding = self._machine, self._out, self._guarding
+        machine, guarding = self._machine, self._guarding
         role = self._agent.roster.acting
         machine.by = role.name
         await self._agent.make_ready(role)
         guarding.begin_answer()
         with self._agent.provider() as provider:
-            async with provider.stream(Generate(self._agent.request())) as stream:
-                while chunks := await stream.take_many():
-                    events = machine.chunks(chunks)
-                    if guarding.is_watching:
-                        await guarding.look(sum(len(chunk.content) for chunk in chunks))
-                    if events:
-                        await out.send_many(events)
+            request = Generate(self._agent.request())
+            if guarding.is_watching:  # in this task, so that guards know where they are
+                async with provider.stream(request) as stream:
+                    while chunks := await stream.take_many():
+                        events = machine.chunks(chunks)
+                        await guarding.look(chunks)
+                        await self._out.send_many(events)
+            else:
+                # The chunks become events in the provider's task: one task switch less for each.
+                await provider.stream_into(request, _Shown(machine.chunks, self._out))
         if not machine.partial.is_complete:  # whoever implements a provider
             raise StreamTruncated(
                 "the provider's stream ended without its final chunk", partial=machine.partial
@@ -157,49 +180,34 @@ class RunInProgress:
     async def _run_tools(self, calls: Sequence[ToolCall]) -> list[Command]:
         rest: list[Command] = []
         toolbox = self._agent.roster.acting.setup.toolbox
-        self._is_handed_over = False
+        self._handing.begin_round()
         async with trio.open_nursery() as nursery:
             for call in calls:
-                nursery.start_soon(self._run_tool, toolbox, call, rest)
+                shown = ProgressShown(nursery, partial(self._show_progress, call))
+                nursery.start_soon(self._run_tool, toolbox, call, shown, rest)
         return rest
 
-    async def _hand_over(self, to: str) -> str:
-        """Let another speak from the next model call on.
-
-        Raises:
-            LimitReached: It was handed over too often, or in this round already.
-            ConfigurationError: The model of that one does not start.
-        """
-        limit = self._agent.setup.options.limits.handoffs
-        if self._handoffs >= limit:
-            raise LimitReached(
-                f"the conversation was handed over {limit} times in this run: answer yourself",
-                limit="handoffs",
-            )
-        if self._is_handed_over:
-            raise LimitReached(
-                "one handoff at a time: it was handed over just now", limit="handoffs"
-            )
-        self._is_handed_over = True
-        roster = self._agent.roster
-        role = roster.find(to)
+    async def _run_tool(
+        self, toolbox: Toolbox, call: ToolCall, shown: ProgressShown, rest: list[Command]
+    ) -> None:
+        terms = Terms(
+            cleanup=self._agent.setup.options.cleanup,
+            late=self._note_late,
+            held=self._agent.held,
+            progress=shown.hear,
+        )
         try:
-            await self._agent.make_ready(role)
-            entry = HandedOver(run=self._message.id, to=to, timestamp=self._now())
-            await self._agent.record((entry,))
-        except BaseException:
-            self._is_handed_over = False
-            raise
-        roster.acting = role
-        self._handoffs += 1
-        return f"The conversation is with {to} now."
-
-    async def _run_tool(self, toolbox: Toolbox, call: ToolCall, rest: list[Command]) -> None:
-        terms = Terms(cleanup=self._agent.setup.options.cleanup, late=self._note_late)
-        result = await execute(toolbox, call, terms=terms)
-        commands = self._machine.tool_ended(result, self._now())
-        await self._obey([each for each in commands if isinstance(each, Record | Emit)])
+            result = await execute(toolbox, call, terms=terms)
+        finally:
+            last = shown.close()  # a thread may speak on
+        commands = self._machine.tool_ended(result, self._now(), last)
+        await self._obey([each for each in commands if isinstance(each, Record)])
+        await shown.sent()
+        await self._obey([each for each in commands if isinstance(each, Emit)])
         rest += [each for each in commands if not isinstance(each, Record | Emit)]
+
+    async def _show_progress(self, call: ToolCall, progress: Progress) -> None:
+        await self._obey([self._machine.progressed(call.id, progress, self._now())])
 
     def _note_late(self, late: Late) -> None:
         """A tool did not stop when it was told to, or has stopped since."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, cast, overload
 import attrs
 import trio
 
-from actors.chat import Complete, StreamResponse
+from actors.chat import Complete, Event, StreamResponse, Token, ToolStart
 from actors.errors import ConfigurationError
 from actors.journal import SubRunEnded
 from actors.providers import StartedProvider
-from actors.tools import AnyTool, tool
+from actors.tools import AnyTool, progress, tool
 from runtime import (
     ChildOptions,
     Ref,
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 AnyAgent = AgentRecipe | AgentHandle | Ref[Agent] | Ref[Conversation]
 
+SHOWN: Final = 200  # characters of what an agent below has said, the last ones
+STEP: Final = 40  # characters from one report of its progress to the next
 ONE_LIFE: Final = RestartLimit(restarts=0)
 TEMPORARY: Final = ChildOptions(restart=RestartPolicy.TEMPORARY)
 
@@ -56,7 +58,8 @@ def agent_tool(
     """Offer an agent as a tool: `tools=[agent_tool(researcher)]`. The model gives it a task.
 
     What it answers is the result, as JSON where its `output` is a class; what ends its run is an
-    error that the model reads. What it uses up counts for the run that called it, and for the
+    error that the model reads. What it says and calls meanwhile is told to the reader as
+    `ToolProgress`. What it uses up counts for the run that called it, and for the
     budgets around that. A cancel of the call ends its run first.
 
     Args:
@@ -261,18 +264,40 @@ async def _run(
     ref: Ref[Conversation], text: str, place: Place | None, name: str, conversation: str = ""
 ) -> StreamResponse:
     run = AgentRun(ref, text)
+    telling = _Telling(name)
     answer: StreamResponse | None = None
     try:
         async with run:
             async for event in run:
                 if isinstance(event, Complete):
                     answer = event.response
+                else:
+                    telling.hear(event)
     finally:
         if place is not None and run.outcome is not None:
             usage = run.response.usage
             await place.note_end(SubRunEnded("", name, run.id, conversation, run.outcome, usage))
     assert answer is not None
     return answer
+
+
+class _Telling:
+    """Tells the reader of the run above how far this one has come, as a tool's progress."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._tail = ""  # of what it has said
+        self._untold = 0  # characters
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, ToolStart):
+            progress(f"{self._name} calls {event.content}")
+        elif isinstance(event, Token):
+            self._tail = (self._tail + event.content)[-SHOWN:]
+            self._untold += len(event.content)
+            if self._untold >= STEP:
+                self._untold = 0
+                progress(self._tail)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from ._events import (
     Thought,
     Token,
     ToolEnd,
+    ToolProgress,
     ToolStart,
 )
 from ._response import StreamChunk, StreamResponse, ToolCallDelta, parse_arguments
@@ -68,6 +69,7 @@ __all__ = [
     "ToolCall",
     "ToolCallDelta",
     "ToolEnd",
+    "ToolProgress",
     "ToolResult",
     "ToolSpec",
     "ToolStart",

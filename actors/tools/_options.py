@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypedDict
 
 import attrs
 
-Isolation = Literal["inline", "thread"]
+Isolation = Literal["inline", "thread", "process"]
 Approve = bool | Callable[[Mapping[str, Any]], bool]
 
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")  # what every provider accepts
@@ -25,6 +25,7 @@ class ToolOptions(TypedDict, total=False):
     name: str | None
     isolation: Isolation | None
     timeout: float | None
+    concurrency: int | None
     max_result: int
     effect: bool
     approve: Approve
@@ -38,6 +39,11 @@ def _check_name(_record: Options, _attribute: object, name: str | None) -> None:
 def _check_timeout(_record: Options, _attribute: object, timeout: float | None) -> None:
     if timeout is not None and not 0 < timeout < math.inf:  # also refuses NaN
         raise ValueError(f"timeout must be positive seconds, or None, not {timeout}")
+
+
+def _check_concurrency(_record: Options, _attribute: object, concurrency: int | None) -> None:
+    if concurrency is not None and concurrency < 1:
+        raise ValueError(f"concurrency must be 1 call or more, or None, not {concurrency}")
 
 
 def _check_max_result(_record: Options, _attribute: object, max_result: int) -> None:
@@ -69,6 +75,7 @@ class Options:
     name: str | None = attrs.field(default=None, validator=_check_name)
     isolation: Isolation | None = None  # what suits depends on the function
     timeout: float | None = attrs.field(default=None, validator=_check_timeout)
+    concurrency: int | None = attrs.field(default=None, validator=_check_concurrency)
     max_result: int = attrs.field(default=MAX_RESULT, validator=_check_max_result)
     effect: bool = attrs.field(default=False, validator=_check_effect)
     approve: Approve = attrs.field(default=False, validator=_check_approve)

@@ -43,11 +43,12 @@ class Tool(Generic[P, R_co]):
         function: The function itself.
         spec: Name, description and JSON schema, as a model sees them.
         parameters: One for each parameter of the function.
-        isolation: "inline" on the event loop, or "thread".
+        isolation: "inline" on the event loop, "thread" or "process".
         timeout: Seconds after which a call is stopped and the model told so; None for no limit.
         max_result: Characters of a result that the model gets to see.
         effect: Whether a call changes something in the world.
         approve: Whether its calls need approval: all, none, or by their checked arguments.
+        concurrency: How many of its calls may run at a time; None for any number.
     """
 
     function: Callable[P, R_co]
@@ -58,6 +59,7 @@ class Tool(Generic[P, R_co]):
     max_result: int
     effect: bool = False
     approve: Approve = False
+    concurrency: int | None = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         return self.function(*args, **kwargs)
@@ -113,8 +115,15 @@ def tool(
 
             isolation: "inline" runs on the event loop: right for async functions (their
             default) and for quick pure ones. "thread" is the default of sync functions.
+            "process" runs a function of a module in a worker process, which is killed when the
+            call is cancelled or too slow, and whose crash is the call's error alone. What it
+            takes must be picklable. It needs `pip install "troupe-runtime[process]"`.
 
-            timeout: Seconds that a call may take, time in the queue for a thread included.
+            timeout: Seconds that a call may take; waiting for a thread, for a process and for
+            its start included.
+
+            concurrency: How many calls of it one agent runs at a time; the others wait. None
+            for any number.
 
             max_result: Characters of a result that the model gets to see; the rest is cut.
 
@@ -154,6 +163,7 @@ def _made(function: Callable[P, R], options: Options) -> Tool[P, R]:
         options.max_result,
         options.effect,
         options.approve,
+        options.concurrency,
     )
 
 
@@ -186,21 +196,44 @@ def _own_name(function: Callable[..., object]) -> str:
 
 def _isolation(function: Callable[..., object], options: Options) -> Isolation:
     isolation = options.isolation
-    if isolation not in {None, "inline", "thread"}:
-        raise TypeError(f"isolation must be 'inline' or 'thread', not {isolation!r}")
+    if isolation not in {None, "inline", "thread", "process"}:
+        raise TypeError(f"isolation must be 'inline', 'thread' or 'process', not {isolation!r}")
     code = _documented(function)
     if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
         raise TypeError("a generator has no one result: return a list or a string")
     if inspect.iscoroutinefunction(code):
-        if isolation == "thread":
+        if isolation not in {None, "inline"}:
             raise TypeError("an async function runs inline: drop isolation, or make it sync")
         return "inline"
-    if isolation == "inline" and options.timeout is not None:
+    if isolation == "inline":
+        _check_inline(options)
+    if isolation == "process":
+        _check_for_process(function)
+    return isolation or "thread"
+
+
+def _check_inline(options: Options) -> None:
+    if options.timeout is not None:
         raise TypeError(
             "nothing can stop a sync function that holds the event loop: drop the timeout, or "
             'write isolation="thread"'
         )
-    return isolation or "thread"
+    if options.concurrency is not None:
+        raise TypeError(
+            "a sync function that holds the event loop runs alone: drop concurrency, or write "
+            'isolation="thread"'
+        )
+
+
+def _check_for_process(function: Callable[..., object]) -> None:
+    """A process imports its function, so that it must be in a module under its own name."""
+    if not inspect.isfunction(function) or function.__qualname__ != function.__name__:
+        raise TypeError(
+            "a process can import functions of a module only, no lambda, closure or method: write "
+            '`def` at the top of a module, or isolation="thread"'
+        )
+    if function.__name__ == "<lambda>":
+        raise TypeError("a process cannot import a lambda: write `def` at the top of a module")
 
 
 def _as_tools(offered: Iterable[AnyTool | Callable[..., object]]) -> tuple[AnyTool, ...]:

@@ -233,7 +233,7 @@ async def test_wherever_a_run_with_a_handoff_is_cancelled_nothing_is_left() -> N
                 async with runs[-1] as run:
                     await collect(run)
 
-    assert await cancel_everywhere(scenario) > 70
+    assert await cancel_everywhere(scenario) > 50
     assert runs[-1].answered_by == "billing"
 
 

@@ -196,7 +196,11 @@ def test_what_a_model_could_not_use_is_refused_when_the_tool_is_made(
 @pytest.mark.parametrize(
     ("function", "wrong", "text"),
     [
-        (add.function, {"isolation": "process"}, "isolation must be 'inline' or 'thread'"),
+        (add.function, {"isolation": "fork"}, "must be 'inline', 'thread' or 'process'"),
+        (wait.function, {"isolation": "process"}, "an async function runs inline"),
+        (Account().deposit, {"isolation": "process"}, "functions of a module only"),
+        (add.function, {"isolation": "inline", "concurrency": 1}, "drop concurrency"),
+        (add.function, {"concurrency": 0}, "concurrency must be 1 call or more"),
         (wait.function, {"isolation": "thread"}, "an async function runs inline"),
         (add.function, {"isolation": "inline", "timeout": 1}, "drop the timeout"),
         (add.function, {"timeout": 0}, "timeout must be positive"),
