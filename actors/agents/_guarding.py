@@ -44,12 +44,19 @@ class Guarding:
         self._length = 0  # characters of the present answer
         self._seen = 0  # so many of which every guard that looks while it streams has seen
         self._partial = partial
-        self._passed = trio.Event()
+        self._texts: list[str] = []  # which the guards of the input have still to begin with
+        self._unpassed = 0  # texts
+        self._changed = trio.Event()  # one of these two has
         self._scope = trio.CancelScope()
-        if not self._inputs:
-            self._passed.set()
 
-    async def around(self, text: str, run: Callable[[], Awaitable[None]]) -> None:
+    def check(self, text: str) -> None:
+        """The user has said something: have it looked at, beside all that goes on."""
+        if self._inputs:
+            self._texts.append(text)
+            self._unpassed += 1
+            self._changed.set()
+
+    async def around(self, run: Callable[[], Awaitable[None]]) -> None:
         """Carry out a run while its input is being checked.
 
         Raises:
@@ -60,7 +67,7 @@ class Guarding:
             return
         error: Exception | None = None
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._check_input, text)
+            nursery.start_soon(self._check_all)
             with self._scope:
                 try:
                     await run()
@@ -72,12 +79,29 @@ class Guarding:
         if error is not None:
             raise error
 
+    async def _check_all(self) -> None:
+        async with trio.open_nursery() as nursery:
+            while True:
+                while self._texts:
+                    nursery.start_soon(self._check_input, self._texts.pop(0))
+                await self._change()
+
     async def _check_input(self, text: str) -> None:
         if await self._let_pass(self._inputs, text):
-            self._passed.set()
+            self._unpassed -= 1
+            self._changed.set()
         else:
             assert self.fault is not None
             self._scope.cancel(str(self.fault))
+
+    async def _change(self) -> None:
+        if self._changed.is_set():
+            self._changed = trio.Event()
+        await self._changed.wait()
+
+    async def _wait_passed(self) -> None:
+        while self._unpassed:
+            await self._change()
 
     async def _let_pass(self, guards: Sequence[Guard], text: str) -> bool:
         """Ask all of them side by side; the first that says no ends the others."""
@@ -162,7 +186,7 @@ class Guarding:
         """
         is_final = not answer.tool_calls and answer.finish_reason is not FinishReason.PAUSE
         if is_final or effect:
-            await self._passed.wait()
+            await self._wait_passed()
         looking = self._outputs if is_final else [each.guard for each in self._looks]
         if is_final or self._seen < self._length:
             await self._require(looking)
@@ -180,7 +204,7 @@ class Guarding:
         if self.fault is not None:
             fault = self.fault
             return (GuardStopped(run, fault.guard, fault.on, fault.reason, now),)
-        if not self._passed.is_set():
+        if self._unpassed:
             names = ", ".join(guard.name for guard in self._inputs)
             return (GuardStopped(run, names, "input", "the run ended before it was checked", now),)
         return ()

@@ -25,7 +25,8 @@ class RunLimits:
 
     Attributes:
         model_calls: Calls of the model, the first included.
-        queued_runs: Runs that may wait for the one before them.
+        queued_runs: Runs that may wait for the one before them; 0 refuses a second run.
+        queued_steers: Messages that may wait for a run's next model call.
         depth: Agents below one another that the run may lead to, by tools that ask agents.
         handoffs: How often the model may hand the conversation over; then it is told that it
             must answer itself.
@@ -40,16 +41,17 @@ class RunLimits:
 
     model_calls: int = 16
     queued_runs: int = 8
-    depth: int = 8
-    handoffs: int = 4
     tokens: int | None = None
     cost: float | str | Decimal | None = None
     prices: Prices | None = None
+    queued_steers: int = 8
+    depth: int = 8
+    handoffs: int = 4
 
     def __attrs_post_init__(self) -> None:
         if self.model_calls < 1:
             raise ValueError(f"model_calls must be 1 or more, not {self.model_calls}")
-        for name in ("queued_runs", "depth", "handoffs"):
+        for name in ("queued_runs", "queued_steers", "depth", "handoffs"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         self.budget()
@@ -102,12 +104,14 @@ class AgentOptions:
         output_attempts: How often a run's model may answer for that. What is wrong with an answer
             is told to it; after the last one the run fails with `OutputInvalid`.
         cleanup: Seconds that a cancelled tool in a thread gets before it is reported as
-            abandoned, and that the journal gets for each write.
+            abandoned.
+        journal_patience: Seconds that the journal gets for each write. A cancel waits for it; an
+            agent whose journal takes longer crashes, and starts again from what is written.
 
     Raises:
         TypeError: If `output` is no class that a model can be asked for.
-        ValueError: If `conversation` or `journal` is empty, `cleanup` is no number of seconds, or
-            `output_attempts` is below 1.
+        ValueError: If `conversation` or `journal` is empty, `cleanup` or `journal_patience` is no
+            number of seconds, or `output_attempts` is below 1.
     """
 
     name: str = "agent"
@@ -118,6 +122,7 @@ class AgentOptions:
     output_attempts: int = 3
     cleanup: float = 5.0
     journal: str | os.PathLike[str] | Ref[Journal] | None = None
+    journal_patience: float = 30.0
     guards: tuple[Guard, ...] = attrs.field(default=(), converter=as_guards)
 
     def __attrs_post_init__(self) -> None:
@@ -127,6 +132,10 @@ class AgentOptions:
             raise ValueError('journal must not be empty: write for example "chats.db"')
         if not 0 <= self.cleanup < math.inf:
             raise ValueError(f"cleanup must be 0 or more seconds, not {self.cleanup}")
+        if not 0 < self.journal_patience < math.inf:
+            raise ValueError(
+                f"journal_patience must be positive seconds, not {self.journal_patience}"
+            )
         if self.output_attempts < 1:
             raise ValueError(f"output_attempts must be 1 or more, not {self.output_attempts}")
         if self.output is not None:

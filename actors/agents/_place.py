@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
+from actors.errors import LimitReached
 from actors.providers import Clock
-from runtime import RuntimeFault
+from runtime import AskCycle, Ref, RuntimeFault, carried
+
+from ._conversation import Conversation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Sequence
@@ -18,9 +21,37 @@ if TYPE_CHECKING:
     from actors.chat import Usage
     from actors.journal import Entry, Journal, SubRunEnded
     from actors.providers import Model, ProviderApi, Several
-    from runtime import Ref, Supervisor
+    from runtime import Supervisor
 
     from ._options import AgentSetup
+
+
+@attrs.frozen
+class Within:
+    """Goes with all that a run of an agent sends, so that what leads back or too deep is found."""
+
+    agent: Ref[Conversation]
+    depth: int  # how many may stand below it
+
+
+def within(agent: Ref[Conversation], message: object, depth: int) -> Within:
+    """What goes with all that a run sends.
+
+    Raises:
+        AskCycle: If it is a run of this very agent that leads here.
+        LimitReached: If too many runs do, one below the other.
+    """
+    above = [scope for scope in carried() if isinstance(scope, Within)]
+    if any(scope.agent == agent for scope in above):
+        raise AskCycle((agent.path, agent.path), message=message)
+    for steps, scope in enumerate(reversed(above), 1):
+        if steps > scope.depth:
+            raise LimitReached(
+                f"{agent.path} would be {steps} agents below {scope.agent.path}, which allows "
+                f"{scope.depth}: raise RunLimits(depth=...)",
+                limit="depth",
+            )
+    return Within(agent, depth)
 
 
 class Hosts(Protocol):

@@ -2,6 +2,7 @@
 
 from ._events import (
     Answer,
+    ApprovalNeeded,
     Complete,
     Event,
     Outcome,
@@ -44,6 +45,7 @@ from ._turns import (
 
 __all__ = [
     "Answer",
+    "ApprovalNeeded",
     "AssistantTurn",
     "Complete",
     "Effort",

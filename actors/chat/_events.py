@@ -83,6 +83,19 @@ class ToolEnd:
 
 
 @attrs.frozen
+class ApprovalNeeded:
+    """A tool call was recorded, and waits for approval; `content` is the tool's name.
+
+    The other calls of its round run first; then the run ends as `needs approval`.
+    """
+
+    type: ClassVar[Literal["approval_needed"]] = "approval_needed"
+    content: str
+    call: ToolCall
+    timestamp: float = 0.0
+
+
+@attrs.frozen
 class Answer:
     """The whole text of the final model call."""
 
@@ -131,6 +144,7 @@ Event = (
     | ToolStart
     | ToolProgress
     | ToolEnd
+    | ApprovalNeeded
     | Answer
     | Complete
     | RunCancelled

@@ -1,11 +1,16 @@
 """Journals: what was said and done in a conversation, and the history made from it."""
 
 from ._entries import (
+    ApprovalAsked,
     AssistantSaid,
+    CallApproved,
+    CallDenied,
     Entry,
     GuardStopped,
     HandedOver,
     RunEnded,
+    RunPaused,
+    RunResumed,
     RunStarted,
     SubRunEnded,
     ToolCalled,
@@ -32,7 +37,10 @@ from ._transcript import from_json_lines, replay, to_json_lines, to_markdown
 
 __all__ = [
     "Append",
+    "ApprovalAsked",
     "AssistantSaid",
+    "CallApproved",
+    "CallDenied",
     "Entry",
     "Fork",
     "GuardStopped",
@@ -42,6 +50,8 @@ __all__ = [
     "MemoryJournal",
     "Read",
     "RunEnded",
+    "RunPaused",
+    "RunResumed",
     "RunStarted",
     "SqliteJournal",
     "SubRunEnded",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.chat import (
     Answer,
+    ApprovalNeeded,
     AssistantTurn,
     Complete,
     Event,
@@ -30,11 +31,16 @@ from actors.chat import (
 )
 
 from ._entries import (
+    ApprovalAsked,
     AssistantSaid,
+    CallApproved,
+    CallDenied,
     Entry,
     GuardStopped,
     HandedOver,
     RunEnded,
+    RunPaused,
+    RunResumed,
     RunStarted,
     SubRunEnded,
     ToolCalled,
@@ -88,16 +94,33 @@ def _block(entry: Entry) -> str:
         case ToolSealed(_, _, name, content, status):
             sealed = "" if status is ToolStatus.OK else f", {status}"
             return f"### Result of `{name}`{sealed}{BETWEEN}{_fenced(content)}"
-        case _:
-            return _note(entry)
-
-
-def _note(entry: RunStarted | RunEnded | HandedOver | SubRunEnded | GuardStopped) -> str:
-    match entry:
         case RunEnded(_, outcome, reason) if outcome is not Outcome.DONE:
             return f"*The run ended: {outcome}{reason and f' ({reason})'}*"
-        case RunStarted() | RunEnded():
-            return ""
+        case _:
+            return _decision(entry)
+
+
+def _decision(entry: Entry) -> str:
+    """What somebody decided on a run."""
+    match entry:
+        case ApprovalAsked(_, call):
+            asked = f"### Approval is needed for `{call.name}`"
+            return f"{asked}{BETWEEN}{_fenced(_indented(call.arguments_text))}"
+        case CallApproved(_, call_id):
+            return f"*The call {call_id} was approved*"
+        case CallDenied(_, call_id, reason):
+            return f"*The call {call_id} was denied{reason and f' ({reason})'}*"
+        case RunPaused():
+            return "*The run was paused*"
+        case RunResumed():
+            return "*The run goes on*"
+        case _:
+            return _others(entry)
+
+
+def _others(entry: Entry) -> str:
+    """What other agents, and guards, did."""
+    match entry:
         case HandedOver(_, to):
             return f"*Handed over to {to}.*"
         case SubRunEnded(_, agent, _, conversation, outcome):
@@ -106,6 +129,8 @@ def _note(entry: RunStarted | RunEnded | HandedOver | SubRunEnded | GuardStopped
         case GuardStopped(_, guard, on, reason):
             what = "the run" if on == "input" else "the answer above"
             return f"*The guard {guard} stopped {what}, which is not sent again: {reason}*"
+        case _:
+            return ""
 
 
 def _said(turn: AssistantTurn) -> str:
@@ -137,8 +162,9 @@ def replay(entries: Iterable[Entry]) -> tuple[Event, ...]:
     """Give the events of a conversation again, in the order in which they were shown.
 
     A piece of an answer is a part of it, not a chunk: how the chunks were cut is not recorded.
-    An interrupted run ends with `RunCancelled`, one that failed with `RunFailed`. What was
-    recorded of a run after its end was never shown, and is left out.
+    An interrupted run ends with `RunCancelled`, one that failed with `RunFailed`, and one that
+    needs approval with what it has shown. What was recorded of a run after its end, and before
+    it was resumed, was never shown, and is left out.
     """
     replaying = _Replay()
     for entry in entries:
@@ -155,6 +181,8 @@ class _Replay:
         self._response = StreamResponse()  # of the run's last call
 
     def take(self, entry: Entry) -> None:
+        if isinstance(entry, RunResumed):
+            self._over.discard(entry.run)
         if entry.run in self._over:
             return
         match entry:
@@ -163,16 +191,25 @@ class _Replay:
                 self._open.clear()
             case AssistantSaid():
                 self._assistant(entry)
-            case ToolCalled(_, call, timestamp):
-                self._open.add(call.id)
-                self.events.append(ToolStart(call.name, call, timestamp))
-            case ToolSealed():
-                self._sealed(entry)
             case RunEnded():
                 self._over.add(entry.run)
                 self._ended(entry)
             case SubRunEnded():
                 self._usage += entry.usage
+            case _:
+                self._tool(entry)
+
+    def _tool(self, entry: Entry) -> None:
+        match entry:
+            case ToolCalled(_, call, timestamp):
+                self._open.add(call.id)
+                self.events.append(ToolStart(call.name, call, timestamp))
+            case ApprovalAsked(_, call, timestamp):
+                self.events.append(ApprovalNeeded(call.name, call, timestamp))
+            case CallDenied():
+                self._open.add(entry.call_id)
+            case ToolSealed():
+                self._sealed(entry)
             case _:
                 pass
 
@@ -205,5 +242,7 @@ class _Replay:
                 self.events += [Answer(text, now), Complete(text, self._response, now)]
             case Outcome.CANCELLED:
                 self.events.append(RunCancelled(entry.reason, now))
+            case Outcome.NEEDS_APPROVAL:
+                pass  # `ApprovalNeeded` has said so
             case outcome:
                 self.events.append(RunFailed(entry.reason, outcome, now))

@@ -30,7 +30,14 @@ from actors.agents import (
 )
 from actors.budget import Budget
 from actors.chat import Outcome, Token, Usage, UserTurn
-from actors.errors import BudgetSpent, GuardFailed, GuardTripped, StreamTruncated
+from actors.errors import (
+    BudgetSpent,
+    GuardFailed,
+    GuardTripped,
+    NeedsApproval,
+    RunNotOpen,
+    StreamTruncated,
+)
 from actors.journal import GuardStopped, RunEnded, SubRunEnded, ToolCalled, UserSaid
 from actors.providers import Model, Retry, call, pause, say, script, truncate, usage
 from actors.testing import answer, open_fake_provider
@@ -471,3 +478,59 @@ def test_what_is_no_guard_is_refused_early() -> None:
         Guard(no_secrets, on="input", every=10)
     with pytest.raises(ValueError, match="positive seconds"):
         Guard(no_secrets, on="input", timeout=0)
+
+
+# Steering, resuming
+
+
+async def test_words_that_come_while_the_run_goes_on_are_checked_too(
+    autojump_clock: MockClock,
+) -> None:
+    del autojump_clock
+
+    async def work() -> str:
+        """Work."""
+        await trio.sleep(1)
+        return "done"
+
+    asking = guard(no_secrets, on="input")
+    scripts = script(call("work")), FINE, FINE
+    async with scripted(*scripts, tools=(work,), options=options(asking)) as agent:
+        async with agent.stream("Hello") as run:
+            await anext(run)
+            await agent.steer("And the secret")
+            with pytest.raises(GuardTripped, match="it names the secret"):
+                await collect(run)
+        await assert_stopped(agent, run, "no_secrets", "input")
+        assert await agent.history() == ()
+
+
+async def test_a_call_that_needs_approval_asks_for_it_when_the_input_has_passed(
+    autojump_clock: MockClock,
+) -> None:
+    del autojump_clock
+
+    @tool(approve=True)
+    async def buy() -> str:
+        """Buy it."""
+        return "bought"
+
+    scripts = script(call("buy")), FINE
+    async with scripted(*scripts, tools=(buy,), options=options(after(2))) as agent:
+        async with agent.stream("Hello") as run:
+            with pytest.raises(NeedsApproval):
+                await collect(run)
+        assert trio.current_time() >= 2
+        (waiting,) = run.pending
+        async with agent.resume(run.id, approve=[waiting.id]) as going_on:
+            await collect(going_on)
+        assert going_on.outcome is Outcome.DONE
+        assert (await agent.history())[0] == UserTurn("Hello")
+
+
+async def test_a_run_that_a_guard_has_stopped_does_not_go_on() -> None:
+    async with scripted(FINE, options=options(guard(no_secrets, on="input"))) as agent:
+        run, _ = await trips(agent, "The secret")
+        with pytest.raises(RunNotOpen, match="a guard has stopped the run"):
+            async with agent.resume(run.id) as again:
+                await collect(again)
