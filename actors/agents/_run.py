@@ -293,8 +293,9 @@ class RunInProgress:
             result = await execute(toolbox, call, terms=terms)
         finally:
             last = shown.close()  # a thread may speak on
-        for command in self.machine.tool_ended(result, self._now(), last):
-            over = self.machine.phase is Phase.ENDED
+        commands = self.machine.tool_ended(result, self._now(), last)
+        over = self.machine.phase is Phase.ENDED
+        for command in commands:
             if isinstance(command, Record):
                 await self._obey(command)
             elif isinstance(command, Emit) and not over:
