@@ -5,6 +5,7 @@ from actors.schema import Bounds
 from ._calculator import calculator
 from ._clock import clock_tools
 from ._execution import Late, Terms, execute
+from ._fetch import fetch_tool
 from ._files import file_tools
 from ._schema import Parameter, Refused
 from ._shell import shell_tool
@@ -24,6 +25,7 @@ __all__ = [
     "calculator",
     "clock_tools",
     "execute",
+    "fetch_tool",
     "file_tools",
     "shell_tool",
     "tool",
