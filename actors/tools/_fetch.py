@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from actors.http import Resolve, TransportStream
 
+    from ._options import Approve
+
 MAX_BYTES: Final = 1_000_000
 TIMEOUT: Final = 20.0
 MAX_REDIRECTS: Final = 5
@@ -56,6 +58,7 @@ def fetch_tool(
     *,
     hosts: Collection[str] | None = None,
     allow_private: bool = False,
+    approve: Approve = False,
     max_bytes: int = MAX_BYTES,
     timeout: float = TIMEOUT,
     resolve: Resolve | None = None,
@@ -73,6 +76,7 @@ def fetch_tool(
         hosts: The only hosts that may be asked, as in `["docs.python.org"]`; None for any.
         allow_private: Whether private, loopback and link-local addresses may be asked as well:
             there a cloud keeps its metadata, and services live without a password.
+        approve: Whether somebody has to approve each address, or which ones; as `tool` says it.
         max_bytes: Of an answer, unpacked; the rest is not read.
         timeout: Seconds for a call, with its redirects.
         resolve: Finds the IP addresses of a host; by default as the system does.
@@ -107,7 +111,7 @@ def fetch_tool(
                 raise ConnectionError(str(error)) from error
         raise TimeoutError(f"it took longer than {timeout} s")
 
-    return tool(fetch)
+    return tool(fetch, approve=approve)
 
 
 def _reach(hosts: Collection[str] | None, resolve: Resolve | None, *, allow_private: bool) -> Reach:
