@@ -256,6 +256,7 @@ READING_ORDER = [
     "actors.memory._minilm",
     "actors.memory._embedders",
     "actors.memory._vector_memory",
+    "actors.memory._search_tool",
     "actors.memory._open",
     "actors.memory",
     "actors.agents._guards",
