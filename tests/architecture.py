@@ -77,6 +77,7 @@ READING_ORDER = [
     "runtime.testing._test_system",
     "runtime.testing",
     "actors.chat._turns",
+    "actors.chat._shown",
     "actors.chat._response",
     "actors.chat._events",
     "actors.chat",
@@ -132,6 +133,7 @@ READING_ORDER = [
     "actors.providers.codecs._decoding",
     "actors.providers.codecs._plain_json",
     "actors.providers.codecs._values",
+    "actors.providers.codecs._results",
     "actors.providers.codecs.anthropic._wire",
     "actors.providers.codecs.anthropic._blocks",
     "actors.providers.codecs.anthropic._answer",
@@ -309,6 +311,7 @@ READING_ORDER = [
     "runtime.bench._lives",
     "runtime.bench._messages",
     "runtime.bench._appends",
+    "runtime.bench._bridges",
     "runtime.bench._chains",
     "runtime.bench._crowds",
     "runtime.bench._remembering",
@@ -429,7 +432,7 @@ DOORS = {
     "click": ("runtime.bench", "runtime.cli"),
     "chromadb": ("actors.memory", "runtime.bench"),  # the benchmark measures the embedded client
     "rich": ("runtime.bench", "runtime.cli"),
-    "asyncio": ("runtime.bridge",),
+    "asyncio": ("runtime.bridge", "runtime.bench"),  # the benchmark measures it, too
     "opentelemetry": ("runtime.telemetry",),
     "structlog": ("runtime.telemetry",),
 }

@@ -19,6 +19,7 @@ from actors.chat import (
     FinishReason,
     Outcome,
     Part,
+    Shown,
     ToolCall,
     ToolStatus,
     Usage,
@@ -77,6 +78,7 @@ class ToolSealed:
     content: str
     status: ToolStatus = ToolStatus.OK
     timestamp: float = 0.0
+    shown: tuple[Shown, ...] = ()
 
 
 @attrs.frozen
@@ -206,7 +208,7 @@ Entry = (
 def _converter() -> JsonConverter:
     converter = make_converter()
     # Named by class: `Text` has no field of its own by which to tell it from `Thinking`.
-    for union in (Part, Entry):
+    for union in (Part, Shown, Entry):
         configure_tagged_union(union, converter, tag_name="kind")
     return converter
 

@@ -25,6 +25,7 @@ from actors.chat import (
     Opaque,
     Outcome,
     Part,
+    Shown,
     Text,
     Thinking,
     ToolCall,
@@ -85,16 +86,16 @@ class _Call:
         """Whether somebody may still approve it."""
         return self.asked and not self.started and not self.denied
 
-    def result(self) -> tuple[str, ToolStatus]:
+    def result(self) -> tuple[str, ToolStatus, tuple[Shown, ...]]:
         if self.sealed is not None and self.sealed.status is not ToolStatus.UNKNOWN:
-            return self.sealed.content, self.sealed.status
+            return self.sealed.content, self.sealed.status, self.sealed.shown
         if self.started:
-            return UNKNOWN, ToolStatus.UNKNOWN
+            return UNKNOWN, ToolStatus.UNKNOWN, ()
         if self.denied:
-            return DENIED, ToolStatus.ERROR
+            return DENIED, ToolStatus.ERROR, ()
         if self.asked:
-            return NOT_APPROVED, ToolStatus.CANCELLED
-        return NEVER_STARTED, ToolStatus.CANCELLED
+            return NOT_APPROVED, ToolStatus.CANCELLED, ()
+        return NEVER_STARTED, ToolStatus.CANCELLED, ()
 
 
 @attrs.define

@@ -28,6 +28,7 @@ from actors.chat import (
     ToolStart,
     ToolStatus,
     Usage,
+    in_words,
 )
 
 from ._entries import (
@@ -93,7 +94,8 @@ def _block(entry: Entry) -> str:
             return f"### Tool `{call.name}`{BETWEEN}{_fenced(_indented(call.arguments_text))}"
         case ToolSealed(_, _, name, content, status):
             sealed = "" if status is ToolStatus.OK else f", {status}"
-            return f"### Result of `{name}`{sealed}{BETWEEN}{_fenced(content)}"
+            shown = "".join(f"{BETWEEN}*(it shows {in_words(part)})*" for part in entry.shown)
+            return f"### Result of `{name}`{sealed}{BETWEEN}{_fenced(content)}{shown}"
         case RunEnded(_, outcome, reason) if outcome is not Outcome.DONE:
             return f"*The run ended: {outcome}{reason and f' ({reason})'}*"
         case _:
@@ -232,7 +234,7 @@ class _Replay:
         if entry.call_id not in self._open:
             return
         self._open.remove(entry.call_id)
-        result = ToolResult(entry.call_id, entry.name, entry.content, entry.status)
+        result = ToolResult(entry.call_id, entry.name, entry.content, entry.status, entry.shown)
         self.events.append(ToolEnd(entry.content, result, entry.timestamp))
 
     def _ended(self, entry: RunEnded) -> None:

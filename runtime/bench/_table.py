@@ -6,6 +6,7 @@ from typing import Final
 
 from ._answers import chunk, flood, interrupt
 from ._appends import appends
+from ._bridges import bridge
 from ._chains import chain
 from ._crowds import fairness
 from ._delegation import delegate, households
@@ -36,6 +37,12 @@ BENCHMARKS: Final = (
         "from the handler's `send` to the reader's hand, item by item",
         "one memory channel with the same buffer",
         stream,
+    ),
+    Benchmark(
+        "bridge",
+        "an item that is asked for across the bridge, by asyncio and by a thread that blocks",
+        "a bare thread that is asked through a queue, and answers into one",
+        bridge,
     ),
     Benchmark(
         "chain",
