@@ -1,13 +1,13 @@
 """Turns a journal into the history that is sent to a model.
 
-Pure, and total: whatever the entries are, every provider accepts it, also with a user turn behind.
+Pure, and total: whatever the entries are, every provider accepts the history.
 
-- It starts with a user turn; neighbouring ones become one, with a blank line between. What a
-  guard has stopped is not in it: all of a run, or the answer that it was giving.
+- It starts with a user turn; neighbouring user turns become one, with a blank line between.
 - No assistant turn is empty or follows another. One with tool calls is followed by a `ToolTurn`
   with exactly one result for each call, in order; one that nobody recorded is made up here.
 - Ids of calls are unique throughout, and names are made of letters, digits, `_` and `-`.
 - An interrupted answer keeps its text, and only those tool calls that are known to have started.
+- What a guard has stopped is not in it: all of a run, or the answer that it was giving.
 - Once a run is over its part of the history is fixed: what is recorded later is never sent,
   unless it is the latest and was resumed. A call that waits for approval was not carried out.
 """
@@ -32,16 +32,13 @@ from actors.chat import (
     UserTurn,
 )
 
-from ._entries import (
-    Entry,
-    RunEnded,
-    ToolSealed,
-)
-from ._record import GO_ON, UNKNOWN, Answer, Call, Record, Resumed
+from ._entries import Entry, RunEnded, ToolSealed
+from ._record import UNKNOWN, Answer, Call, Record, Resumed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+GO_ON: Final = "(You were interrupted here. Go on.)"
 BEGINNING: Final = "(the conversation begins here)"
 BETWEEN: Final = "\n\n"
 NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")

@@ -1,4 +1,4 @@
-"""What a journal says, read entry by entry: what was said, and what became of each call. Pure."""
+"""Reads the entries of a journal into what was said, and what became of each tool call. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,6 @@ UNKNOWN: Final = (
 NEVER_STARTED: Final = "This call was not carried out: the run ended before it started."
 NOT_APPROVED: Final = "This call was not carried out: it needs an approval that it did not get."
 DENIED: Final = "This call was not carried out: it was denied."
-GO_ON: Final = "(You were interrupted here. Go on.)"
 NOTHING_SAID: Final = "(no text)"
 
 
