@@ -177,7 +177,7 @@ async def _beside_embedded(
             numbers = range(first, min(first + EMBEDDED_AT_ONCE, len(texts)))
             collection.add(
                 ids=[str(number) for number in numbers],
-                embeddings=[vectors[number % DIFFERENT] for number in numbers],
+                embeddings=[list(vectors[number % DIFFERENT]) for number in numbers],
                 metadatas=[{"number": number} for number in numbers],
                 documents=[texts[number] for number in numbers],
             )
