@@ -2,6 +2,7 @@
 
 from ._events import (
     Answer,
+    ApprovalNeeded,
     Complete,
     Event,
     Outcome,
@@ -10,9 +11,11 @@ from ._events import (
     Thought,
     Token,
     ToolEnd,
+    ToolProgress,
     ToolStart,
 )
 from ._response import StreamChunk, StreamResponse, ToolCallDelta, parse_arguments
+from ._shown import Shown, in_words, with_note, without_results_shown
 from ._turns import (
     AssistantTurn,
     Effort,
@@ -43,6 +46,7 @@ from ._turns import (
 
 __all__ = [
     "Answer",
+    "ApprovalNeeded",
     "AssistantTurn",
     "Complete",
     "Effort",
@@ -58,6 +62,7 @@ __all__ = [
     "RunCancelled",
     "RunFailed",
     "Settings",
+    "Shown",
     "StreamChunk",
     "StreamResponse",
     "SystemTurn",
@@ -68,6 +73,7 @@ __all__ = [
     "ToolCall",
     "ToolCallDelta",
     "ToolEnd",
+    "ToolProgress",
     "ToolResult",
     "ToolSpec",
     "ToolStart",
@@ -78,7 +84,10 @@ __all__ = [
     "UserPart",
     "UserTurn",
     "assistant",
+    "in_words",
     "parse_arguments",
     "system",
     "user",
+    "with_note",
+    "without_results_shown",
 ]

@@ -8,7 +8,9 @@ so it is with the next user turn behind it.
   with exactly one result for each call, in order; one that nobody recorded is made up here.
 - Ids of calls are unique throughout, and names are made of letters, digits, `_` and `-`.
 - An interrupted answer keeps its text, and only those tool calls that are known to have started.
-- Once a run is over its part of the history is fixed: what is recorded later is never sent.
+- What a guard has stopped is not in it: all of a run, or the answer that it was giving.
+- Once a run is over its part of the history is fixed: what is recorded later is never sent,
+  unless it is the latest and was resumed. A call that waits for approval was not carried out.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from actors.chat import (
     Opaque,
     Outcome,
     Part,
+    Shown,
     Text,
     Thinking,
     ToolCall,
@@ -35,10 +38,18 @@ from actors.chat import (
 )
 
 from ._entries import (
+    ApprovalAsked,
     AssistantSaid,
+    CallApproved,
+    CallDenied,
     Entry,
+    GuardStopped,
+    HandedOver,
     RunEnded,
+    RunPaused,
+    RunResumed,
     RunStarted,
+    SubRunEnded,
     ToolCalled,
     ToolSealed,
     UserSaid,
@@ -52,6 +63,9 @@ UNKNOWN: Final = (
     "it again."
 )
 NEVER_STARTED: Final = "This call was not carried out: the run ended before it started."
+NOT_APPROVED: Final = "This call was not carried out: it needs an approval that it did not get."
+DENIED: Final = "This call was not carried out: it was denied."
+GO_ON: Final = "(You were interrupted here. Go on.)"
 NOTHING_SAID: Final = "(no text)"
 BEGINNING: Final = "(the conversation begins here)"
 BETWEEN: Final = "\n\n"
@@ -64,14 +78,25 @@ class _Call:
 
     call: ToolCall
     started: bool = False
+    asked: bool = False
+    denied: bool = False
     sealed: ToolSealed | None = None
 
-    def result(self) -> tuple[str, ToolStatus]:
+    @property
+    def is_waiting(self) -> bool:
+        """Whether somebody may still approve it."""
+        return self.asked and not self.started and not self.denied
+
+    def result(self) -> tuple[str, ToolStatus, tuple[Shown, ...]]:
         if self.sealed is not None and self.sealed.status is not ToolStatus.UNKNOWN:
-            return self.sealed.content, self.sealed.status
+            return self.sealed.content, self.sealed.status, self.sealed.shown
         if self.started:
-            return UNKNOWN, ToolStatus.UNKNOWN
-        return NEVER_STARTED, ToolStatus.CANCELLED
+            return UNKNOWN, ToolStatus.UNKNOWN, ()
+        if self.denied:
+            return DENIED, ToolStatus.ERROR, ()
+        if self.asked:
+            return NOT_APPROVED, ToolStatus.CANCELLED, ()
+        return NEVER_STARTED, ToolStatus.CANCELLED, ()
 
 
 @attrs.define
@@ -86,10 +111,10 @@ class _Answer:
     def calls(self) -> list[_Call]:
         return [part for part in self.parts if isinstance(part, _Call)]
 
-    def find(self, call_id: str, *, started: bool) -> _Call | None:
-        """The first call of that id which has, or has not, started, and is not sealed."""
+    def find(self, call_id: str, suits: Callable[[_Call], bool]) -> _Call | None:
+        """The first call of that id which suits and is not sealed."""
         for each in self.calls():
-            if each.call.id == call_id and each.started == started and each.sealed is None:
+            if each.call.id == call_id and each.sealed is None and suits(each):
                 return each
         return None
 
@@ -118,21 +143,36 @@ class _Answer:
         return unsealed
 
 
+class _Resumed:
+    """Where a run went on. A model that is to go on must be spoken to."""
+
+
 class _Record:
     """Reads entries one by one; what they mean is decided when they arrive."""
 
     def __init__(self) -> None:
-        self.said: list[str | _Answer] = []  # a text is the user's
+        self.said: list[str | _Answer | _Resumed] = []  # a text is the user's
         self.open: str | None = None  # the run that goes on
         self.answer: _Answer | None = None  # its latest
+        self.paused = False
+        self.left: tuple[str, _Answer | None] | None = None  # the latest run, once it is over
         self._over: set[str] = set()
+        self._begin = 0  # of the run that goes on, in `said`
         self.reads: dict[type[Entry], Callable[[Any], None]] = {
             RunStarted: self._started,
             UserSaid: self._user,
             AssistantSaid: self._assistant,
             ToolCalled: self._called,
             ToolSealed: self._sealed,
+            ApprovalAsked: self._asked,
+            CallApproved: self._noted,
+            CallDenied: self._denied,
+            RunPaused: self._paused,
+            RunResumed: self._resumed,
             RunEnded: self._ended,
+            GuardStopped: self._stopped,
+            HandedOver: _pass_over,
+            SubRunEnded: _pass_over,
         }
 
     def read(self, entries: Iterable[Entry]) -> None:
@@ -149,7 +189,27 @@ class _Record:
     def _turn_to(self, run: str | None) -> None:
         if self.open is not None:
             self._over.add(self.open)
-        self.open, self.answer = run, None
+            self.left = (self.open, self.answer)
+        if run is not None:
+            self.left = None
+            self._begin = len(self.said)
+        self.open, self.answer, self.paused = run, None, False
+
+    def _noted(self, entry: Entry) -> None:
+        self._is_over(entry)
+
+    def _paused(self, entry: RunPaused) -> None:
+        if not self._is_over(entry):
+            self.paused = True
+
+    def _resumed(self, entry: RunResumed) -> None:
+        if self.left is not None and self.left[0] == entry.run:
+            self.open, self.answer = self.left
+            self.left = None
+            self._over.discard(entry.run)
+        if not self._is_over(entry):
+            self.paused = False
+            self.said.append(_Resumed())
 
     def _is_over(self, entry: Entry) -> bool:
         """Whether its run is; a run that nobody has heard of begins here."""
@@ -172,22 +232,47 @@ class _Record:
         self.said.append(self.answer)
 
     def _called(self, entry: ToolCalled) -> None:
-        call = self._find(entry, entry.call.id, started=False)
+        call = self._find(entry, entry.call.id, lambda each: not each.started and not each.denied)
         if call is not None:
             call.started = True
 
+    def _asked(self, entry: ApprovalAsked) -> None:
+        call = self._find(entry, entry.call.id, lambda each: not each.started and not each.asked)
+        if call is not None:
+            call.asked = True
+
+    def _denied(self, entry: CallDenied) -> None:
+        call = self._find(entry, entry.call_id, lambda each: each.is_waiting)
+        if call is not None:
+            call.denied = True
+
     def _sealed(self, entry: ToolSealed) -> None:
-        call = self._find(entry, entry.call_id, started=True)
+        call = self._find(entry, entry.call_id, lambda each: each.started or each.denied)
         if call is not None:
             call.sealed = entry
 
-    def _find(self, entry: Entry, call_id: str, *, started: bool) -> _Call | None:
+    def _stopped(self, entry: GuardStopped) -> None:
+        """Forget what a guard has stopped."""
+        if self._is_over(entry):
+            return
+        if entry.on == "input":
+            del self.said[self._begin :]
+            self.answer = None
+        elif self.answer is not None and self.said[-1:] == [self.answer]:
+            self.said.pop()
+            self.answer = None
+
+    def _find(self, entry: Entry, call_id: str, suits: Callable[[_Call], bool]) -> _Call | None:
         if self._is_over(entry) or self.answer is None:
             return None
-        return self.answer.find(call_id, started=started)
+        return self.answer.find(call_id, suits)
 
     def answers(self) -> list[_Answer]:
         return [each for each in self.said if isinstance(each, _Answer)]
+
+
+def _pass_over(entry: Entry) -> None:
+    """For the record: a model does not hear of it."""
 
 
 def project(entries: Iterable[Entry]) -> tuple[Turn, ...]:
@@ -200,10 +285,32 @@ def project(entries: Iterable[Entry]) -> tuple[Turn, ...]:
     record.read(entries)
     for answer in record.answers():
         answer.keep()
-    said = [each for each in _joined(record.said) if isinstance(each, str) or not each.is_empty()]
+    heard = _joined(_spoken_to(record.said))
+    said = [each for each in heard if isinstance(each, str) or not each.is_empty()]
     if said and isinstance(said[0], _Answer):
         said.insert(0, BEGINNING)
     return tuple(_Writer().write(said))
+
+
+def _spoken_to(said: Iterable[str | _Answer | _Resumed]) -> list[str | _Answer]:
+    """Ask the model to go on where a run was resumed behind an answer that it had begun."""
+    spoken: list[str | _Answer] = []
+    for each in said:
+        if not isinstance(each, _Resumed):
+            spoken.append(each)
+        elif _ends_with_words(spoken):
+            spoken.append(GO_ON)
+    return spoken
+
+
+def _ends_with_words(said: list[str | _Answer]) -> bool:
+    """Whether nobody has spoken since the model; what a provider paused it expects again."""
+    for each in reversed(said):
+        if isinstance(each, str):
+            return False
+        if not each.is_empty():
+            return not each.paused and not each.calls()
+    return False
 
 
 def _joined(said: Iterable[str | _Answer]) -> list[str | _Answer]:
@@ -278,7 +385,8 @@ class _Writer:
 def closing(entries: Iterable[Entry], *, reason: str, timestamp: float) -> tuple[Entry, ...]:
     """Give the entries that close what a crash left open; none where nothing is open.
 
-    Calls that had started are sealed as unknown, and the run ends as failed.
+    Calls that had started are sealed as unknown. The run ends as failed, or, where it was paused,
+    as cancelled; calls that wait for approval wait on.
 
     Args:
         entries: Of one conversation, in order.
@@ -295,4 +403,8 @@ def closing(entries: Iterable[Entry], *, reason: str, timestamp: float) -> tuple
         for each in (record.answer.calls() if record.answer else ())
         if each.started and each.sealed is None
     ]
-    return (*left, RunEnded(run, Outcome.FAILED, reason, timestamp))
+    if record.paused:
+        ended = RunEnded(run, Outcome.CANCELLED, f"{reason} while the run was paused", timestamp)
+    else:
+        ended = RunEnded(run, Outcome.FAILED, reason, timestamp)
+    return (*left, ended)
