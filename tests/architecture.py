@@ -340,6 +340,7 @@ READING_ORDER = [
     "runtime.cli._chat",
     "runtime.cli._conversations",
     "runtime.cli._demo",
+    "runtime.cli._memory",
     "runtime.cli._program",
     "runtime.cli._pull",
     "runtime.cli",

@@ -8,10 +8,14 @@ from __future__ import annotations
 from typing import Final
 
 from actors.errors import (
+    ChromaEnded,
     ConfigurationError,
+    EmbedderEnded,
     JournalDamaged,
     JournalNotWritten,
     LimitReached,
+    MemoryDamaged,
+    MemoryUnreachable,
     ProviderError,
     StreamInterrupted,
 )
@@ -21,6 +25,10 @@ FORESEEN: Final = (
     ConfigurationError,
     JournalDamaged,
     JournalNotWritten,
+    MemoryDamaged,
+    MemoryUnreachable,
+    ChromaEnded,
+    EmbedderEnded,
     ProviderError,
     StreamInterrupted,
     LimitReached,
