@@ -51,6 +51,17 @@ class JournalUnusable(ConfigurationError):
     """A journal's file cannot be opened: the text says which, and why. It was not changed."""
 
 
+class MemoryUnusable(ConfigurationError):
+    """A memory cannot be opened: the text says why. What it holds was not changed."""
+
+
+class EmbedderMismatch(ConfigurationError):
+    """A memory was filled with vectors of another embedder, which cannot be compared.
+
+    Open it with that one, or store everything anew in another folder.
+    """
+
+
 class CapabilityMissing(ConfigurationError):
     """The request needs what its model cannot do; the text says what. Nothing was sent."""
 
@@ -69,6 +80,30 @@ class JournalNotWritten(RuntimeFault):
 
 class JournalDamaged(RuntimeFault):
     """What a journal holds cannot be read; the text names the row. Nothing was changed or lost."""
+
+
+class MemoryNotWritten(RuntimeFault):
+    """The disk did not take what was to be remembered: nothing of it is in the memory."""
+
+
+class MemoryDamaged(RuntimeFault):
+    """What a memory's log holds cannot be read; the text names it. Nothing was changed."""
+
+
+class MemoryUnreachable(RuntimeFault):
+    """The index of a memory does not answer just now. What was stored is safe; search again."""
+
+
+class IndexDamaged(RuntimeFault):
+    """The index of a memory lacks or garbles what it was given, and is made anew from the log."""
+
+
+class ChromaEnded(RuntimeFault):
+    """The process that serves Chroma did not come up, or ended; it is started again."""
+
+
+class EmbedderEnded(RuntimeFault):
+    """The process that makes vectors did not come up, or ended; it is started again."""
 
 
 class AnswerFailed(RuntimeFault):

@@ -31,6 +31,7 @@ PACKAGES: Final = (
     "actors.providers",
     "actors.tools",
     "actors.journal",
+    "actors.reasoning",
     "actors.agents",
     "actors.budget",
     "actors.errors",

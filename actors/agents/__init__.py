@@ -1,10 +1,16 @@
-"""Agents: a pure turn machine, the actor that carries it out, and an easy way in."""
+"""Agents: a pure turn machine, the actor that carries it out, and an easy way in.
+
+Beside them reasoners, which carry out the strategies of `actors.reasoning`.
+"""
 
 from ._agent import Agent
 from ._control import Interrupt, Pause, Resume, Steer, Unfinished, Unpause
 from ._conversation import Conversation, History, Report, Run, RunReport, UseModel
 from ._open import AgentHandle, AgentRun, open_agent
+from ._open_reasoner import ReasonerHandle, ReasoningRun, open_reasoner
 from ._options import AgentOptions, AgentSetup, RunLimits
+from ._reasoner import Reasoner
+from ._reasoning import Reason, ReasonerOptions, ReasonerSetup, Reasoning, ReasoningLimits
 from ._switch import ModelSwitch
 
 __all__ = [
@@ -18,6 +24,14 @@ __all__ = [
     "Interrupt",
     "ModelSwitch",
     "Pause",
+    "Reason",
+    "Reasoner",
+    "ReasonerHandle",
+    "ReasonerOptions",
+    "ReasonerSetup",
+    "Reasoning",
+    "ReasoningLimits",
+    "ReasoningRun",
     "Report",
     "Resume",
     "Run",
@@ -28,4 +42,5 @@ __all__ = [
     "Unpause",
     "UseModel",
     "open_agent",
+    "open_reasoner",
 ]

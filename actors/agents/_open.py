@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
-from weakref import WeakKeyDictionary
 
 import trio
 
@@ -39,11 +37,9 @@ from actors.providers import (
 from actors.tools import Toolbox
 from runtime import (
     ActorStopped,
-    Backoff,
     Ref,
     RestartLimit,
     RestartPolicy,
-    RestartStrategy,
     RuntimeFault,
     System,
     open_system,
@@ -52,6 +48,7 @@ from runtime import (
 from ._agent import Agent
 from ._control import AgentControl, Resume, RunControl
 from ._conversation import Conversation, History, Report, Run, UseModel, verdict
+from ._group import supervise_group
 from ._options import AgentOptions, AgentSetup
 from ._switch import ModelSwitch
 
@@ -65,11 +62,7 @@ if TYPE_CHECKING:
     from runtime import Supervisor
 
 DEFAULT_OPTIONS: Final = AgentOptions()
-BACKOFF: Final = Backoff(first=0.05, longest=5.0)
 NO_RESTART: Final = RestartLimit(restarts=0)
-LIMIT: Final = RestartLimit(restarts=5, seconds=30.0)
-# The highest number of an agent in each system, so that none is looked for from the beginning.
-NUMBERS: Final = WeakKeyDictionary[System, int]()
 PATIENCE: Final = 1.0  # seconds that an agent gets to say how a run went
 
 
@@ -310,7 +303,7 @@ async def open_agent(
         if system is None:
             system = await stack.enter_async_context(open_system(limit=NO_RESTART))
             restart = RestartPolicy.PERMANENT  # to be refused: `SystemFailed` says why
-        group = await _supervise(system, restart)
+        group = await supervise_group(system, "agent", restart)
         agent: Ref[Agent] | None = None
         try:
             journal = await _start_journal(group, options.journal)
@@ -346,22 +339,3 @@ async def _end(group: Supervisor, agent: Ref[Agent] | None, *, now: bool = False
             await (agent.kill() if now else agent.stop())
     finally:
         await group.stop(now=now)
-
-
-async def _supervise(system: System, restart: RestartPolicy) -> Supervisor:
-    """A group of our own: "agent" if that name is free, else with a number behind it."""
-    for number in itertools.chain((1,), itertools.count(NUMBERS.get(system, 1) + 1)):
-        name = "agent" if number == 1 else f"agent-{number}"
-        try:
-            group = await system.supervise(
-                name,
-                strategy=RestartStrategy.REST_FOR_ONE,
-                limit=LIMIT,
-                backoff=BACKOFF,
-                restart=restart,
-            )
-        except ValueError:  # taken: the next one
-            continue
-        NUMBERS[system] = max(number, NUMBERS.get(system, 1))
-        return group
-    raise AssertionError

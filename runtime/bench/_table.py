@@ -12,6 +12,7 @@ from ._figures import Benchmark
 from ._imports import imports
 from ._lives import idle, memory, restart, spawn
 from ._messages import ask, stream, tell
+from ._remembering import remembering
 from ._stalls import stall
 from ._trees import teardown
 from ._wires import codecs, streams
@@ -125,5 +126,12 @@ BENCHMARKS: Final = (
         "an entry into the journal until it is acknowledged, and how late the loop is meanwhile",
         "one insert and commit of bare sqlite3 in a thread, as durable",
         appends,
+    ),
+    Benchmark(
+        "remember",
+        "what a paced stream feels while 5 000 documents are stored in a memory",
+        "Chroma's embedded client in a thread, given the same",
+        remembering,
+        by_name_only=True,
     ),
 )
