@@ -8,6 +8,7 @@ so it is with the next user turn behind it.
   with exactly one result for each call, in order; one that nobody recorded is made up here.
 - Ids of calls are unique throughout, and names are made of letters, digits, `_` and `-`.
 - An interrupted answer keeps its text, and only those tool calls that are known to have started.
+- What a guard has stopped is not in it: all of a run, or the answer that it was giving.
 - Once a run is over its part of the history is fixed: what is recorded later is never sent,
   unless it is the latest and was resumed. A call that waits for approval was not carried out.
 """
@@ -25,6 +26,7 @@ from actors.chat import (
     Opaque,
     Outcome,
     Part,
+    Shown,
     Text,
     Thinking,
     ToolCall,
@@ -41,10 +43,13 @@ from ._entries import (
     CallApproved,
     CallDenied,
     Entry,
+    GuardStopped,
+    HandedOver,
     RunEnded,
     RunPaused,
     RunResumed,
     RunStarted,
+    SubRunEnded,
     ToolCalled,
     ToolSealed,
     UserSaid,
@@ -82,16 +87,16 @@ class _Call:
         """Whether somebody may still approve it."""
         return self.asked and not self.started and not self.denied
 
-    def result(self) -> tuple[str, ToolStatus]:
+    def result(self) -> tuple[str, ToolStatus, tuple[Shown, ...]]:
         if self.sealed is not None and self.sealed.status is not ToolStatus.UNKNOWN:
-            return self.sealed.content, self.sealed.status
+            return self.sealed.content, self.sealed.status, self.sealed.shown
         if self.started:
-            return UNKNOWN, ToolStatus.UNKNOWN
+            return UNKNOWN, ToolStatus.UNKNOWN, ()
         if self.denied:
-            return DENIED, ToolStatus.ERROR
+            return DENIED, ToolStatus.ERROR, ()
         if self.asked:
-            return NOT_APPROVED, ToolStatus.CANCELLED
-        return NEVER_STARTED, ToolStatus.CANCELLED
+            return NOT_APPROVED, ToolStatus.CANCELLED, ()
+        return NEVER_STARTED, ToolStatus.CANCELLED, ()
 
 
 @attrs.define
@@ -152,6 +157,7 @@ class _Record:
         self.paused = False
         self.left: tuple[str, _Answer | None] | None = None  # the latest run, once it is over
         self._over: set[str] = set()
+        self._begin = 0  # of the run that goes on, in `said`
         self.reads: dict[type[Entry], Callable[[Any], None]] = {
             RunStarted: self._started,
             UserSaid: self._user,
@@ -164,6 +170,9 @@ class _Record:
             RunPaused: self._paused,
             RunResumed: self._resumed,
             RunEnded: self._ended,
+            GuardStopped: self._stopped,
+            HandedOver: _pass_over,
+            SubRunEnded: _pass_over,
         }
 
     def read(self, entries: Iterable[Entry]) -> None:
@@ -183,6 +192,7 @@ class _Record:
             self.left = (self.open, self.answer)
         if run is not None:
             self.left = None
+            self._begin = len(self.said)
         self.open, self.answer, self.paused = run, None, False
 
     def _noted(self, entry: Entry) -> None:
@@ -241,6 +251,17 @@ class _Record:
         if call is not None:
             call.sealed = entry
 
+    def _stopped(self, entry: GuardStopped) -> None:
+        """Forget what a guard has stopped."""
+        if self._is_over(entry):
+            return
+        if entry.on == "input":
+            del self.said[self._begin :]
+            self.answer = None
+        elif self.answer is not None and self.said[-1:] == [self.answer]:
+            self.said.pop()
+            self.answer = None
+
     def _find(self, entry: Entry, call_id: str, suits: Callable[[_Call], bool]) -> _Call | None:
         if self._is_over(entry) or self.answer is None:
             return None
@@ -248,6 +269,10 @@ class _Record:
 
     def answers(self) -> list[_Answer]:
         return [each for each in self.said if isinstance(each, _Answer)]
+
+
+def _pass_over(entry: Entry) -> None:
+    """For the record: a model does not hear of it."""
 
 
 def project(entries: Iterable[Entry]) -> tuple[Turn, ...]:
