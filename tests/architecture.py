@@ -225,6 +225,7 @@ READING_ORDER = [
     "actors.tools",
     "actors.journal._entries",
     "actors.journal._journal",
+    "actors.journal._record",
     "actors.journal._projection",
     "actors.journal._file",
     "actors.journal._sqlite",
