@@ -12,6 +12,7 @@ from actors.errors import (
     JournalDamaged,
     JournalNotWritten,
     LimitReached,
+    NeedsApproval,
     ProviderError,
     StreamInterrupted,
 )
@@ -24,6 +25,7 @@ FORESEEN: Final = (
     ProviderError,
     StreamInterrupted,
     LimitReached,
+    NeedsApproval,
 )
 MESSENGERS: Final = (ActorCrashed, SupervisorGaveUp, SystemFailed)  # they bring another's error
 
