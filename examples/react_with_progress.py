@@ -65,8 +65,9 @@ async def main() -> None:
     async with open_reasoner(
         model, strategy=ReAct(), tools=[look_up, calculator], options=brief
     ) as reasoner:
+        run = reasoner.stream(PROBLEM)
         try:
-            async with reasoner.stream(PROBLEM) as run:
+            async with run:
                 async for event in run:
                     show(event)
         except LimitReached as limit:  # a small model may never come to an end
