@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from runtime import ActorRestarting, RuntimeFault
 
-from .chat import StreamResponse, Usage
+from .chat import StreamResponse, ToolCall, Usage
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -129,6 +129,56 @@ class StreamStalled(StreamInterrupted):
         super().__init__(text, partial=partial)
         self.limit = limit
         self.seconds = seconds
+
+
+class RunInterrupted(StreamInterrupted):
+    """Somebody else interrupted the run; `partial` has what this reader took of it.
+
+    All of it is in the history, and the next run may begin. Whoever leaves a run by himself gets
+    no such error.
+
+    Attributes:
+        reason: Why, in the words of whoever did it.
+    """
+
+    retryable = False
+
+    def __init__(self, reason: str, *, partial: StreamResponse | None = None) -> None:
+        super().__init__(f"the run was interrupted: {reason}", partial=partial)
+        self.reason = reason
+
+
+class NeedsApproval(RuntimeFault):
+    """The run waits for somebody to approve or deny calls of tools; all else has ended.
+
+    `async with agent.resume(fault.run, approve=[...], deny={...})` goes on, also after a restart of
+    the program. The next run of the conversation denies what still waits.
+
+    Attributes:
+        run: Its id.
+        pending: The calls that wait.
+        partial: What this reader took of the run.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        pending: tuple[ToolCall, ...],
+        *,
+        partial: StreamResponse | None = None,
+    ) -> None:
+        calls = ", ".join(f"{call.name} ({call.id})" for call in pending)
+        super().__init__(
+            f"these calls need approval: {calls}; go on with "
+            f"`agent.resume({run!r}, approve=[...], deny={{id: reason}})`"
+        )
+        self.run = run
+        self.pending = pending
+        self.partial = partial if partial is not None else StreamResponse()
+
+
+class RunNotOpen(RuntimeFault):
+    """No run goes on, or not that one, or it cannot be resumed; nothing was changed."""
 
 
 class OutputInvalid(AnswerFailed):

@@ -4,6 +4,7 @@ Beside them reasoners, which carry out the strategies of `actors.reasoning`.
 """
 
 from ._agent import Agent
+from ._control import Interrupt, Pause, Resume, Steer, Unfinished, Unpause
 from ._conversation import Conversation, History, Report, Run, RunReport, UseModel
 from ._open import AgentHandle, AgentRun, open_agent
 from ._open_reasoner import ReasonerHandle, ReasoningRun, open_reasoner
@@ -20,7 +21,9 @@ __all__ = [
     "AgentSetup",
     "Conversation",
     "History",
+    "Interrupt",
     "ModelSwitch",
+    "Pause",
     "Reason",
     "Reasoner",
     "ReasonerHandle",
@@ -30,9 +33,13 @@ __all__ = [
     "ReasoningLimits",
     "ReasoningRun",
     "Report",
+    "Resume",
     "Run",
     "RunLimits",
     "RunReport",
+    "Steer",
+    "Unfinished",
+    "Unpause",
     "UseModel",
     "open_agent",
     "open_reasoner",

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from actors.chat import Event, Request, SystemTurn, Turn
-from actors.errors import ConfigurationError, LimitReached
+from actors.chat import Event, Outcome, Request, SystemTurn, Turn
+from actors.errors import ConfigurationError
 from actors.journal import Entry, append, closing, project, read
 from actors.output import asked_for, output_of
 from actors.providers import Clock, capabilities_of
+from actors.tools import hold
 from runtime import (
     Actor,
     ActorStopped,
@@ -34,6 +35,17 @@ from runtime import (
     carry,
 )
 
+from ._control import (
+    Interrupt,
+    Pause,
+    Resume,
+    Steer,
+    Unfinished,
+    Unpause,
+    latest_run,
+    resumption_of,
+    superseding,
+)
 from ._conversation import (
     Conversation,
     History,
@@ -44,6 +56,7 @@ from ._conversation import (
     report_of,
 )
 from ._run import RunInProgress
+from ._runs import Runs
 from ._switch import ModelSwitch
 
 if TYPE_CHECKING:
@@ -51,7 +64,9 @@ if TYPE_CHECKING:
 
     from actors.journal import Journal
     from actors.providers import ProviderApi
+    from actors.tools import Held
 
+    from ._calls import Resumption
     from ._options import AgentSetup
 
 log = logging.getLogger("actors.agents")
@@ -86,18 +101,20 @@ class Agent(Actor, Conversation):
         self._journal = journal
         self._setup = setup
         self._entries: list[Entry] = []
-        self._runs: set[str] = set()
-        self._one_at_a_time = trio.Lock()
+        self._ids: set[str] = set()  # of all runs so far
+        self._runs = Runs(setup.options.limits)
+        self._held: Held | None = None
         self._unwritten: RuntimeFault | None = None  # why the copy may differ from the journal
 
     async def started(self) -> None:
         self._stop_unused()
+        self._held = await hold(self, self._setup.toolbox)
         try:
             self._entries = list(await read(self._journal, self._setup.options.conversation))
         except ActorStopped:  # for good: no further incarnation could do better
             self.stop()
             return
-        self._runs = {entry.run for entry in self._entries}
+        self._ids = {entry.run for entry in self._entries}
         left_open = closing(
             self._entries, reason="the agent was restarted", timestamp=Clock().now()
         )
@@ -126,30 +143,53 @@ class Agent(Actor, Conversation):
 
     @Run.handles(concurrent=True)
     async def run(self, message: Run, out: Sink[Event]) -> None:
+        await self._carry_out(message, out)
+
+    @Resume.handles(concurrent=True)
+    async def resume(self, message: Resume, out: Sink[Event]) -> None:
+        await self._carry_out(message, out)
+
+    async def _carry_out(self, message: Run | Resume, out: Sink[Event]) -> None:
         within = _Within(self.ref)
         if within in carried():
             raise AskCycle((self.ref.path, self.ref.path), message=message)
-        waiting = self._one_at_a_time.statistics().tasks_waiting
-        limits = self._setup.options.limits
-        if self._one_at_a_time.locked() and waiting >= limits.queued_runs:
-            raise LimitReached(
-                f"{waiting} runs wait for this conversation already; wait for one to end",
-                limit="queued_runs",
-            )
-        async with self._one_at_a_time:
-            if message.id in self._runs:
-                raise ConfigurationError(
-                    f"this conversation has a run {message.id!r} already: give each its own id"
-                )
-            self._runs.add(message.id)
-            with carry(within):
-                await RunInProgress(self, message, out).carry_out()
+        with carry(within):
+            await self._runs.carry_out(RunInProgress(self, message, out))
+
+    @Interrupt.handles(concurrent=True)
+    async def interrupt(self, message: Interrupt) -> bool:
+        return await self._runs.interrupt(message.run, message.reason)
+
+    @Steer.handles
+    async def steer(self, message: Steer) -> None:
+        self._runs.steer(message.run, message.text)
+
+    @Pause.handles
+    async def pause(self, message: Pause) -> None:
+        self._runs.open(message.run).machine.pause()
+
+    @Unpause.handles
+    async def unpause(self, message: Unpause) -> None:
+        self._runs.open(message.run).unpause()
+
+    @Unfinished.handles
+    async def unfinished(self, message: Unfinished) -> RunReport | None:
+        del message
+        self._require_copy()
+        latest = latest_run(self._entries)
+        report = None if latest is None else report_of(self._entries, latest)
+        return None if report is None or report.outcome is Outcome.DONE else report
 
     # What a run needs of its agent
 
     @property
     def setup(self) -> AgentSetup:
         return self._setup
+
+    @property
+    def held(self) -> Held | None:
+        """What its tools share: processes, limits."""
+        return self._held
 
     @contextlib.contextmanager
     def provider(self) -> Generator[Ref[ProviderApi]]:
@@ -168,6 +208,24 @@ class Agent(Actor, Conversation):
         if isinstance(self._provider, ModelSwitch) and self._provider.has_unused:
             with contextlib.suppress(ActorStopped):  # then the next incarnation does it
                 self.start_soon(self._provider.stop_unused)
+
+    async def make_way(self, message: Run | Resume) -> Resumption | None:
+        """What a run goes on from, once its turn has come; None for a new one.
+
+        What the run before left for somebody to decide is decided by a new one.
+        """
+        self._require_copy()
+        if isinstance(message, Resume):
+            return resumption_of(self._entries, message)
+        if message.id in self._ids:
+            raise ConfigurationError(
+                f"this conversation has a run {message.id!r} already: give each its own id"
+            )
+        left = superseding(self._entries, Clock().now())
+        if left:
+            await self.record(left)
+        self._ids.add(message.id)
+        return None
 
     def request(self) -> Request:
         """The history as it is now, valid for any provider."""
@@ -191,7 +249,7 @@ class Agent(Actor, Conversation):
         return can.json_schema_with_tools is True if request.tools else can.json_schema is not False
 
     async def record(self, entries: Sequence[Entry]) -> None:
-        """Write to the journal; a cancel waits for it, at most `cleanup` seconds.
+        """Write to the journal; a cancel waits for it, at most `journal_patience` seconds.
 
         Raises:
             RuntimeFault: If it is not known to be written. The agent crashes then, and starts
@@ -200,12 +258,12 @@ class Agent(Actor, Conversation):
         self._require_copy()
         options = self._setup.options
         try:
-            with trio.move_on_after(options.cleanup, shield=True) as scope:
+            with trio.move_on_after(options.journal_patience, shield=True) as scope:
                 await append(self._journal, options.conversation, entries)
                 self._entries.extend(entries)
             if scope.cancelled_caught:
                 raise AskTimeout(
-                    f"{self._journal.path} took longer than {options.cleanup} s to write",
+                    f"{self._journal.path} took longer than {options.journal_patience} s to write",
                     path=self._journal.path,
                 )
         except RuntimeFault as fault:

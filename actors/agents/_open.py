@@ -17,10 +17,12 @@ from actors.chat import (
     StreamResponse,
     Thought,
     Token,
+    ToolCall,
     ToolEnd,
     ToolResult,
     Turn,
 )
+from actors.errors import NeedsApproval, RunInterrupted
 from actors.journal import MemoryJournal, SqliteJournal
 from actors.providers import (
     AnyModel,
@@ -44,6 +46,7 @@ from runtime import (
 )
 
 from ._agent import Agent
+from ._control import AgentControl, Resume, RunControl
 from ._conversation import Conversation, History, Report, Run, UseModel, verdict
 from ._group import supervise_group
 from ._options import AgentOptions, AgentSetup
@@ -51,7 +54,7 @@ from ._switch import ModelSwitch
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
     from types import TracebackType
 
     from actors.journal import Journal
@@ -63,7 +66,7 @@ NO_RESTART: Final = RestartLimit(restarts=0)
 PATIENCE: Final = 1.0  # seconds that an agent gets to say how a run went
 
 
-class AgentRun:
+class AgentRun(RunControl):
     """One run: `async with agent.stream("...") as run: async for event in run: ...`.
 
     The loop ends after `Complete`, or raises what ended the run. Leaving the block before that
@@ -76,15 +79,18 @@ class AgentRun:
         tool_results: Those that the reader has seen, in their order.
         outcome: How the run ended, as the journal has it; None before, and where the block
             could not be entered.
+        pending: The calls that wait for approval, once the run has ended.
     """
 
-    def __init__(self, ref: Ref[Conversation], text: str) -> None:
-        self.id = uuid.uuid4().hex
+    def __init__(self, ref: Ref[Conversation], begun: str | Resume) -> None:
+        message = begun if isinstance(begun, Resume) else Run(uuid.uuid4().hex, begun)
+        super().__init__(ref, message.id)
         self.response = StreamResponse()
         self.tool_results: list[ToolResult] = []
         self.outcome: Outcome | None = None
+        self.pending: tuple[ToolCall, ...] = ()
         self._ref = ref
-        self._stream = ref.stream(Run(self.id, text), buffer=0)
+        self._stream = ref.stream(message, buffer=0)
         self._next = self._stream.__anext__
         self._fault: RuntimeFault | None = None
         self._is_used = False
@@ -121,6 +127,7 @@ class AgentRun:
             else:
                 outcome = report.outcome or outcome
                 self.response.usage = report.usage
+                self.pending = report.pending
         self.outcome = outcome
 
     @property
@@ -142,6 +149,8 @@ class AgentRun:
             event = await self._next()
         except RuntimeFault as fault:
             self._fault = fault
+            if isinstance(fault, NeedsApproval | RunInterrupted):
+                fault.partial = self.response
             raise
         self._take_in(event)
         return event
@@ -167,7 +176,7 @@ class AgentRun:
                 pass
 
 
-class AgentHandle:
+class AgentHandle(AgentControl):
     """An agent that runs: what `open_agent` gives.
 
     Attributes:
@@ -178,6 +187,7 @@ class AgentHandle:
     def __init__(
         self, ref: Ref[Agent], system: System, model: Model | Several | ModelSwitch
     ) -> None:
+        super().__init__(ref)
         self.ref = ref
         self.system = system
         self._model = model
@@ -196,10 +206,28 @@ class AgentHandle:
         """Begin a run; see `AgentRun`.
 
         The block raises what ends the run: `ProviderError`, `StreamTruncated`,
-        `StreamStalled`, `LimitReached`, `OutputInvalid`, or what the actors' end means
-        (`ActorCrashed`, ...).
+        `StreamStalled`, `LimitReached`, `OutputInvalid`, `RunInterrupted` by somebody else,
+        `NeedsApproval`, or what the actors' end means (`ActorCrashed`, ...).
         """
         return AgentRun(self.ref, text)
+
+    def resume(
+        self, run: str, *, approve: Iterable[str] = (), deny: Mapping[str, str] | None = None
+    ) -> AgentRun:
+        """Go on with the latest run where it ended, without a word of the user's; see `Resume`.
+
+        Also after a restart of the program; `unfinished` says what there is to go on with.
+
+        Args:
+            run: Its id: `run.id`, or that of `NeedsApproval` and of a `RunReport`.
+            approve: Ids of calls that wait for approval, and may run.
+            deny: Ids of those that may not, each with a reason for the model.
+
+        Raises:
+            ConfigurationError: If a call is approved and denied. The block raises it if no such
+                call waits, and `RunNotOpen` if the run cannot go on.
+        """
+        return AgentRun(self.ref, Resume(run, approve, deny or {}))
 
     async def run(self, text: str) -> StreamResponse:
         """Run to the end.

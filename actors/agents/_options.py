@@ -23,14 +23,16 @@ class RunLimits:
 
     Attributes:
         model_calls: Calls of the model, the first included.
-        queued_runs: Runs that may wait for the one before them.
+        queued_runs: Runs that may wait for the one before them; 0 refuses a second run.
+        queued_steers: Messages that may wait for a run's next model call.
         tokens: Sent and received, by its model calls and by all that its tools call; no limit
             if None. What goes on is stopped when they are spent, as by a `Budget`.
         cost: US dollars, likewise.
         prices: What a token costs; as for a `Budget` if None.
 
     Raises:
-        ValueError: If a limit is below 1, or `queued_runs`, `tokens` or `cost` below 0.
+        ValueError: If a limit is below 1, or `queued_runs`, `queued_steers`, `tokens` or `cost`
+            below 0.
     """
 
     model_calls: int = 16
@@ -38,12 +40,15 @@ class RunLimits:
     tokens: int | None = None
     cost: float | str | Decimal | None = None
     prices: Prices | None = None
+    queued_steers: int = 8
 
     def __attrs_post_init__(self) -> None:
         if self.model_calls < 1:
             raise ValueError(f"model_calls must be 1 or more, not {self.model_calls}")
         if self.queued_runs < 0:
             raise ValueError(f"queued_runs must be 0 or more, not {self.queued_runs}")
+        if self.queued_steers < 0:
+            raise ValueError(f"queued_steers must be 0 or more, not {self.queued_steers}")
         self.budget()
 
     def budget(self) -> Budget | None:
@@ -91,12 +96,14 @@ class AgentOptions:
         output_attempts: How often a run's model may answer for that. What is wrong with an answer
             is told to it; after the last one the run fails with `OutputInvalid`.
         cleanup: Seconds that a cancelled tool in a thread gets before it is reported as
-            abandoned, and that the journal gets for each write.
+            abandoned.
+        journal_patience: Seconds that the journal gets for each write. A cancel waits for it; an
+            agent whose journal takes longer crashes, and starts again from what is written.
 
     Raises:
         TypeError: If `output` is no class that a model can be asked for.
-        ValueError: If `conversation` or `journal` is empty, `cleanup` is no number of seconds, or
-            `output_attempts` is below 1.
+        ValueError: If `conversation` or `journal` is empty, `cleanup` or `journal_patience` is no
+            number of seconds, or `output_attempts` is below 1.
     """
 
     conversation: str = "main"
@@ -106,6 +113,7 @@ class AgentOptions:
     output_attempts: int = 3
     cleanup: float = 5.0
     journal: str | os.PathLike[str] | Ref[Journal] | None = None
+    journal_patience: float = 30.0
 
     def __attrs_post_init__(self) -> None:
         if not self.conversation:
@@ -114,6 +122,10 @@ class AgentOptions:
             raise ValueError('journal must not be empty: write for example "chats.db"')
         if not 0 <= self.cleanup < math.inf:
             raise ValueError(f"cleanup must be 0 or more seconds, not {self.cleanup}")
+        if not 0 < self.journal_patience < math.inf:
+            raise ValueError(
+                f"journal_patience must be positive seconds, not {self.journal_patience}"
+            )
         if self.output_attempts < 1:
             raise ValueError(f"output_attempts must be 1 or more, not {self.output_attempts}")
         if self.output is not None:

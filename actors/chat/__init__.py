@@ -2,6 +2,7 @@
 
 from ._events import (
     Answer,
+    ApprovalNeeded,
     Complete,
     Event,
     Outcome,
@@ -10,6 +11,7 @@ from ._events import (
     Thought,
     Token,
     ToolEnd,
+    ToolProgress,
     ToolStart,
 )
 from ._response import StreamChunk, StreamResponse, ToolCallDelta, parse_arguments
@@ -43,6 +45,7 @@ from ._turns import (
 
 __all__ = [
     "Answer",
+    "ApprovalNeeded",
     "AssistantTurn",
     "Complete",
     "Effort",
@@ -68,6 +71,7 @@ __all__ = [
     "ToolCall",
     "ToolCallDelta",
     "ToolEnd",
+    "ToolProgress",
     "ToolResult",
     "ToolSpec",
     "ToolStart",

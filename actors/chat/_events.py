@@ -56,12 +56,42 @@ class ToolStart:
 
 
 @attrs.frozen
+class ToolProgress:
+    """How far a tool call has come, by the tool's own words; not in the journal.
+
+    Attributes:
+        content: What the tool says, at most 500 characters.
+        call: Which call; it has started, and has not ended yet.
+        fraction: From 0 to 1; None where the tool cannot tell.
+    """
+
+    type: ClassVar[Literal["tool_progress"]] = "tool_progress"
+    content: str
+    call: ToolCall
+    fraction: float | None = None
+    timestamp: float = 0.0
+
+
+@attrs.frozen
 class ToolEnd:
     """A tool call was sealed; `content` is what the model will read."""
 
     type: ClassVar[Literal["tool_end"]] = "tool_end"
     content: str
     result: ToolResult
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class ApprovalNeeded:
+    """A tool call was recorded, and waits for approval; `content` is the tool's name.
+
+    The other calls of its round run first; then the run ends as `needs approval`.
+    """
+
+    type: ClassVar[Literal["approval_needed"]] = "approval_needed"
+    content: str
+    call: ToolCall
     timestamp: float = 0.0
 
 
@@ -103,4 +133,15 @@ class RunFailed:
     timestamp: float = 0.0
 
 
-Event = Token | Thought | ToolStart | ToolEnd | Answer | Complete | RunCancelled | RunFailed
+Event = (
+    Token
+    | Thought
+    | ToolStart
+    | ToolProgress
+    | ToolEnd
+    | ApprovalNeeded
+    | Answer
+    | Complete
+    | RunCancelled
+    | RunFailed
+)

@@ -1,9 +1,14 @@
 """Journals: what was said and done in a conversation, and the history made from it."""
 
 from ._entries import (
+    ApprovalAsked,
     AssistantSaid,
+    CallApproved,
+    CallDenied,
     Entry,
     RunEnded,
+    RunPaused,
+    RunResumed,
     RunStarted,
     ToolCalled,
     ToolSealed,
@@ -29,7 +34,10 @@ from ._transcript import from_json_lines, replay, to_json_lines, to_markdown
 
 __all__ = [
     "Append",
+    "ApprovalAsked",
     "AssistantSaid",
+    "CallApproved",
+    "CallDenied",
     "Entry",
     "Fork",
     "Journal",
@@ -37,6 +45,8 @@ __all__ = [
     "MemoryJournal",
     "Read",
     "RunEnded",
+    "RunPaused",
+    "RunResumed",
     "RunStarted",
     "SqliteJournal",
     "ToolCalled",

@@ -80,8 +80,52 @@ class ToolSealed:
 
 
 @attrs.frozen
+class ApprovalAsked:
+    """A call waits for somebody's approval. It has not started, and will not before that."""
+
+    run: str
+    call: ToolCall
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class CallApproved:
+    """Somebody lets a call run that waits for approval; its `ToolCalled` stands behind this."""
+
+    run: str
+    call_id: str
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class CallDenied:
+    """A call that waits for approval will not run; where the model hears of it, it is sealed."""
+
+    run: str
+    call_id: str
+    reason: str = ""
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class RunPaused:
+    """A run waits before its next model call until it is told to go on."""
+
+    run: str
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class RunResumed:
+    """A run goes on: one that was paused, or the conversation's latest one after its end."""
+
+    run: str
+    timestamp: float = 0.0
+
+
+@attrs.frozen
 class RunEnded:
-    """A run is over. What is recorded of it after this is never sent to a model."""
+    """A run is over. What is recorded of it is not sent to a model, unless it is resumed."""
 
     run: str
     outcome: Outcome
@@ -89,7 +133,19 @@ class RunEnded:
     timestamp: float = 0.0
 
 
-Entry = RunStarted | UserSaid | AssistantSaid | ToolCalled | ToolSealed | RunEnded
+Entry = (
+    RunStarted
+    | UserSaid
+    | AssistantSaid
+    | ToolCalled
+    | ToolSealed
+    | ApprovalAsked
+    | CallApproved
+    | CallDenied
+    | RunPaused
+    | RunResumed
+    | RunEnded
+)
 
 
 @functools.cache  # made when first needed: most conversations stay in memory

@@ -8,7 +8,8 @@ so it is with the next user turn behind it.
   with exactly one result for each call, in order; one that nobody recorded is made up here.
 - Ids of calls are unique throughout, and names are made of letters, digits, `_` and `-`.
 - An interrupted answer keeps its text, and only those tool calls that are known to have started.
-- Once a run is over its part of the history is fixed: what is recorded later is never sent.
+- Once a run is over its part of the history is fixed: what is recorded later is never sent,
+  unless it is the latest and was resumed. A call that waits for approval was not carried out.
 """
 
 from __future__ import annotations
@@ -35,9 +36,14 @@ from actors.chat import (
 )
 
 from ._entries import (
+    ApprovalAsked,
     AssistantSaid,
+    CallApproved,
+    CallDenied,
     Entry,
     RunEnded,
+    RunPaused,
+    RunResumed,
     RunStarted,
     ToolCalled,
     ToolSealed,
@@ -52,6 +58,9 @@ UNKNOWN: Final = (
     "it again."
 )
 NEVER_STARTED: Final = "This call was not carried out: the run ended before it started."
+NOT_APPROVED: Final = "This call was not carried out: it needs an approval that it did not get."
+DENIED: Final = "This call was not carried out: it was denied."
+GO_ON: Final = "(You were interrupted here. Go on.)"
 NOTHING_SAID: Final = "(no text)"
 BEGINNING: Final = "(the conversation begins here)"
 BETWEEN: Final = "\n\n"
@@ -64,13 +73,24 @@ class _Call:
 
     call: ToolCall
     started: bool = False
+    asked: bool = False
+    denied: bool = False
     sealed: ToolSealed | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether somebody may still approve it."""
+        return self.asked and not self.started and not self.denied
 
     def result(self) -> tuple[str, ToolStatus]:
         if self.sealed is not None and self.sealed.status is not ToolStatus.UNKNOWN:
             return self.sealed.content, self.sealed.status
         if self.started:
             return UNKNOWN, ToolStatus.UNKNOWN
+        if self.denied:
+            return DENIED, ToolStatus.ERROR
+        if self.asked:
+            return NOT_APPROVED, ToolStatus.CANCELLED
         return NEVER_STARTED, ToolStatus.CANCELLED
 
 
@@ -86,10 +106,10 @@ class _Answer:
     def calls(self) -> list[_Call]:
         return [part for part in self.parts if isinstance(part, _Call)]
 
-    def find(self, call_id: str, *, started: bool) -> _Call | None:
-        """The first call of that id which has, or has not, started, and is not sealed."""
+    def find(self, call_id: str, suits: Callable[[_Call], bool]) -> _Call | None:
+        """The first call of that id which suits and is not sealed."""
         for each in self.calls():
-            if each.call.id == call_id and each.started == started and each.sealed is None:
+            if each.call.id == call_id and each.sealed is None and suits(each):
                 return each
         return None
 
@@ -118,13 +138,19 @@ class _Answer:
         return unsealed
 
 
+class _Resumed:
+    """Where a run went on. A model that is to go on must be spoken to."""
+
+
 class _Record:
     """Reads entries one by one; what they mean is decided when they arrive."""
 
     def __init__(self) -> None:
-        self.said: list[str | _Answer] = []  # a text is the user's
+        self.said: list[str | _Answer | _Resumed] = []  # a text is the user's
         self.open: str | None = None  # the run that goes on
         self.answer: _Answer | None = None  # its latest
+        self.paused = False
+        self.left: tuple[str, _Answer | None] | None = None  # the latest run, once it is over
         self._over: set[str] = set()
         self.reads: dict[type[Entry], Callable[[Any], None]] = {
             RunStarted: self._started,
@@ -132,6 +158,11 @@ class _Record:
             AssistantSaid: self._assistant,
             ToolCalled: self._called,
             ToolSealed: self._sealed,
+            ApprovalAsked: self._asked,
+            CallApproved: self._noted,
+            CallDenied: self._denied,
+            RunPaused: self._paused,
+            RunResumed: self._resumed,
             RunEnded: self._ended,
         }
 
@@ -149,7 +180,26 @@ class _Record:
     def _turn_to(self, run: str | None) -> None:
         if self.open is not None:
             self._over.add(self.open)
-        self.open, self.answer = run, None
+            self.left = (self.open, self.answer)
+        if run is not None:
+            self.left = None
+        self.open, self.answer, self.paused = run, None, False
+
+    def _noted(self, entry: Entry) -> None:
+        self._is_over(entry)
+
+    def _paused(self, entry: RunPaused) -> None:
+        if not self._is_over(entry):
+            self.paused = True
+
+    def _resumed(self, entry: RunResumed) -> None:
+        if self.left is not None and self.left[0] == entry.run:
+            self.open, self.answer = self.left
+            self.left = None
+            self._over.discard(entry.run)
+        if not self._is_over(entry):
+            self.paused = False
+            self.said.append(_Resumed())
 
     def _is_over(self, entry: Entry) -> bool:
         """Whether its run is; a run that nobody has heard of begins here."""
@@ -172,19 +222,29 @@ class _Record:
         self.said.append(self.answer)
 
     def _called(self, entry: ToolCalled) -> None:
-        call = self._find(entry, entry.call.id, started=False)
+        call = self._find(entry, entry.call.id, lambda each: not each.started and not each.denied)
         if call is not None:
             call.started = True
 
+    def _asked(self, entry: ApprovalAsked) -> None:
+        call = self._find(entry, entry.call.id, lambda each: not each.started and not each.asked)
+        if call is not None:
+            call.asked = True
+
+    def _denied(self, entry: CallDenied) -> None:
+        call = self._find(entry, entry.call_id, lambda each: each.is_waiting)
+        if call is not None:
+            call.denied = True
+
     def _sealed(self, entry: ToolSealed) -> None:
-        call = self._find(entry, entry.call_id, started=True)
+        call = self._find(entry, entry.call_id, lambda each: each.started or each.denied)
         if call is not None:
             call.sealed = entry
 
-    def _find(self, entry: Entry, call_id: str, *, started: bool) -> _Call | None:
+    def _find(self, entry: Entry, call_id: str, suits: Callable[[_Call], bool]) -> _Call | None:
         if self._is_over(entry) or self.answer is None:
             return None
-        return self.answer.find(call_id, started=started)
+        return self.answer.find(call_id, suits)
 
     def answers(self) -> list[_Answer]:
         return [each for each in self.said if isinstance(each, _Answer)]
@@ -200,10 +260,32 @@ def project(entries: Iterable[Entry]) -> tuple[Turn, ...]:
     record.read(entries)
     for answer in record.answers():
         answer.keep()
-    said = [each for each in _joined(record.said) if isinstance(each, str) or not each.is_empty()]
+    heard = _joined(_spoken_to(record.said))
+    said = [each for each in heard if isinstance(each, str) or not each.is_empty()]
     if said and isinstance(said[0], _Answer):
         said.insert(0, BEGINNING)
     return tuple(_Writer().write(said))
+
+
+def _spoken_to(said: Iterable[str | _Answer | _Resumed]) -> list[str | _Answer]:
+    """Ask the model to go on where a run was resumed behind an answer that it had begun."""
+    spoken: list[str | _Answer] = []
+    for each in said:
+        if not isinstance(each, _Resumed):
+            spoken.append(each)
+        elif _ends_with_words(spoken):
+            spoken.append(GO_ON)
+    return spoken
+
+
+def _ends_with_words(said: list[str | _Answer]) -> bool:
+    """Whether nobody has spoken since the model; what a provider paused it expects again."""
+    for each in reversed(said):
+        if isinstance(each, str):
+            return False
+        if not each.is_empty():
+            return not each.paused and not each.calls()
+    return False
 
 
 def _joined(said: Iterable[str | _Answer]) -> list[str | _Answer]:
@@ -278,7 +360,8 @@ class _Writer:
 def closing(entries: Iterable[Entry], *, reason: str, timestamp: float) -> tuple[Entry, ...]:
     """Give the entries that close what a crash left open; none where nothing is open.
 
-    Calls that had started are sealed as unknown, and the run ends as failed.
+    Calls that had started are sealed as unknown. The run ends as failed, or, where it was paused,
+    as cancelled; calls that wait for approval wait on.
 
     Args:
         entries: Of one conversation, in order.
@@ -295,4 +378,8 @@ def closing(entries: Iterable[Entry], *, reason: str, timestamp: float) -> tuple
         for each in (record.answer.calls() if record.answer else ())
         if each.started and each.sealed is None
     ]
-    return (*left, RunEnded(run, Outcome.FAILED, reason, timestamp))
+    if record.paused:
+        ended = RunEnded(run, Outcome.CANCELLED, f"{reason} while the run was paused", timestamp)
+    else:
+        ended = RunEnded(run, Outcome.FAILED, reason, timestamp)
+    return (*left, ended)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.chat import (
     Answer,
+    ApprovalNeeded,
     AssistantTurn,
     Complete,
     Event,
@@ -30,9 +31,14 @@ from actors.chat import (
 )
 
 from ._entries import (
+    ApprovalAsked,
     AssistantSaid,
+    CallApproved,
+    CallDenied,
     Entry,
     RunEnded,
+    RunPaused,
+    RunResumed,
     RunStarted,
     ToolCalled,
     ToolSealed,
@@ -87,7 +93,25 @@ def _block(entry: Entry) -> str:
             return f"### Result of `{name}`{sealed}{BETWEEN}{_fenced(content)}"
         case RunEnded(_, outcome, reason) if outcome is not Outcome.DONE:
             return f"*The run ended: {outcome}{reason and f' ({reason})'}*"
-        case RunStarted() | RunEnded():
+        case _:
+            return _decision(entry)
+
+
+def _decision(entry: Entry) -> str:
+    """What somebody decided on a run."""
+    match entry:
+        case ApprovalAsked(_, call):
+            asked = f"### Approval is needed for `{call.name}`"
+            return f"{asked}{BETWEEN}{_fenced(_indented(call.arguments_text))}"
+        case CallApproved(_, call_id):
+            return f"*The call {call_id} was approved*"
+        case CallDenied(_, call_id, reason):
+            return f"*The call {call_id} was denied{reason and f' ({reason})'}*"
+        case RunPaused():
+            return "*The run was paused*"
+        case RunResumed():
+            return "*The run goes on*"
+        case _:
             return ""
 
 
@@ -120,8 +144,9 @@ def replay(entries: Iterable[Entry]) -> tuple[Event, ...]:
     """Give the events of a conversation again, in the order in which they were shown.
 
     A piece of an answer is a part of it, not a chunk: how the chunks were cut is not recorded.
-    An interrupted run ends with `RunCancelled`, one that failed with `RunFailed`. What was
-    recorded of a run after its end was never shown, and is left out.
+    An interrupted run ends with `RunCancelled`, one that failed with `RunFailed`, and one that
+    needs approval with what it has shown. What was recorded of a run after its end, and before
+    it was resumed, was never shown, and is left out.
     """
     replaying = _Replay()
     for entry in entries:
@@ -138,6 +163,8 @@ class _Replay:
         self._response = StreamResponse()  # of the run's last call
 
     def take(self, entry: Entry) -> None:
+        if isinstance(entry, RunResumed):
+            self._over.discard(entry.run)
         if entry.run in self._over:
             return
         match entry:
@@ -146,15 +173,24 @@ class _Replay:
                 self._open.clear()
             case AssistantSaid():
                 self._assistant(entry)
-            case ToolCalled(_, call, timestamp):
-                self._open.add(call.id)
-                self.events.append(ToolStart(call.name, call, timestamp))
-            case ToolSealed():
-                self._sealed(entry)
             case RunEnded():
                 self._over.add(entry.run)
                 self._ended(entry)
-            case UserSaid():
+            case _:
+                self._tool(entry)
+
+    def _tool(self, entry: Entry) -> None:
+        match entry:
+            case ToolCalled(_, call, timestamp):
+                self._open.add(call.id)
+                self.events.append(ToolStart(call.name, call, timestamp))
+            case ApprovalAsked(_, call, timestamp):
+                self.events.append(ApprovalNeeded(call.name, call, timestamp))
+            case CallDenied():
+                self._open.add(entry.call_id)
+            case ToolSealed():
+                self._sealed(entry)
+            case _:
                 pass
 
     def _assistant(self, entry: AssistantSaid) -> None:
@@ -186,5 +222,7 @@ class _Replay:
                 self.events += [Answer(text, now), Complete(text, self._response, now)]
             case Outcome.CANCELLED:
                 self.events.append(RunCancelled(entry.reason, now))
+            case Outcome.NEEDS_APPROVAL:
+                pass  # `ApprovalNeeded` has said so
             case outcome:
                 self.events.append(RunFailed(entry.reason, outcome, now))
