@@ -42,8 +42,8 @@ class ReasoningRun:
     The events are `Thought` and `Token` as they are said, `ToolStart`, `ToolProgress`, `ToolEnd`,
     and `Noted` whenever the trace has something new: a step, its score, a call, a choice. Of
     branches side by side each thought comes whole. Then `Answer`, and `Complete`, which is the
-    last, or the loop raises what ended the run. Leaving the block before that cancels all calls and tools,
-    and returns when nothing of it is running.
+    last, or the loop raises what ended the run. Leaving the block before that cancels all calls
+    and tools, and returns when nothing of it is running.
 
     Attributes:
         trace: What was thought, as far as the reader has taken it; readable at any time and
