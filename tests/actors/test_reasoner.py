@@ -34,7 +34,6 @@ from actors.chat import (
     Thought,
     Token,
     ToolEnd,
-    ToolStart,
 )
 from actors.errors import (
     ConfigurationError,
@@ -229,13 +228,14 @@ async def test_a_tool_can_run_in_a_process_and_is_killed_with_its_run() -> None:
             reasoner.stream("What?") as run,
         ):
             async for event in run:
-                if isinstance(event, ToolStart):
+                if isinstance(event, ToolProgress):
                     break
     assert run.outcome is Outcome.CANCELLED
 
 
 def sleep(seconds: float) -> str:
     """Sleep."""
+    progress("asleep")
     time.sleep(seconds)
     return "slept"
 
