@@ -34,6 +34,7 @@ from actors.chat import (
     Thought,
     Token,
     ToolEnd,
+    ToolProgress,
 )
 from actors.errors import (
     ConfigurationError,
@@ -229,7 +230,9 @@ async def test_a_tool_can_run_in_a_process_and_is_killed_with_its_run() -> None:
         ):
             async for event in run:
                 if isinstance(event, ToolProgress):
+                    assert event.content == "asleep"
                     break
+            assert run.trace.answer is None
     assert run.outcome is Outcome.CANCELLED
 
 
