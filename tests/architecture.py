@@ -338,6 +338,7 @@ READING_ORDER = [
     "runtime.cli._screen",
     "runtime.cli._conversation",
     "runtime.cli._chat",
+    "runtime.cli._reason",
     "runtime.cli._conversations",
     "runtime.cli._demo",
     "runtime.cli._memory",
