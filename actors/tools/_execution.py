@@ -194,7 +194,7 @@ async def _run_in_process(running: _Running) -> ToolResult:
     with running.limit():
         async with running.place():
             return await (_run_alone(running.tool, job) if held is None else held.run(job))
-    return running.too_slow("its process was killed")
+    return running.too_slow("no process of it is left")
 
 
 async def _run_alone(tool: AnyTool, job: Job) -> ToolResult:

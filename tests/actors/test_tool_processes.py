@@ -121,7 +121,7 @@ async def test_a_timeout_kills_the_process() -> None:
 
         assert (result.status, result.content) == (
             ToolStatus.ERROR,
-            "the tool took longer than its timeout of 0.05 s; its process was killed",
+            "the tool took longer than its timeout of 0.05 s; no process of it is left",
         )
 
 
