@@ -6,7 +6,7 @@ None of them ever holds a key.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from runtime import ActorRestarting, RuntimeFault
 
@@ -243,6 +243,39 @@ class OutputInvalid(AnswerFailed):
         self.said = partial.text
         self.problems = problems
         self.usage = usage
+
+
+class GuardTripped(AnswerFailed):
+    """A guard has stopped the run. Nothing of it goes on, and what it stopped is not sent again.
+
+    What was shown until then is in the journal, marked as stopped.
+
+    Attributes:
+        guard: Its name.
+        on: What it looked at: "input" or "output".
+        reason: In its words.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        guard: str,
+        on: Literal["input", "output"],
+        reason: str,
+        partial: StreamResponse,
+    ) -> None:
+        super().__init__(text, partial=partial)
+        self.guard = guard
+        self.on: Literal["input", "output"] = on
+        self.reason = reason
+
+
+class GuardFailed(GuardTripped):
+    """A guard crashed, was too slow or gave no verdict, which counts as a no.
+
+    The error of the guard, where it raised one, is the `__cause__`.
+    """
 
 
 class ProviderError(AnswerFailed):

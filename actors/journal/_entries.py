@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import attrs
 from cattrs.preconf.json import JsonConverter, make_converter
@@ -135,6 +135,57 @@ class RunEnded:
     timestamp: float = 0.0
 
 
+@attrs.frozen
+class HandedOver:
+    """Another agent speaks in this conversation from the next model call on.
+
+    Attributes:
+        to: Its name.
+    """
+
+    run: str
+    to: str
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class SubRunEnded:
+    """A run of another agent, which this run had begun, is over.
+
+    Attributes:
+        agent: Who that was: a name, or the path of one that was running already.
+        sub_run: The id of that run.
+        conversation: Where the journal has it; "" if another one has.
+        outcome: Of that run.
+        usage: Of it and of all below it.
+    """
+
+    run: str
+    agent: str
+    sub_run: str
+    conversation: str
+    outcome: Outcome
+    usage: Usage = attrs.field(factory=Usage)
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class GuardStopped:
+    """A guard has stopped the run. What it stopped stays here, and is never sent again.
+
+    Attributes:
+        guard: Its name.
+        on: "input": all of the run is meant; "output": the answer that was being given.
+        reason: In the guard's words.
+    """
+
+    run: str
+    guard: str
+    on: Literal["input", "output"]
+    reason: str
+    timestamp: float = 0.0
+
+
 Entry = (
     RunStarted
     | UserSaid
@@ -147,6 +198,9 @@ Entry = (
     | RunPaused
     | RunResumed
     | RunEnded
+    | HandedOver
+    | SubRunEnded
+    | GuardStopped
 )
 
 

@@ -37,10 +37,13 @@ from ._entries import (
     CallApproved,
     CallDenied,
     Entry,
+    GuardStopped,
+    HandedOver,
     RunEnded,
     RunPaused,
     RunResumed,
     RunStarted,
+    SubRunEnded,
     ToolCalled,
     ToolSealed,
     UserSaid,
@@ -114,6 +117,21 @@ def _decision(entry: Entry) -> str:
         case RunResumed():
             return "*The run goes on*"
         case _:
+            return _others(entry)
+
+
+def _others(entry: Entry) -> str:
+    """What other agents, and guards, did."""
+    match entry:
+        case HandedOver(_, to):
+            return f"*Handed over to {to}.*"
+        case SubRunEnded(_, agent, _, conversation, outcome):
+            where = conversation and f", in the conversation `{conversation}`"
+            return f"*{agent} was asked{where}: {outcome}.*"
+        case GuardStopped(_, guard, on, reason):
+            what = "the run" if on == "input" else "the answer above"
+            return f"*The guard {guard} stopped {what}, which is not sent again: {reason}*"
+        case _:
             return ""
 
 
@@ -178,6 +196,8 @@ class _Replay:
             case RunEnded():
                 self._over.add(entry.run)
                 self._ended(entry)
+            case SubRunEnded():
+                self._usage += entry.usage
             case _:
                 self._tool(entry)
 

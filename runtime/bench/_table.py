@@ -6,8 +6,10 @@ from typing import Final
 
 from ._answers import chunk, flood, interrupt
 from ._appends import appends
+from ._bridges import bridge
 from ._chains import chain
 from ._crowds import fairness
+from ._delegation import delegate, households
 from ._figures import Benchmark
 from ._imports import imports
 from ._lives import idle, memory, restart, spawn
@@ -35,6 +37,12 @@ BENCHMARKS: Final = (
         "from the handler's `send` to the reader's hand, item by item",
         "one memory channel with the same buffer",
         stream,
+    ),
+    Benchmark(
+        "bridge",
+        "an item that is asked for across the bridge, by asyncio and by a thread that blocks",
+        "a bare thread that is asked through a queue, and answers into one",
+        bridge,
     ),
     Benchmark(
         "chain",
@@ -114,6 +122,19 @@ BENCHMARKS: Final = (
         "leaving an agent's stream: until control returns, until the server sees the close",
         "leaving `async with` of plain httpx2",
         interrupt,
+    ),
+    Benchmark(
+        "delegate",
+        "the cancel of agents below agents: 5 deep, 4 wide, until all is quiet and closed",
+        "the same streams of plain httpx2 in a nest of nurseries, cancelled",
+        delegate,
+    ),
+    Benchmark(
+        "household",
+        "the same with 1 365 agents, 1 024 of which stream",
+        "the same streams of plain httpx2 in a nest of nurseries, cancelled",
+        households,
+        by_name_only=True,
     ),
     Benchmark(
         "stall",

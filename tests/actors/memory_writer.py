@@ -1,7 +1,8 @@
 """A program that fills a memory until it is killed, and says what is acknowledged.
 
-`python memory_writer.py FOLDER FIRST`: stores texts numbered from FIRST, some at a time, and forgets
-every seventh batch's first one. Each line on stdout is an acknowledgement: "+ FIRST END" or "- N".
+`python memory_writer.py FOLDER FIRST`: stores texts numbered from FIRST, some at a time, and
+forgets every seventh batch's first one. Each line on stdout is an acknowledgement: "+ FIRST END"
+or "- N".
 """
 
 from __future__ import annotations
