@@ -222,6 +222,7 @@ READING_ORDER = [
     "actors.tools._progress",
     "actors.tools._attempt",
     "actors.tools._job",
+    "actors.tools._pipe",
     "actors.tools._tracker",
     "actors.tools._processes",
     "actors.tools._workers",
