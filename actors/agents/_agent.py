@@ -20,6 +20,7 @@ from actors.errors import ConfigurationError, LimitReached
 from actors.journal import Entry, append, closing, project, read
 from actors.output import asked_for, output_of
 from actors.providers import Clock, capabilities_of
+from actors.react import AsItIs
 from runtime import (
     Actor,
     ActorStopped,
@@ -185,6 +186,8 @@ class Agent(Actor, Conversation):
 
     def _is_held(self, request: Request) -> bool:
         """Whether the provider can hold the model to a schema, and still let it call tools."""
+        if not isinstance(self._setup.options.style, AsItIs):
+            return False  # it would hold the model back from its thoughts and actions
         if not isinstance(self._provider, ModelSwitch):
             return not request.tools  # nothing is known of its model
         can = capabilities_of(self._provider.model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -13,6 +13,7 @@ from actors.budget import Budget, Prices
 from actors.chat import Settings
 from actors.journal import Journal
 from actors.output import output_of
+from actors.react import AsItIs, ReAct, Style
 from actors.tools import Toolbox
 from runtime import Ref
 
@@ -76,6 +77,22 @@ DEFAULT_SETTINGS: Final = Settings()
 DEFAULT_TOOLBOX: Final = Toolbox()
 
 
+AS_IT_IS: Final = AsItIs()
+
+
+def _style(style: Literal["tools", "react"] | Style) -> Style:
+    if isinstance(style, str):
+        named: dict[str, Style] = {"tools": AsItIs(), "react": ReAct()}
+        if style in named:
+            return named[style]
+    elif hasattr(style, "asking"):
+        return style
+    raise ValueError(
+        f'style is {style!r}: write "tools" for a model that calls tools, "react" or ReAct(...) '
+        "for one that cannot"
+    )
+
+
 @attrs.frozen
 class AgentOptions:
     """What an agent is beside its model, its tools and its instructions.
@@ -86,6 +103,8 @@ class AgentOptions:
         settings: Sampling settings of every model call.
         journal: A file that keeps conversations for good, or a journal that runs already and
             may be shared; in memory if None. One agent at a time has a conversation.
+        style: "tools" for a model that calls tools itself; "react", or a `ReAct(...)`, for one
+            that cannot: its thoughts and actions are read from its text.
         output: An attrs class or a dataclass that every run shall end with: `answer.value`. None
             for an answer in words.
         output_attempts: How often a run's model may answer for that. What is wrong with an answer
@@ -95,13 +114,14 @@ class AgentOptions:
 
     Raises:
         TypeError: If `output` is no class that a model can be asked for.
-        ValueError: If `conversation` or `journal` is empty, `cleanup` is no number of seconds, or
-            `output_attempts` is below 1.
+        ValueError: If `conversation` or `journal` is empty, there is no such `style`, `cleanup`
+            is no number of seconds, or `output_attempts` is below 1.
     """
 
     conversation: str = "main"
     limits: RunLimits = DEFAULT_LIMITS
     settings: Settings = DEFAULT_SETTINGS
+    style: Style = attrs.field(default=AS_IT_IS, converter=_style)
     output: type[Any] | None = None
     output_attempts: int = 3
     cleanup: float = 5.0

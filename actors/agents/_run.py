@@ -118,10 +118,11 @@ class RunInProgress:
 
     async def _call_model(self) -> list[Command]:
         machine, out = self._machine, self._out
+        asking = self._agent.setup.options.style.asking(self._agent.request())
         with self._agent.provider() as provider:
-            async with provider.stream(Generate(self._agent.request())) as stream:
-                while chunks := await stream.take_many():
-                    events = machine.chunks(chunks)
+            async with provider.stream(Generate(asking.request)) as stream:
+                while not asking.is_over and (chunks := await stream.take_many()):
+                    events = machine.chunks(asking.read(chunks))
                     if events:
                         await out.send_many(events)
         if not machine.partial.is_complete:  # whoever implements a provider
