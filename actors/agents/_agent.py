@@ -17,7 +17,8 @@ import trio
 
 from actors.chat import Event, Request, SystemTurn, Turn
 from actors.errors import ConfigurationError, LimitReached
-from actors.journal import Entry, append, closing, project, read
+from actors.journal import Entry, Pinned, append, closing, project, read
+from actors.memory import Frame, Keeper
 from actors.output import asked_for, output_of
 from actors.providers import Clock, capabilities_of
 from actors.react import AsItIs
@@ -37,7 +38,9 @@ from runtime import (
 
 from ._conversation import (
     Conversation,
+    Entries,
     History,
+    Pin,
     Report,
     Run,
     RunReport,
@@ -50,7 +53,9 @@ from ._switch import ModelSwitch
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from actors.chat import Usage
     from actors.journal import Journal
+    from actors.memory import Recollection
     from actors.providers import ProviderApi
 
     from ._options import AgentSetup
@@ -87,6 +92,7 @@ class Agent(Actor, Conversation):
         self._journal = journal
         self._setup = setup
         self._entries: list[Entry] = []
+        self._keeper = Keeper(setup.options.memory, self, lambda: self._entries)
         self._runs: set[str] = set()
         self._one_at_a_time = trio.Lock()
         self._unwritten: RuntimeFault | None = None  # why the copy may differ from the journal
@@ -116,6 +122,20 @@ class Agent(Actor, Conversation):
         self._require_copy()
         return report_of(self._entries, message.id)
 
+    @Entries.handles
+    async def entries(self, message: Entries) -> tuple[Entry, ...]:
+        del message
+        self._require_copy()
+        return tuple(self._entries)
+
+    @Pin.handles
+    async def pin(self, message: Pin) -> None:
+        if message.id not in self._runs:
+            raise ConfigurationError(
+                f"this conversation has no run {message.id!r}: pin one by its `run.id`"
+            )
+        await self.record([Pinned(message.id, message.pinned, Clock().now())])
+
     @UseModel.handles(concurrent=True)
     async def use_model(self, message: UseModel) -> None:
         if not isinstance(self._provider, ModelSwitch):
@@ -143,8 +163,18 @@ class Agent(Actor, Conversation):
                     f"this conversation has a run {message.id!r} already: give each its own id"
                 )
             self._runs.add(message.id)
-            with carry(within):
-                await RunInProgress(self, message, out).carry_out()
+            try:
+                with carry(within):
+                    await RunInProgress(self, message, out).carry_out()
+            finally:
+                self._remember()
+
+    def _remember(self) -> None:
+        """What the memory wants done after a run: nobody waits for it."""
+        if self._keeper.is_idle:
+            return
+        with contextlib.suppress(ActorStopped, RuntimeError):  # then after a run of the next one
+            self.start_soon(self._keeper.run_ended, self._frame())
 
     # What a run needs of its agent
 
@@ -170,19 +200,34 @@ class Agent(Actor, Conversation):
             with contextlib.suppress(ActorStopped):  # then the next incarnation does it
                 self.start_soon(self._provider.stop_unused)
 
-    def request(self) -> Request:
-        """The history as it is now, valid for any provider."""
+    async def recall(self, run: str) -> Recollection:
+        """What of the conversation the next request of a run brings."""
+        return await self._keeper.recall(run, self._frame())
+
+    def counted(self, usage: Usage) -> None:
+        """Hear what the provider has counted of the latest request."""
+        self._keeper.counted(usage)
+
+    def request(self, turns: tuple[Turn, ...]) -> Request:
+        """These turns with all that stands around them."""
+        bare = self._bare_request()
+        return attrs.evolve(bare, turns=bare.turns + turns)
+
+    def _bare_request(self) -> Request:
         instructions = self._setup.instructions
         first: tuple[Turn, ...] = () if instructions is None else (SystemTurn(instructions),)
-        request = Request(
-            first + project(self._entries),
-            self._setup.toolbox.specs,
-            self._setup.options.settings,
-        )
+        request = Request(first, self._setup.toolbox.specs, self._setup.options.settings)
         output = self._setup.options.output
         if output is None:
             return request
         return asked_for(request, output_of(output).schema, held=self._is_held(request))
+
+    def _frame(self) -> Frame:
+        request = self._bare_request()
+        if not isinstance(self._provider, ModelSwitch):
+            return Frame(request)  # nothing is known of its model
+        context = capabilities_of(self._provider.model).context_tokens
+        return Frame(request, context, request.settings.max_tokens)
 
     def _is_held(self, request: Request) -> bool:
         """Whether the provider can hold the model to a schema, and still let it call tools."""

@@ -15,6 +15,7 @@ from actors.chat import (
     Complete,
     Event,
     Outcome,
+    Recalled,
     StreamChunk,
     StreamResponse,
     Thought,
@@ -49,6 +50,7 @@ from runtime import (
 
 from ._agent import Agent
 from ._conversation import Conversation, History, Report, Run, UseModel, verdict
+from ._keepsakes import Keepsakes
 from ._options import AgentOptions, AgentSetup
 from ._switch import ModelSwitch
 
@@ -81,6 +83,7 @@ class AgentRun:
         response: What was handed to the reader so far, over all model calls; readable at any
             time. Its usage is known when the block has been left, or with `Complete`.
         tool_results: Those that the reader has seen, in their order.
+        recalled: What the latest model call was sent of the conversation, where not all of it.
         outcome: How the run ended, as the journal has it; None before, and where the block
             could not be entered.
     """
@@ -89,6 +92,7 @@ class AgentRun:
         self.id = uuid.uuid4().hex
         self.response = StreamResponse()
         self.tool_results: list[ToolResult] = []
+        self.recalled: Recalled | None = None
         self.outcome: Outcome | None = None
         self._ref = ref
         self._stream = ref.stream(Run(self.id, text), buffer=0)
@@ -161,6 +165,8 @@ class AgentRun:
             case Thought(content, timestamp):
                 index = len(response.chunks)
                 response.add(StreamChunk(index=index, timestamp=timestamp, thinking=content))
+            case Recalled():
+                self.recalled = event
             case ToolEnd(_, result):
                 self.tool_results.append(result)
             case Complete(_, last):
@@ -174,7 +180,7 @@ class AgentRun:
                 pass
 
 
-class AgentHandle:
+class AgentHandle(Keepsakes):
     """An agent that runs: what `open_agent` gives.
 
     Attributes:
@@ -243,7 +249,7 @@ class AgentHandle:
         await self.ref.ask(UseModel(model))
 
     async def history(self) -> tuple[Turn, ...]:
-        """The conversation so far, as the next request would send it."""
+        """The whole conversation so far, as turns; see `AgentOptions(memory=...)`."""
         return await self.ref.ask(History())
 
     def __repr__(self) -> str:

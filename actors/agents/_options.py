@@ -12,6 +12,7 @@ import attrs
 from actors.budget import Budget, Prices
 from actors.chat import Settings
 from actors.journal import Journal
+from actors.memory import Full, Memory, memory_of
 from actors.output import output_of
 from actors.react import AsItIs, ReAct, Style
 from actors.tools import Toolbox
@@ -77,6 +78,7 @@ DEFAULT_SETTINGS: Final = Settings()
 DEFAULT_TOOLBOX: Final = Toolbox()
 
 
+ALL: Final = Full()
 AS_IT_IS: Final = AsItIs()
 
 
@@ -103,6 +105,9 @@ class AgentOptions:
         settings: Sampling settings of every model call.
         journal: A file that keeps conversations for good, or a journal that runs already and
             may be shared; in memory if None. One agent at a time has a conversation.
+        memory: What of the conversation is sent with a request: `Window(turns=20)`, `Summary()`,
+            `Selective()`, or several in a list. All of it by default; in any case no more than
+            the model's context takes, where that is known. The journal keeps everything.
         style: "tools" for a model that calls tools itself; "react", or a `ReAct(...)`, for one
             that cannot: its thoughts and actions are read from its text.
         output: An attrs class or a dataclass that every run shall end with: `answer.value`. None
@@ -113,7 +118,7 @@ class AgentOptions:
             abandoned, and that the journal gets for each write.
 
     Raises:
-        TypeError: If `output` is no class that a model can be asked for.
+        TypeError: If `output` is no class that a model can be asked for, or `memory` is none.
         ValueError: If `conversation` or `journal` is empty, there is no such `style`, `cleanup`
             is no number of seconds, or `output_attempts` is below 1.
     """
@@ -121,6 +126,7 @@ class AgentOptions:
     conversation: str = "main"
     limits: RunLimits = DEFAULT_LIMITS
     settings: Settings = DEFAULT_SETTINGS
+    memory: Memory = attrs.field(default=ALL, converter=memory_of)
     style: Style = attrs.field(default=AS_IT_IS, converter=_style)
     output: type[Any] | None = None
     output_attempts: int = 3

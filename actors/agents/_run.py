@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
-    from actors.chat import Event, Outcome, Request, ToolCall
+    from actors.chat import Event, Outcome, Request, ToolCall, Turn, Usage
     from actors.journal import Entry
+    from actors.memory import Recollection
     from actors.providers import ProviderApi
 
     from ._options import AgentSetup
@@ -46,7 +47,9 @@ class RunsHere(Protocol):
     @property
     def setup(self) -> AgentSetup: ...
     def provider(self) -> AbstractContextManager[Ref[ProviderApi]]: ...
-    def request(self) -> Request: ...
+    async def recall(self, run: str) -> Recollection: ...
+    def request(self, turns: tuple[Turn, ...]) -> Request: ...
+    def counted(self, usage: Usage) -> None: ...
     async def record(self, entries: Sequence[Entry]) -> None: ...
     def record_beside(self, entries: Sequence[Entry]) -> None: ...
 
@@ -118,7 +121,11 @@ class RunInProgress:
 
     async def _call_model(self) -> list[Command]:
         machine, out = self._machine, self._out
-        asking = self._agent.setup.options.style.asking(self._agent.request())
+        recalled = await self._agent.recall(self._message.id)
+        if recalled.event is not None:
+            await self._obey([machine.told(recalled.event)])
+        request = self._agent.request(recalled.turns)
+        asking = self._agent.setup.options.style.asking(request)
         with self._agent.provider() as provider:
             async with provider.stream(Generate(asking.request)) as stream:
                 while not asking.is_over and (chunks := await stream.take_many()):
@@ -129,6 +136,7 @@ class RunInProgress:
             raise StreamTruncated(
                 "the provider's stream ended without its final chunk", partial=machine.partial
             )
+        self._agent.counted(machine.partial.usage)
         return machine.model_ended(self._now())
 
     async def _run_tools(self, calls: Sequence[ToolCall]) -> list[Command]:

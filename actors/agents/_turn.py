@@ -59,6 +59,7 @@ class Phase(enum.Enum):
 
 TRANSITIONS: Final[dict[tuple[Phase, str], set[Phase]]] = {
     (Phase.NEW, "begin"): {Phase.MODEL},
+    (Phase.MODEL, "told"): {Phase.MODEL},
     (Phase.MODEL, "chunks"): {Phase.MODEL},
     # A provider that pauses wants to be called again with what it has said so far.
     (Phase.MODEL, "model_ended"): {Phase.TOOLS, Phase.ENDED, Phase.MODEL, Phase.SPENT},
@@ -167,6 +168,14 @@ class TurnMachine:
         started = RunStarted(run=self._run, timestamp=now)
         said = UserSaid(run=self._run, timestamp=now, text=text)
         return [Record((started, said)), self._call_model("begin", now)]
+
+    def told(self, event: Event) -> Emit:
+        """The reader is told something before the model says anything; no part of its answer."""
+        self._check("told")
+        assert self._emitted == self._emitted_before, "the model has said something"
+        emit = self._emit(event)
+        self._emitted_before = self._emitted
+        return emit
 
     def chunks(self, chunks: Sequence[StreamChunk]) -> list[Event]:
         """The model has said something: what the reader gets to see of it."""

@@ -37,8 +37,10 @@ from actors.chat import (
 from ._entries import (
     AssistantSaid,
     Entry,
+    Pinned,
     RunEnded,
     RunStarted,
+    SummedUp,
     ToolCalled,
     ToolSealed,
     UserSaid,
@@ -133,6 +135,8 @@ class _Record:
             ToolCalled: self._called,
             ToolSealed: self._sealed,
             RunEnded: self._ended,
+            SummedUp: _not_said,
+            Pinned: _not_said,
         }
 
     def read(self, entries: Iterable[Entry]) -> None:
@@ -188,6 +192,11 @@ class _Record:
 
     def answers(self) -> list[_Answer]:
         return [each for each in self.said if isinstance(each, _Answer)]
+
+
+def _not_said(entry: SummedUp | Pinned) -> None:
+    """For whoever chooses what is sent."""
+    del entry
 
 
 def project(entries: Iterable[Entry]) -> tuple[Turn, ...]:

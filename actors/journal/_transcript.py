@@ -32,8 +32,10 @@ from actors.chat import (
 from ._entries import (
     AssistantSaid,
     Entry,
+    Pinned,
     RunEnded,
     RunStarted,
+    SummedUp,
     ToolCalled,
     ToolSealed,
     UserSaid,
@@ -85,9 +87,17 @@ def _block(entry: Entry) -> str:
         case ToolSealed(_, _, name, content, status):
             sealed = "" if status is ToolStatus.OK else f", {status}"
             return f"### Result of `{name}`{sealed}{BETWEEN}{_fenced(content)}"
+        case _:
+            return _remark(entry)
+
+
+def _remark(entry: Entry) -> str:
+    match entry:
         case RunEnded(_, outcome, reason) if outcome is not Outcome.DONE:
             return f"*The run ended: {outcome}{reason and f' ({reason})'}*"
-        case RunStarted() | RunEnded():
+        case SummedUp(_, text):
+            return f"### Summed up, up to here{BETWEEN}{text}"
+        case _:
             return ""
 
 
@@ -154,7 +164,7 @@ class _Replay:
             case RunEnded():
                 self._over.add(entry.run)
                 self._ended(entry)
-            case UserSaid():
+            case UserSaid() | SummedUp() | Pinned():
                 pass
 
     def _assistant(self, entry: AssistantSaid) -> None:
