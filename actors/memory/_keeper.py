@@ -84,7 +84,7 @@ class Keeper:
         self._known: dict[str, Exchange] = {}  # with what was estimated of them
         self._vectors: dict[str, Vector] = {}
         self._answers: dict[Ask[Any, Any], Any] = {}
-        self._failed: set[Command] = set()  # in this run: it does not wait for them again
+        self._failed: list[Command] = []  # in this run: it does not wait for them again
         self._problems: list[str] = []  # not told yet
         self._run = ""
         self._told: object = None  # by the latest event of this run
@@ -224,7 +224,7 @@ class Keeper:
                 problem = ""
         if problem or scope.cancelled_caught:
             log.warning("memory: %s", problem)
-            self._failed.add(command)
+            self._failed.append(command)
             self._problems.append(problem)
 
     async def _do(self, command: Command) -> None:
@@ -270,10 +270,12 @@ async def _answered(provider: Ref[ProviderApi], request: Request) -> StreamRespo
 
 
 def _fitting(choice: Choice, situation: Situation) -> Choice:
-    """A choice that the model's context takes, as far as is known, with what is pinned."""
+    """A choice with what is always sent, that the model's context takes as far as is known."""
     pinned = {each.run for each in situation.exchanges if each.is_pinned}
-    present = situation.exchanges[-1].run
-    choice = attrs.evolve(choice, left_out=choice.left_out - pinned - {present})
+    present = situation.exchanges[-1]
+    rounds = min(choice.rounds_left_out, max(0, len(present.rounds) - 1))
+    left_out = choice.left_out - pinned - {present.run}
+    choice = attrs.evolve(choice, left_out=left_out, rounds_left_out=rounds)
     if situation.room is None:
         return choice
     limit = situation.room - sum(tokens_of(note.text) for note in choice.notes)
