@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 SEEDS = "400"
+
+
+def pytest_configure() -> None:
+    """A shell lets what it starts in the background ignore Ctrl-C, and so would our children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -22,6 +22,7 @@ from actors.memory import Frame, Keeper
 from actors.output import asked_for, output_of
 from actors.providers import Clock, capabilities_of
 from actors.react import AsItIs
+from actors.tools import hold
 from runtime import (
     Actor,
     ActorStopped,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from actors.journal import Journal
     from actors.memory import Recollection
     from actors.providers import ProviderApi
+    from actors.tools import Held
 
     from ._options import AgentSetup
 
@@ -95,10 +97,12 @@ class Agent(Actor, Conversation):
         self._keeper = Keeper(setup.options.memory, self, lambda: self._entries)
         self._runs: set[str] = set()
         self._one_at_a_time = trio.Lock()
+        self._held: Held | None = None
         self._unwritten: RuntimeFault | None = None  # why the copy may differ from the journal
 
     async def started(self) -> None:
         self._stop_unused()
+        self._held = await hold(self, self._setup.toolbox)
         try:
             self._entries = list(await read(self._journal, self._setup.options.conversation))
         except ActorStopped:  # for good: no further incarnation could do better
@@ -181,6 +185,11 @@ class Agent(Actor, Conversation):
     @property
     def setup(self) -> AgentSetup:
         return self._setup
+
+    @property
+    def held(self) -> Held | None:
+        """What its tools share: processes, limits."""
+        return self._held
 
     @contextlib.contextmanager
     def provider(self) -> Generator[Ref[ProviderApi]]:

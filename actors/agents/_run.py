@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -15,6 +16,7 @@ from actors.tools import Late, Terms, execute
 from runtime import Ref, RuntimeFault, Sink
 
 from ._conversation import Run, verdict
+from ._progress import ProgressShown
 from ._turn import (
     CallModel,
     Command,
@@ -28,13 +30,15 @@ from ._turn import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from actors.chat import Event, Outcome, Request, ToolCall, Turn, Usage
+    from actors.chat import Event, Outcome, Request, StreamChunk, ToolCall, Turn, Usage
     from actors.journal import Entry
     from actors.memory import Recollection
     from actors.providers import ProviderApi
+    from actors.react import Asking
+    from actors.tools import Held, Progress
 
     from ._options import AgentSetup
 
@@ -46,12 +50,44 @@ class RunsHere(Protocol):
 
     @property
     def setup(self) -> AgentSetup: ...
+    @property
+    def held(self) -> Held | None: ...
     def provider(self) -> AbstractContextManager[Ref[ProviderApi]]: ...
     async def recall(self, run: str) -> Recollection: ...
     def request(self, turns: tuple[Turn, ...]) -> Request: ...
     def counted(self, usage: Usage) -> None: ...
     async def record(self, entries: Sequence[Entry]) -> None: ...
     def record_beside(self, entries: Sequence[Entry]) -> None: ...
+
+
+class _Shown:
+    """The sink of a model call: what its chunks mean to the reader goes to the reader."""
+
+    def __init__(
+        self,
+        machine: TurnMachine,
+        asking: Asking,
+        out: Sink[Event],
+        enough: Callable[[], None],
+    ) -> None:
+        self._machine = machine
+        self._asking = asking
+        self._out = out
+        self._enough = enough  # stops the call
+
+    async def send(self, item: StreamChunk) -> None:
+        await self.send_many((item,))
+
+    async def send_many(self, items: Sequence[StreamChunk]) -> None:
+        if events := self._machine.chunks(self._asking.read(items)):
+            await self._out.send_many(events)
+        if self._asking.is_over and not items[-1].is_final:
+            self._enough()
+
+    @property
+    def taken(self) -> int:
+        """Of the run's events."""
+        return self._out.taken
 
 
 class RunInProgress:
@@ -120,18 +156,16 @@ class RunInProgress:
                     )
 
     async def _call_model(self) -> list[Command]:
-        machine, out = self._machine, self._out
+        machine = self._machine
         recalled = await self._agent.recall(self._message.id)
         if recalled.event is not None:
             await self._obey([machine.told(recalled.event)])
         request = self._agent.request(recalled.turns)
         asking = self._agent.setup.options.style.asking(request)
-        with self._agent.provider() as provider:
-            async with provider.stream(Generate(asking.request)) as stream:
-                while not asking.is_over and (chunks := await stream.take_many()):
-                    events = machine.chunks(asking.read(chunks))
-                    if events:
-                        await out.send_many(events)
+        with self._agent.provider() as provider, trio.CancelScope() as scope:
+            # The chunks become events in the provider's task: one task switch less for each.
+            shown = _Shown(machine, asking, self._out, scope.cancel)
+            await provider.stream_into(Generate(asking.request), shown)
         if not machine.partial.is_complete:  # whoever implements a provider
             raise StreamTruncated(
                 "the provider's stream ended without its final chunk", partial=machine.partial
@@ -143,16 +177,30 @@ class RunInProgress:
         rest: list[Command] = []
         async with trio.open_nursery() as nursery:
             for call in calls:
-                nursery.start_soon(self._run_tool, call, rest)
+                shown = ProgressShown(nursery, partial(self._show_progress, call))
+                nursery.start_soon(self._run_tool, call, shown, rest)
         return rest
 
-    async def _run_tool(self, call: ToolCall, rest: list[Command]) -> None:
+    async def _run_tool(self, call: ToolCall, shown: ProgressShown, rest: list[Command]) -> None:
         setup = self._agent.setup
-        terms = Terms(cleanup=setup.options.cleanup, late=self._note_late)
-        result = await execute(setup.toolbox, call, terms=terms)
-        commands = self._machine.tool_ended(result, self._now())
-        await self._obey([each for each in commands if isinstance(each, Record | Emit)])
+        terms = Terms(
+            cleanup=setup.options.cleanup,
+            late=self._note_late,
+            held=self._agent.held,
+            progress=shown.hear,
+        )
+        try:
+            result = await execute(setup.toolbox, call, terms=terms)
+        finally:
+            last = shown.close()  # a thread may speak on
+        commands = self._machine.tool_ended(result, self._now(), last)
+        await self._obey([each for each in commands if isinstance(each, Record)])
+        await shown.sent()
+        await self._obey([each for each in commands if isinstance(each, Emit)])
         rest += [each for each in commands if not isinstance(each, Record | Emit)]
+
+    async def _show_progress(self, call: ToolCall, progress: Progress) -> None:
+        await self._obey([self._machine.progressed(call.id, progress, self._now())])
 
     def _note_late(self, late: Late) -> None:
         """A tool did not stop when it was told to, or has stopped since."""

@@ -28,6 +28,7 @@ from actors.chat import (
     Token,
     ToolCall,
     ToolEnd,
+    ToolProgress,
     ToolResult,
     ToolStart,
     ToolStatus,
@@ -48,6 +49,8 @@ from actors.output import Output, Wrong
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actors.tools import Progress
+
 
 class Phase(enum.Enum):
     NEW = "new"
@@ -64,6 +67,7 @@ TRANSITIONS: Final[dict[tuple[Phase, str], set[Phase]]] = {
     # A provider that pauses wants to be called again with what it has said so far.
     (Phase.MODEL, "model_ended"): {Phase.TOOLS, Phase.ENDED, Phase.MODEL, Phase.SPENT},
     (Phase.TOOLS, "tool_ended"): {Phase.TOOLS, Phase.MODEL, Phase.SPENT},
+    (Phase.TOOLS, "progressed"): {Phase.TOOLS},
     (Phase.MODEL, "stopped"): {Phase.ENDED},
     (Phase.TOOLS, "stopped"): {Phase.ENDED},
     (Phase.SPENT, "stopped"): {Phase.ENDED},
@@ -260,16 +264,27 @@ class TurnMachine:
             self._emit(Answer(text, now), Complete(text, self._response, now)),
         ]
 
-    def tool_ended(self, result: ToolResult, now: float) -> list[Command]:
-        """One of the calls has its result."""
+    def progressed(self, call_id: str, progress: Progress, now: float) -> Emit:
+        """One of the calls says how far it has come; nothing that anybody relies on."""
+        self._move("progressed", self.phase)
+        return self._emit(self._progress(call_id, progress, now))
+
+    def _progress(self, call_id: str, progress: Progress, now: float) -> ToolProgress:
+        return ToolProgress(progress.content, self._open[call_id], progress.fraction, now)
+
+    def tool_ended(
+        self, result: ToolResult, now: float, progress: Progress | None = None
+    ) -> list[Command]:
+        """One of the calls has its result, after what it said last of its progress."""
         self._check("tool_ended")
         assert result.call_id in self._open, f"{result.call_id} is none of {self.open_calls}"
+        said = [] if progress is None else [self._progress(result.call_id, progress, now)]
         del self._open[result.call_id]
         late = self._late.pop(result.call_id, None)
         sealed = [self._seal(each, now) for each in (result, late) if each is not None]
         commands: list[Command] = [
             Record(tuple(sealed)),
-            self._emit(ToolEnd(result.content, result, now)),
+            self._emit(*said, ToolEnd(result.content, result, now)),
         ]
         if self._open:
             self._move("tool_ended", Phase.TOOLS)

@@ -11,6 +11,7 @@ from ._events import (
     Thought,
     Token,
     ToolEnd,
+    ToolProgress,
     ToolStart,
 )
 from ._response import StreamChunk, StreamResponse, ToolCallDelta, parse_arguments
@@ -70,6 +71,7 @@ __all__ = [
     "ToolCall",
     "ToolCallDelta",
     "ToolEnd",
+    "ToolProgress",
     "ToolResult",
     "ToolSpec",
     "ToolStart",

@@ -57,6 +57,23 @@ class ToolStart:
 
 
 @attrs.frozen
+class ToolProgress:
+    """How far a tool call has come, by the tool's own words; not in the journal.
+
+    Attributes:
+        content: What the tool says, at most 500 characters.
+        call: Which call; it has started, and has not ended yet.
+        fraction: From 0 to 1; None where the tool cannot tell.
+    """
+
+    type: ClassVar[Literal["tool_progress"]] = "tool_progress"
+    content: str
+    call: ToolCall
+    fraction: float | None = None
+    timestamp: float = 0.0
+
+
+@attrs.frozen
 class ToolEnd:
     """A tool call was sealed; `content` is what the model will read."""
 
@@ -132,5 +149,14 @@ class RunFailed:
 
 
 Event = (
-    Token | Thought | ToolStart | ToolEnd | Answer | Complete | Recalled | RunCancelled | RunFailed
+    Token
+    | Thought
+    | ToolStart
+    | ToolProgress
+    | ToolEnd
+    | Answer
+    | Complete
+    | Recalled
+    | RunCancelled
+    | RunFailed
 )

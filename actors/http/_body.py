@@ -14,6 +14,7 @@ import zlib
 from typing import Final, Protocol
 
 MAX_LINE_BYTES: Final = 16_384  # of a chunk's size with its extensions, and of all trailers
+MAX_INFLATED_BYTES: Final = 16 * 1024 * 1024  # out of one read
 _SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n\0]*)?\r\n")
 _TRAILER: Final = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\0]*)?\r\n")
 
@@ -157,7 +158,11 @@ class Chunked:
 
 
 class Inflated:
-    """A body that was compressed with gzip or deflate; see `Body`."""
+    """A body that was compressed with gzip or deflate; see `Body`.
+
+    Nobody looks whether the compression reaches its own end: whatever reads the answer knows
+    by its terminal frame whether it is whole.
+    """
 
     def __init__(self, body: Body) -> None:
         self._body = body
@@ -170,10 +175,16 @@ class Inflated:
         piece = self._body.feed(data)
         self._note()
         try:
-            return self._inflate.decompress(piece)
+            whole = self._inflate.decompress(piece, MAX_INFLATED_BYTES)
         except zlib.error as error:
-            self.failure, self.done = f"its compression cannot be read: {error}", False
-            return b""
+            return self._fail(f"its compression cannot be read: {error}")
+        if self._inflate.unconsumed_tail:
+            return self._fail(f"{len(piece)} bytes of it unpack to over {MAX_INFLATED_BYTES}")
+        return whole
+
+    def _fail(self, failure: str) -> bytes:
+        self.failure, self.done = failure, False
+        return b""
 
     def end(self) -> None:
         self._body.end()

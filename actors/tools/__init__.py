@@ -3,22 +3,41 @@
 from actors.schema import Bounds
 
 from ._calculator import calculator
+from ._clock import clock_tools
 from ._execution import Late, Terms, execute
+from ._files import file_tools
+from ._options import Approve, Isolation, ToolOptions
+from ._progress import Progress, progress
 from ._schema import Parameter, Refused
+from ._shell import shell_tool
 from ._tool import AnyTool, BoundCall, Isolation, Tool, Toolbox, tool
+from ._workers import Held, Limits, ToolWorkers, Work, Workers, hold
 
 __all__ = [
     "AnyTool",
+    "Approve",
     "BoundCall",
     "Bounds",
+    "Held",
     "Isolation",
     "Late",
+    "Limits",
     "Parameter",
+    "Progress",
     "Refused",
     "Terms",
     "Tool",
+    "ToolOptions",
+    "ToolWorkers",
     "Toolbox",
+    "Work",
+    "Workers",
     "calculator",
+    "clock_tools",
     "execute",
+    "file_tools",
+    "hold",
+    "progress",
+    "shell_tool",
     "tool",
 ]

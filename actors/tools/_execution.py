@@ -2,27 +2,35 @@
 
 A result is never made from a cancel: when the caller is cancelled, `execute` raises
 `trio.Cancelled`, at the latest `cleanup` seconds later. What a tool did after that, or still
-does in a thread that would not stop, is reported as `Late`.
+does in a thread that would not stop, is reported as `Late`. A process is killed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import inspect
 import math
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 import trio
 
 from actors.chat import ToolCall, ToolResult, ToolStatus
 
-from ._results import bounded, error_text, leaves, result_text
+from ._attempt import Report
+from ._job import Job, check_importable
+from ._processes import Processes
+from ._progress import Listener, heard_by
+from ._results import leaves
 from ._schema import Refused
-from ._tool import MAX_RESULT, AnyTool, BoundCall, Toolbox
+from ._tool import AnyTool, BoundCall
+from ._workers import Held
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from ._tool import Toolbox
 
 CLEANUP: Final = 5.0
 
@@ -55,6 +63,10 @@ class Terms:
             thread keeps its place until it ends.
         late: Hears, in the trio thread, of what happens after a cancel or a timeout. Must not
             raise. An abandoned thread is reported before the cancel goes on.
+        held: Worker processes, and how many calls of a tool run at a time; see `hold`. If None,
+            each call in a process has a process of its own, and nothing limits the calls.
+        progress: Hears what the tool says with `progress`, in whatever thread that says it. Must
+            neither wait nor raise.
 
     Raises:
         ValueError: If `cleanup` is negative or endless.
@@ -63,10 +75,16 @@ class Terms:
     cleanup: float = CLEANUP
     limiter: trio.CapacityLimiter | None = None
     late: Callable[[Late], None] = ignore
+    held: Held | None = None
+    progress: Listener | None = None
 
     def __attrs_post_init__(self) -> None:
         if not 0 <= self.cleanup < math.inf:  # also refuses NaN
             raise ValueError(f"cleanup must be 0 or more seconds, not {self.cleanup}")
+
+    def place(self, tool: AnyTool) -> trio.CapacityLimiter | None:
+        """What a call of the tool has to wait for."""
+        return None if self.held is None else self.held.limits.of(tool)
 
 
 DEFAULT_TERMS: Final = Terms()
@@ -83,73 +101,75 @@ async def execute(tools: Toolbox, call: ToolCall, *, terms: Terms = DEFAULT_TERM
     there once the call is cancelled. Whatever needs the event loop should be an async tool:
     what a thread starts with `trio.from_thread.run` is not cancelled with it.
 
-    Cancellation: an async tool is cancelled and awaited. A thread is awaited for at most
-    `terms.cleanup` seconds, shielded, then abandoned and reported. Then `trio.Cancelled` goes
-    on, alone: errors that a tool raises while it is being cancelled are reported as `Late`.
+    A tool in a process is found there by its name and gets its arguments by pickle; a process
+    that dies is an error of its call alone.
+
+    Cancellation: an async tool is cancelled and awaited. A process has been killed. A thread is
+    awaited for at most `terms.cleanup` seconds, shielded, then abandoned and reported. Then
+    `trio.Cancelled` goes on, alone: errors that a tool raises while it is being cancelled are
+    reported as `Late`.
+
+    Raises:
+        ConfigurationError: If a tool cannot run in a process; the text says why.
     """
     tool = tools.get(call.name)
+    report = Report.of(call, tool)
     if tool is None:
         offered = ", ".join(tools.names) or "none"
-        return _failed(call, f"there is no tool {call.name!r}. The tools are: {offered}")
+        return report.failed(f"there is no tool {call.name!r}. The tools are: {offered}")
     bound = tool.bind(call.arguments) if call.arguments_error is None else None
     if bound is None:
-        return _failed(call, f"{call.arguments_error}. Send the call again")
+        return report.failed(f"{call.arguments_error}. Send the call again")
     if isinstance(bound, Refused):
-        return _failed(call, bound.text)
-    if tool.isolation == "thread":
-        return await _Thread(tool, call, bound, terms).run()
-    return await _run_inline(tool, call, bound, terms)
+        return report.failed(bound.text)
+    with heard_by(terms.progress):
+        return await _RUNS[tool.isolation](_Running(tool, bound, report, terms))
 
 
-def _failed(call: ToolCall, text: str, limit: int = MAX_RESULT) -> ToolResult:
-    return ToolResult(call.id, call.name, bounded(text, limit), ToolStatus.ERROR)
+@attrs.frozen
+class _Running:
+    """One call that can run."""
+
+    tool: AnyTool
+    bound: BoundCall
+    report: Report
+    terms: Terms
+
+    def limit(self) -> trio.CancelScope:
+        """The tool's timeout, from now on."""
+        return trio.move_on_after(math.inf if self.tool.timeout is None else self.tool.timeout)
+
+    def place(self) -> AbstractAsyncContextManager[object]:
+        """One of the places for calls of this tool, waited for."""
+        return self.terms.place(self.tool) or contextlib.nullcontext()
+
+    def too_slow(self, end: str) -> ToolResult:
+        return self.report.failed(
+            f"the tool took longer than its timeout of {self.tool.timeout} s; {end}"
+        )
 
 
-def _returned(tool: AnyTool, call: ToolCall, value: object) -> ToolResult:
-    try:
-        text = result_text(value, tool.max_result)
-    except (TypeError, ValueError, RecursionError) as error:  # the model and the record hear of it
-        kind = type(value).__name__
-        return _failed(call, f"the tool ran, but its result ({kind}) is no JSON: {error}")
-    return ToolResult(call.id, call.name, text)
-
-
-def _raised(tool: AnyTool, call: ToolCall, error: BaseException) -> ToolResult:
-    return _failed(call, error_text(error, tool.max_result), tool.max_result)
-
-
-def _attempt(tool: AnyTool, call: ToolCall, bound: BoundCall) -> ToolResult:
-    """Run a sync tool here and now."""
-    try:
-        value = bound()
-    except Exception as error:  # noqa: BLE001 (the model hears of it)
-        return _raised(tool, call, error)
-    if inspect.iscoroutine(value):
-        value.close()
-        return _failed(call, "the tool returned a coroutine: its function must be `async def`")
-    return _returned(tool, call, value)
-
-
-async def _run_inline(tool: AnyTool, call: ToolCall, bound: BoundCall, terms: Terms) -> ToolResult:
-    if not tool.is_async:
-        return _attempt(tool, call, bound)
+async def _run_inline(running: _Running) -> ToolResult:
+    if not running.tool.is_async:
+        return running.report.attempt(running.bound)
     result: ToolResult | None = None
-    with trio.move_on_after(math.inf if tool.timeout is None else tool.timeout):
-        result = await _attempt_async(tool, call, bound, terms)
+    end = f"it was never started, since {running.tool.concurrency} of its calls were running"
+    with running.limit():
+        async with running.place():
+            end = "it was stopped"
+            result = await _attempt_async(running)
     if result is not None and trio.current_effective_deadline() == -math.inf:
         # The call was cancelled, whatever the tool made of that in its cleanup.
-        terms.late(_ended_late(result))
+        running.terms.late(_ended_late(result))
         await trio.lowlevel.checkpoint_if_cancelled()
-    return result or _failed(call, _too_slow(tool, "it was stopped"))
+    return result or running.too_slow(end)
 
 
-async def _attempt_async(
-    tool: AnyTool, call: ToolCall, bound: BoundCall, terms: Terms
-) -> ToolResult:
+async def _attempt_async(running: _Running) -> ToolResult:
     try:
-        value = await cast("Awaitable[object]", bound())
+        value = await cast("Awaitable[object]", running.bound())
     except Exception as error:  # noqa: BLE001 (the model hears of it)
-        result = _raised(tool, call, error)
+        result = running.report.raised(error)
     except BaseExceptionGroup as group:
         errors = leaves(group)
         cancels = [error for error in errors if isinstance(error, trio.Cancelled)]
@@ -157,29 +177,48 @@ async def _attempt_async(
         if not cancels or len(cancels) + len(others) < len(errors):
             raise  # KeyboardInterrupt and the like
         if others:
-            terms.late(_ended_late(_raised(tool, call, ExceptionGroup("", others))))
+            running.terms.late(_ended_late(running.report.raised(ExceptionGroup("", others))))
         raise cancels[0] from None
     else:
-        result = _returned(tool, call, value)
+        result = running.report.returned(value)
     return result
+
+
+async def _run_in_process(running: _Running) -> ToolResult:
+    report, held = running.report, running.terms.held
+    try:
+        job = Job.of(running.tool, running.bound, report)
+    except Exception as error:  # noqa: BLE001 (the model hears of it; pickle raises anything)
+        why = report.raised(error).content
+        return report.failed(f"the arguments cannot be sent to the tool's process: {why}")
+    with running.limit():
+        async with running.place():
+            return await (_run_alone(running.tool, job) if held is None else held.run(job))
+    return running.too_slow("its process was killed")
+
+
+async def _run_alone(tool: AnyTool, job: Job) -> ToolResult:
+    check_importable(tool)
+    async with Processes() as processes:
+        return await processes.run(job)
 
 
 def _ended_late(result: ToolResult) -> Late:
     return Late(attrs.evolve(result, status=ToolStatus.UNKNOWN))
 
 
-def _too_slow(tool: AnyTool, end: str) -> str:
-    return f"the tool took longer than its timeout of {tool.timeout} s; {end}"
+async def _run_in_thread(running: _Running) -> ToolResult:
+    return await _Thread(running).run()
 
 
 class _Thread:
     """One call of a sync tool in a thread, and the wait for the thread's end."""
 
-    def __init__(self, tool: AnyTool, call: ToolCall, bound: BoundCall, terms: Terms) -> None:
-        self._attempt = functools.partial(_attempt, tool, call, bound)
-        self._tool = tool
-        self._call = call
-        self._terms = terms
+    def __init__(self, running: _Running) -> None:
+        self._running = running
+        self._terms = running.terms
+        # An abandoned thread keeps its place among the tool's calls, too.
+        self._limiter = running.terms.place(running.tool) or running.terms.limiter
         self._token = trio.lowlevel.current_trio_token()
         self._ended = trio.Event()
         self._abandoned = False
@@ -189,24 +228,24 @@ class _Thread:
 
     async def run(self) -> ToolResult:
         end = ""
-        with trio.move_on_after(math.inf if self._tool.timeout is None else self._tool.timeout):
+        with self._running.limit():
             try:
                 await trio.to_thread.run_sync(
-                    self._work, abandon_on_cancel=True, limiter=self._terms.limiter
+                    self._work, abandon_on_cancel=True, limiter=self._limiter
                 )
             except trio.Cancelled:
                 end = await self._end()
                 raise
         if not end and self._result is not None:
             return self._result
-        return _failed(self._call, _too_slow(self._tool, end))
+        return self._running.too_slow(end)
 
     def _work(self) -> None:
         """In the thread. The result goes by attribute: trio drops that of an abandoned thread."""
         if not self._start.acquire(blocking=False):
             return
         try:
-            self._result = self._attempt()
+            self._result = self._running.report.attempt(self._running.bound)
         finally:
             with contextlib.suppress(trio.RunFinishedError):  # then nobody is left to be told
                 self._token.run_sync_soon(self._note_end)
@@ -214,7 +253,7 @@ class _Thread:
     def _note_end(self) -> None:
         self._ended.set()
         if self._abandoned:
-            self._terms.late(Late(self._unknown(self._finding())))
+            self._terms.late(Late(self._running.report.unknown(self._finding())))
 
     async def _end(self) -> str:
         """After a cancel: wait for the thread, report what it does, and put it in words."""
@@ -225,10 +264,10 @@ class _Thread:
         if not self._ended.is_set():
             self._abandoned = True
             end = "it did not stop and may still be running"
-            self._terms.late(Late(self._unknown(end), running=True))
+            self._terms.late(Late(self._running.report.unknown(end), running=True))
         elif self._result is not None:
             end = "it did not stop, and ended late"  # what it found is for the record alone
-            self._terms.late(Late(self._unknown(self._finding())))
+            self._terms.late(Late(self._running.report.unknown(self._finding())))
         else:
             end = "it was stopped"
         return end
@@ -239,5 +278,5 @@ class _Thread:
         ending = "ended" if self._result.status is ToolStatus.OK else "failed"
         return f"it {ending} late: {self._result.content}"
 
-    def _unknown(self, text: str) -> ToolResult:
-        return ToolResult(self._call.id, self._call.name, text, ToolStatus.UNKNOWN)
+
+_RUNS: Final = {"inline": _run_inline, "thread": _run_in_thread, "process": _run_in_process}

@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack, cast, overload
 
 import attrs
 
 from actors.chat import ToolSpec
 from actors.schema import Docstring, read_docstring
 
+from ._options import Approve, Isolation, Options, ToolOptions, check_name, read_options
 from ._schema import Parameter, Refused, object_schema, read_arguments, read_parameters
 
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-
-Isolation = Literal["inline", "thread"]
-
-NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")  # what every provider accepts
-MAX_RESULT: Final = 100_000  # characters; about 25 000 tokens
 
 
 @attrs.frozen
@@ -49,9 +43,12 @@ class Tool(Generic[P, R_co]):
         function: The function itself.
         spec: Name, description and JSON schema, as a model sees them.
         parameters: One for each parameter of the function.
-        isolation: "inline" on the event loop, or "thread".
+        isolation: "inline" on the event loop, "thread" or "process".
         timeout: Seconds after which a call is stopped and the model told so; None for no limit.
         max_result: Characters of a result that the model gets to see.
+        effect: Whether a call changes something in the world.
+        approve: Whether its calls need approval: all, none, or by their checked arguments.
+        concurrency: How many of its calls may run at a time; None for any number.
     """
 
     function: Callable[P, R_co]
@@ -60,6 +57,9 @@ class Tool(Generic[P, R_co]):
     isolation: Isolation
     timeout: float | None
     max_result: int
+    effect: bool = False
+    approve: Approve = False
+    concurrency: int | None = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         return self.function(*args, **kwargs)
@@ -95,31 +95,11 @@ AnyTool = Tool[..., Any]
 
 
 @overload
-def tool(
-    function: Callable[P, R],
-    /,
-    *,
-    name: str | None = None,
-    isolation: Isolation | None = None,
-    timeout: float | None = None,
-    max_result: int = MAX_RESULT,
-) -> Tool[P, R]: ...
+def tool(function: Callable[P, R], /, **options: Unpack[ToolOptions]) -> Tool[P, R]: ...
 @overload
+def tool(**options: Unpack[ToolOptions]) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 def tool(
-    *,
-    name: str | None = None,
-    isolation: Isolation | None = None,
-    timeout: float | None = None,
-    max_result: int = MAX_RESULT,
-) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
-def tool(
-    function: Callable[P, R] | None = None,
-    /,
-    *,
-    name: str | None = None,
-    isolation: Isolation | None = None,
-    timeout: float | None = None,
-    max_result: int = MAX_RESULT,
+    function: Callable[P, R] | None = None, /, **options: Unpack[ToolOptions]
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Turn a function, sync or async, into a tool: `@tool` or `@tool(timeout=5)`.
 
@@ -129,40 +109,61 @@ def tool(
 
     Args:
         function: Every parameter needs a type that JSON can carry.
-        name: What the model calls it; the function's own name by default.
-        isolation: "inline" runs on the event loop: right for async functions (their default)
-            and for quick pure ones. "thread" is the default of sync functions.
-        timeout: Seconds that a call may take, time in the queue for a thread included.
-        max_result: Characters of a result that the model gets to see; the rest is cut.
+        options: By keyword; each may be left out.
+
+            name: What the model calls it; the function's own name by default.
+
+            isolation: "inline" runs on the event loop: right for async functions (their
+            default) and for quick pure ones. "thread" is the default of sync functions.
+            "process" runs a function of a module in a worker process, which is killed when the
+            call is cancelled or too slow, and whose crash is the call's error alone. What it
+            takes must be picklable. It needs `pip install "troupe-runtime[process]"`.
+
+            timeout: Seconds that a call may take; waiting for a thread, for a process and for
+            its start included.
+
+            concurrency: How many calls of it one agent runs at a time; the others wait. None
+            for any number.
+
+            max_result: Characters of a result that the model gets to see; the rest is cut.
+
+            effect: True if it changes something in the world, so that a call that is made
+            twice, or too early, is no small matter. Guards and approval go by it.
+
+            approve: Whether somebody has to approve a call before it runs: True for every
+            call, or a function that is given the checked arguments by name and says so. It
+            must be quick, and must not wait; arguments left out by the model are not there.
 
     Raises:
         TypeError: If the function cannot be offered to a model, or an option does not suit it;
             the text says what to write instead.
         ValueError: If an option is out of range.
     """
+    chosen = read_options(options)
     if function is None:
+        return lambda decorated: _made(decorated, chosen)
+    return _made(function, chosen)
 
-        def decorate(decorated: Callable[P, R]) -> Tool[P, R]:
-            return tool(
-                decorated, name=name, isolation=isolation, timeout=timeout, max_result=max_result
-            )
 
-        return decorate
-    title = name or _own_name(function)
+def _made(function: Callable[P, R], options: Options) -> Tool[P, R]:
+    title = options.name or _own_name(function)
     try:
         doc = _described(function)
         parameters = read_parameters(function, doc)
-        isolated = _isolation(function, isolation, timeout)
+        isolation = _isolation(function, options)
     except TypeError as error:
         raise TypeError(f"{title} cannot be a tool: {error}") from error
-    _check_options(title, timeout, max_result)
+    check_name(title)
     return Tool(
         function,
         ToolSpec(title, doc.description, object_schema(parameters)),
         parameters,
-        isolated,
-        timeout,
-        max_result,
+        isolation,
+        options.timeout,
+        options.max_result,
+        options.effect,
+        options.approve,
+        options.concurrency,
     )
 
 
@@ -193,36 +194,46 @@ def _own_name(function: Callable[..., object]) -> str:
     return str(name)
 
 
-def _isolation(
-    function: Callable[..., object], isolation: Isolation | None, timeout: float | None
-) -> Isolation:
-    if isolation not in {None, "inline", "thread"}:
-        raise TypeError(f"isolation must be 'inline' or 'thread', not {isolation!r}")
+def _isolation(function: Callable[..., object], options: Options) -> Isolation:
+    isolation = options.isolation
+    if isolation not in {None, "inline", "thread", "process"}:
+        raise TypeError(f"isolation must be 'inline', 'thread' or 'process', not {isolation!r}")
     code = _documented(function)
     if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
         raise TypeError("a generator has no one result: return a list or a string")
     if inspect.iscoroutinefunction(code):
-        if isolation == "thread":
+        if isolation not in {None, "inline"}:
             raise TypeError("an async function runs inline: drop isolation, or make it sync")
         return "inline"
-    if isolation == "inline" and timeout is not None:
+    if isolation == "inline":
+        _check_inline(options)
+    if isolation == "process":
+        _check_for_process(function)
+    return isolation or "thread"
+
+
+def _check_inline(options: Options) -> None:
+    if options.timeout is not None:
         raise TypeError(
             "nothing can stop a sync function that holds the event loop: drop the timeout, or "
             'write isolation="thread"'
         )
-    return isolation or "thread"
-
-
-def _check_options(name: str, timeout: float | None, max_result: int) -> None:
-    if not NAME.fullmatch(name):
-        raise ValueError(
-            f"{name!r} is no name for a tool: write up to 64 letters, digits, `_` and `-`, "
-            "the first a letter or `_`, as name=..."
+    if options.concurrency is not None:
+        raise TypeError(
+            "a sync function that holds the event loop runs alone: drop concurrency, or write "
+            'isolation="thread"'
         )
-    if timeout is not None and not 0 < timeout < math.inf:  # also refuses NaN
-        raise ValueError(f"timeout must be positive seconds, or None, not {timeout}")
-    if max_result < 1:
-        raise ValueError(f"max_result must be 1 character or more, not {max_result}")
+
+
+def _check_for_process(function: Callable[..., object]) -> None:
+    """A process imports its function, so that it must be in a module under its own name."""
+    if not inspect.isfunction(function) or function.__qualname__ != function.__name__:
+        raise TypeError(
+            "a process can import functions of a module only, no lambda, closure or method: write "
+            '`def` at the top of a module, or isolation="thread"'
+        )
+    if function.__name__ == "<lambda>":
+        raise TypeError("a process cannot import a lambda: write `def` at the top of a module")
 
 
 def _as_tools(offered: Iterable[AnyTool | Callable[..., object]]) -> tuple[AnyTool, ...]:

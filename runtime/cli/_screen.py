@@ -23,6 +23,7 @@ from actors.chat import (
     Token,
     ToolCall,
     ToolEnd,
+    ToolProgress,
     ToolStart,
     ToolTurn,
     Turn,
@@ -67,6 +68,8 @@ class Screen:
                 self._write(event.content, DIM)
             case ToolStart():
                 self.remark(f"{event.content}({_arguments(event.call.arguments)}) ...")
+            case ToolProgress() if self.is_terminal:
+                self.remark(f"{event.call.name}: {_short(event.content)}")
             case ToolEnd():
                 self.remark(f"{event.result.name}: {event.result.status}: {_short(event.content)}")
             case _:

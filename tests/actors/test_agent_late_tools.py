@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -51,9 +52,13 @@ async def times_out_late() -> int:
         raise TimeoutError(SECRET)
 
 
+BEGUN = threading.Event()
+
+
 @tool
 def sleeps() -> int:
     """Take no notice of a cancel, and end within the time for cleanup."""
+    BEGUN.set()
     time.sleep(0.1)
     return SECRET
 
@@ -79,6 +84,8 @@ async def interrupted_and_gone_on(late: AnyTool) -> None:
                 if isinstance(event, ToolStart):
                     break
             await trio.sleep(0.01)
+            if late is sleeps:  # a busy machine may take longer than that to start a thread
+                assert await trio.to_thread.run_sync(BEGUN.wait, 10)
         await agent.run("And now?")
 
         sealed = [e for e in await entries_of(agent) if isinstance(e, ToolSealed)]

@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.http._body import MAX_LINE_BYTES, Body, Chunked, Inflated, Sized, UntilClosed
+from actors.http._body import (
+    MAX_INFLATED_BYTES,
+    MAX_LINE_BYTES,
+    Body,
+    Chunked,
+    Inflated,
+    Sized,
+    UntilClosed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,6 +168,17 @@ def test_a_compressed_body_is_inflated_as_it_comes(
         b"Hello, world" * 9
     )
     assert (body.done, body.excess) == (True, False)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+def test_a_small_body_that_unpacks_to_a_huge_one_is_a_failure(
+    pack: Callable[[bytes], bytes],
+) -> None:
+    bomb = pack(bytes(MAX_INFLATED_BYTES + 1))
+    body = Inflated(Sized(len(bomb)))
+    assert body.feed(bomb) == b""
+    assert body.failure == f"{len(bomb)} bytes of it unpack to over {MAX_INFLATED_BYTES}"
+    assert not body.done
 
 
 def test_what_is_not_compressed_though_it_says_so_is_a_failure() -> None:

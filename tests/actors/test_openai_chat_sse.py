@@ -42,7 +42,8 @@ def test_what_is_framed_comes_out_whatever_the_newline_and_the_cuts(
     body = text.encode()
     cuts = data.draw(st.lists(st.integers(0, len(body)), max_size=10).map(sorted))
 
-    assert [event.data.decode() for event in events(body, cuts)] == ["\n".join(x) for x in lines]
+    said = ["\n".join(payload) for payload in lines if any(payload)]
+    assert [event.data.decode() for event in events(body, cuts)] == said
 
 
 def test_an_event_may_have_a_name_and_fields_that_nobody_needs() -> None:
@@ -53,6 +54,11 @@ def test_an_event_may_have_a_name_and_fields_that_nobody_needs() -> None:
 
 def test_comments_and_events_without_data_are_nothing() -> None:
     assert events(b": ping\n\nevent: ping\n\n\n\n:\n\n") == []
+
+
+@pytest.mark.parametrize("beat", ["data:", "data: ", "data", "data:\ndata:", "event: x\ndata: "])
+def test_an_event_whose_data_is_empty_keeps_a_connection_alive_and_says_nothing(beat: str) -> None:
+    assert events(f"{beat}\n\ndata: x\n\n{beat}".encode()) == [WireEvent(b"x")]
 
 
 def test_a_line_with_data_and_no_colon_is_an_empty_line_of_data() -> None:

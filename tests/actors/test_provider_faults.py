@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from actors.errors import (
@@ -55,6 +57,16 @@ def test_a_status_says_whose_fault_it_is(status: int, kind: type[ProviderError])
 )
 def test_the_providers_own_words_are_found_wherever_it_puts_them(body: bytes, text: str) -> None:
     assert str(refusal(404, {}, body, now=0.0)) == f"the provider answered 404: {text}"
+
+
+def test_a_key_that_google_does_not_know_is_no_bad_request_though_the_status_says_so() -> None:
+    details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]
+    error = {"code": 400, "message": "API key not valid.", "details": details}
+
+    found = refusal(400, {}, json.dumps({"error": error}).encode(), now=0.0)
+
+    assert type(found) is ProviderUnauthorized
+    assert str(found) == "the provider answered 400: API key not valid."
 
 
 def test_a_long_body_is_cut() -> None:

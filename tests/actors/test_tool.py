@@ -13,7 +13,7 @@ import pytest
 from actors.tools import BoundCall, Tool, Toolbox, tool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from decimal import Decimal
 
 
@@ -63,6 +63,28 @@ def test_sync_tools_run_in_a_thread_and_async_ones_inline_unless_said_otherwise(
     assert add.isolation == "thread"
     assert wait.isolation == "inline"
     assert tool(add.function, isolation="inline").isolation == "inline"
+
+
+def test_a_tool_has_no_effect_and_needs_no_approval_unless_said_otherwise() -> None:
+    assert (add.effect, add.approve) == (False, False)
+
+
+def test_a_tool_says_that_it_has_an_effect_and_which_calls_need_approval() -> None:
+    def is_large(arguments: Mapping[str, Any]) -> bool:
+        return bool(arguments["amount"] > 100)
+
+    @tool(effect=True, approve=is_large)
+    def pay(amount: int) -> None:
+        """Pay."""
+
+    assert pay.effect is True
+    assert pay.approve is is_large
+    assert tool(add.function, approve=True).approve is True
+
+
+def test_a_wrong_option_is_refused_before_there_is_a_function() -> None:
+    with pytest.raises(ValueError, match="timeout must be positive"):
+        tool(timeout=-1)
 
 
 def test_a_bound_method_is_a_tool_of_its_object() -> None:
@@ -174,7 +196,11 @@ def test_what_a_model_could_not_use_is_refused_when_the_tool_is_made(
 @pytest.mark.parametrize(
     ("function", "wrong", "text"),
     [
-        (add.function, {"isolation": "process"}, "isolation must be 'inline' or 'thread'"),
+        (add.function, {"isolation": "fork"}, "must be 'inline', 'thread' or 'process'"),
+        (wait.function, {"isolation": "process"}, "an async function runs inline"),
+        (Account().deposit, {"isolation": "process"}, "functions of a module only"),
+        (add.function, {"isolation": "inline", "concurrency": 1}, "drop concurrency"),
+        (add.function, {"concurrency": 0}, "concurrency must be 1 call or more"),
         (wait.function, {"isolation": "thread"}, "an async function runs inline"),
         (add.function, {"isolation": "inline", "timeout": 1}, "drop the timeout"),
         (add.function, {"timeout": 0}, "timeout must be positive"),
@@ -182,6 +208,9 @@ def test_what_a_model_could_not_use_is_refused_when_the_tool_is_made(
         (add.function, {"max_result": 0}, "max_result must be 1"),
         (add.function, {"name": "add numbers"}, "is no name for a tool"),
         (add.function, {"name": "a" * 65}, "is no name for a tool"),
+        (add.function, {"effect": 1}, "effect must be True or False, not 1"),
+        (add.function, {"approve": "always"}, "approve must be True, or a function"),
+        (add.function, {"approved": True}, "there is no option 'approved'. The options"),
     ],
 )
 def test_an_option_that_cannot_be_kept_is_refused(

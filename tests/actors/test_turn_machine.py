@@ -51,6 +51,7 @@ from actors.journal import (
     closing,
     project,
 )
+from actors.tools import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -159,6 +160,7 @@ INPUTS: dict[str, Callable[[TurnMachine], object]] = {
     "chunks": lambda machine: machine.chunks([END]),
     "model_ended": lambda machine: machine.model_ended(NOW),
     "tool_ended": lambda machine: machine.tool_ended(ToolResult("a", "tool", "4"), NOW),
+    "progressed": lambda machine: machine.progressed("a", Progress("half", 0.5), NOW),
     "late": lambda machine: machine.late(ToolResult("a", "tool", "4"), NOW),
     "stopped": lambda machine: machine.stopped(Outcome.FAILED, "why", taken=0, now=NOW),
 }
@@ -410,6 +412,7 @@ HAPPENINGS = st.one_of(
     st.builds(Happening, st.just("chunks"), st.lists(CHUNKS, max_size=3).map(tuple)),
     st.builds(Happening, st.just("model_ended")),
     st.builds(Happening, st.just("tool_ended"), st.just(()), st.integers(0, 5), STATUSES),
+    st.builds(Happening, st.just("progressed"), st.just(()), st.integers(0, 5)),
     st.builds(Happening, st.just("late"), st.just(()), st.integers(0, 5), STATUSES),
 )
 
@@ -427,7 +430,10 @@ def happen(driver: Driver, happening: Happening) -> None:
         case "tool_ended":
             call = driver.running.pop(happening.number % len(driver.running))
             result = attrs.evolve(result_of(call), status=happening.status)
-            driver.obey(machine.tool_ended(result, NOW))
+            driver.obey(machine.tool_ended(result, NOW, Progress("at last")))
+        case "progressed":
+            call = driver.running[happening.number % len(driver.running)]
+            driver.obey([machine.progressed(call.id, Progress("half", 0.5), NOW)])
         case _:
             called = [entry.call for entry in driver.entries if isinstance(entry, ToolCalled)]
             if called:

@@ -52,6 +52,7 @@ _WORDS: Final[Mapping[str, int]] = {  # an error's type, where no status comes w
     "NOT_FOUND": 404,
     "RESOURCE_EXHAUSTED": 429,
 }
+_GOOGLES_BAD_KEY: Final = b'"API_KEY_INVALID"'  # with status 400: google/api/error_reason.proto
 _SPENT: Final = ("insufficient_quota", "billing_hard_limit_reached", "billing_error")
 
 
@@ -68,7 +69,8 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) ->
     said = _text_of(details) if details is not None else _plain(body)
     if status < 400:  # noqa: PLR2004 - a redirect, which a POST must not follow
         said = f"it redirects to {headers.get('location', 'nowhere')}: give that as base_url"
-    return _kind(status)(
+    kind = ProviderUnauthorized if _GOOGLES_BAD_KEY in body else _kind(status)
+    return kind(
         f"the provider answered {status}: {said}",
         status=status,
         request_id=request_id_of(headers) or _request_id_in(details),

@@ -128,7 +128,7 @@ def _events(blocks: list[bytes]) -> list[WireEvent]:
         name, data = b"", block
         if block[:7] == b"event: ":
             name, _, data = block[7:].partition(b"\n")
-        if data[:6] == b"data: " and b"\n" not in data:
+        if data[:6] == b"data: " and b"\n" not in data and len(data) > len(b"data: "):
             events.append(WireEvent(data[6:], name.decode("utf-8", "replace")))
         elif block and (event := _parse(block)) is not None:
             events.append(event)
@@ -136,7 +136,11 @@ def _events(blocks: list[bytes]) -> list[WireEvent]:
 
 
 def _parse(block: bytes) -> WireEvent | None:
-    """Read the lines of one event; None where it carries no data (a comment, a ping)."""
+    """Read the lines of one event; None where it carries no data (a comment, a ping).
+
+    Some servers and proxies keep a connection alive with an event whose data is empty. A
+    browser would hand it on; no wire format has a meaning for it.
+    """
     name = ""
     data: list[bytes] = []
     for line in block.split(b"\n"):
@@ -146,7 +150,7 @@ def _parse(block: bytes) -> WireEvent | None:
             data.append(value)
         elif field == b"event":
             name = value.decode("utf-8", "replace")
-    return WireEvent(b"\n".join(data), name) if data else None
+    return WireEvent(b"\n".join(data), name) if any(data) else None
 
 
 class LineFraming:
