@@ -31,6 +31,8 @@ PACKAGES: Final = (
     "actors.providers",
     "actors.tools",
     "actors.journal",
+    "actors.memory",
+    "actors.react",
     "actors.agents",
     "actors.budget",
     "actors.errors",
