@@ -247,6 +247,21 @@ async def test_a_pinned_run_is_sent_whatever_the_window_and_over_restarts(tmp_pa
     assert sent == [["My name is Ada.", "three"], ["four"]]
 
 
+async def test_what_is_summed_up_is_sent_as_it_was_if_it_is_pinned(
+    autojump_clock: MockClock,  # noqa: ARG001
+) -> None:
+    async with summing(script("They counted.")) as (agent, _):
+        async with agent.stream("one") as run:
+            await collect(run)
+        await agent.pin(run.id)
+        await hold(agent, "two", "three", "four")
+        await trio.sleep(1)
+        await hold(agent, "five")
+        sent = users((await requests_of(agent))[-1])
+
+    assert sent == [f"{SUMMARY}\n\none", "three", "four", "five"]
+
+
 async def test_a_run_that_is_not_there_cannot_be_pinned() -> None:
     async with scripted(FINE) as agent:
         with pytest.raises(ConfigurationError, match=r"has no run 'x': pin one by its"):
@@ -594,9 +609,11 @@ class Odd(Memory):
 async def test_no_memory_can_leave_out_what_the_user_says_now() -> None:
     rounds = (script(call("add", a=1, b=1)), FINE)
     async with scripted(*rounds, tools=(add,), options=AgentOptions(memory=Odd())) as agent:
-        await hold(agent, "one")
+        async with agent.stream("one") as run:
+            (event,) = told(await collect(run)) or (None,)
         requests = await requests_of(agent)
 
+    assert event is None
     assert [users(request) for request in requests] == [["one"], ["one"]]
     assert all(refusals(request.turns) == [] for request in requests)
 

@@ -162,6 +162,15 @@ def test_pinned_turns_are_beside_the_window() -> None:
     assert choice.left_out == {"r2", "r3"}
 
 
+def test_what_is_pinned_counts_for_the_tokens_of_a_window() -> None:
+    runs = row(6, "word " * 50)
+    each = situation(*runs).exchanges[0].tokens
+    window = Window(tokens=int(3.5 * each))
+
+    assert left_out(window, situation(*runs)) == ["r1", "r2"]
+    assert left_out(window, situation(*runs, [Pinned("r1")])) == ["r2", "r3"]
+
+
 @pytest.mark.parametrize(
     "make",
     [

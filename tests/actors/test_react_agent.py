@@ -37,11 +37,14 @@ from actors.chat import (
 from actors.chat import Request as AnyRequest
 from actors.errors import CapabilityMissing, LimitReached
 from actors.journal import AssistantSaid, ToolCalled, ToolSealed
-from actors.providers import Capabilities, Model, call, say, script
+from actors.providers import Capabilities, Model, call, pause, say, script
 from actors.react import NO_ACTION, ReAct
 from actors.testing import WIRES, WireName, answer, open_fake_provider
+from actors.tools import tool
 
 if TYPE_CHECKING:
+    from trio.testing import MockClock
+
     from actors.agents import AgentHandle
 
 REACT = AgentOptions(style="react")
@@ -49,6 +52,12 @@ REACT = AgentOptions(style="react")
 
 def add(a: int, b: int) -> int:
     """Add two numbers."""
+    return a + b
+
+
+@tool(name="add", isolation="inline")
+def quick(a: int, b: int) -> int:
+    """Add two numbers at once."""
     return a + b
 
 
@@ -180,6 +189,15 @@ async def test_an_observation_that_a_model_makes_up_is_not_read_and_its_stream_i
     assert [event.content for event in events if isinstance(event, ToolEnd)] == ["3"]
     assert run.response.text == "It is 3."
     assert sent[-1][1:] == [ACTION, "Observation: 3"]
+
+
+async def test_a_model_that_goes_on_behind_its_action_is_not_waited_for(
+    autojump_clock: MockClock,
+) -> None:
+    long = script(say(f"{ACTION}\nObservation: 1"), pause(50), "2", pause(50), "3")
+    async with scripted(long, script(ANSWER), tools=(quick,), options=REACT) as agent:
+        assert (await agent.run("1+2?")).text == "It is 3."
+        assert autojump_clock.current_time() < 1
 
 
 async def test_what_was_shown_of_an_interrupted_answer_is_kept() -> None:
