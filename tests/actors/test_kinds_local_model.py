@@ -102,7 +102,7 @@ async def test_the_estimate_of_tokens_is_near_what_the_model_counts() -> None:
     """Beyond what its template adds, which is as long for any text."""
     texts = [
         "The supervisor starts its children in order, and stops them in the reverse order. ",
-        "def add(a: int, b: int) -> int:\n    return a + b\n\n",
+        "def population(city: str) -> int:\n    return int(inhabitants.get(city, 0))\n\n",
         '{"name": "look_up", "arguments": {"word": "supervisor", "limit": 10}}\n',
     ]
 
