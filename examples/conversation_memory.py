@@ -6,15 +6,15 @@ import trio
 
 from actors import AgentOptions, open_agent
 from actors.chat import Recalled
-from actors.memory import Memory, Selective, Summary, Window
 from actors.providers import Model, script
+from actors.recall import Recall, Selective, Summary, Window
 
 # A script, so that this runs without a network: an answer each, and one of them is a summary.
 FINE = Model("scripted:friend", script=script("Fine.", repeat=True))
 SAID = ("My dog is called Bello.", "I live in Ulm.", "Two and two?", "It rains.")
 
 
-async def ask(memory: Memory, model: Model = FINE) -> None:
+async def ask(memory: Recall, model: Model = FINE) -> None:
     """Hold a conversation, and show what of it went with the last question."""
     async with open_agent(model, options=AgentOptions(memory=memory)) as agent:
         for text in SAID:

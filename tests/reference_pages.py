@@ -31,7 +31,7 @@ PACKAGES: Final = (
     "actors.providers",
     "actors.tools",
     "actors.journal",
-    "actors.memory",
+    "actors.recall",
     "actors.react",
     "actors.agents",
     "actors.budget",

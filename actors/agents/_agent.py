@@ -18,10 +18,10 @@ import trio
 from actors.chat import Event, Request, SystemTurn, Turn
 from actors.errors import ConfigurationError, LimitReached
 from actors.journal import Entry, Pinned, append, closing, project, read
-from actors.memory import Frame, Keeper
 from actors.output import asked_for, output_of
 from actors.providers import Clock, capabilities_of
 from actors.react import AsItIs
+from actors.recall import Frame, Keeper
 from actors.tools import hold
 from runtime import (
     Actor,
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
 
     from actors.chat import Usage
     from actors.journal import Journal
-    from actors.memory import Recollection
     from actors.providers import ProviderApi
+    from actors.recall import Recollection
     from actors.tools import Held
 
     from ._options import AgentSetup

@@ -12,9 +12,9 @@ import attrs
 from actors.budget import Budget, Prices
 from actors.chat import Settings
 from actors.journal import Journal
-from actors.memory import Full, Memory, memory_of
 from actors.output import output_of
 from actors.react import AsItIs, ReAct, Style
+from actors.recall import Full, Recall, recall_of
 from actors.tools import Toolbox
 from runtime import Ref
 
@@ -126,7 +126,7 @@ class AgentOptions:
     conversation: str = "main"
     limits: RunLimits = DEFAULT_LIMITS
     settings: Settings = DEFAULT_SETTINGS
-    memory: Memory = attrs.field(default=ALL, converter=memory_of)
+    memory: Recall = attrs.field(default=ALL, converter=recall_of)
     style: Style = attrs.field(default=AS_IT_IS, converter=_style)
     output: type[Any] | None = None
     output_attempts: int = 3

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     from actors.chat import Event, Outcome, Request, StreamChunk, ToolCall, Turn, Usage
     from actors.journal import Entry
-    from actors.memory import Recollection
     from actors.providers import ProviderApi
     from actors.react import Asking
+    from actors.recall import Recollection
     from actors.tools import Held, Progress
 
     from ._options import AgentSetup

@@ -16,9 +16,9 @@ from actors.chat import Outcome, Recalled, Settings, user
 from actors.errors import LimitReached
 from actors.journal import AssistantSaid, SummedUp
 from actors.local import is_pulled, pull
-from actors.memory import Summary, tokens_of
 from actors.providers import Capabilities, Model, open_provider
 from actors.react import ReAct
+from actors.recall import Summary, tokens_of
 
 if TYPE_CHECKING:
     from actors.agents import AgentHandle

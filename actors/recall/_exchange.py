@@ -54,7 +54,7 @@ class Exchange:
 
     @functools.cached_property
     def tokens(self) -> float:
-        """An estimate; see `actors.memory`."""
+        """An estimate; see `actors.recall`."""
         return tokens_of_turns(self.turns)
 
     @functools.cached_property

@@ -5,11 +5,11 @@ from __future__ import annotations
 import attrs
 
 from ._exchange import Exchange, first_kept
-from ._memory import Choice, Memory, Situation
+from ._recall import Choice, Recall, Situation
 
 
 @attrs.frozen
-class Full(Memory):
+class Full(Recall):
     """All of the conversation, as long as the model's context takes it."""
 
     def choose(self, situation: Situation) -> Choice:
@@ -18,7 +18,7 @@ class Full(Memory):
 
 
 @attrs.frozen
-class Window(Memory):
+class Window(Recall):
     """The latest part of the conversation.
 
     Attributes:

@@ -36,17 +36,6 @@ from actors.chat import (
 )
 from actors.errors import ConfigurationError, ProviderUnavailable
 from actors.journal import SummedUp, from_json_lines
-from actors.memory import (
-    Choice,
-    Consult,
-    Memory,
-    Note,
-    Selective,
-    Situation,
-    Summary,
-    SumUp,
-    Window,
-)
 from actors.providers import (
     Capabilities,
     Embed,
@@ -65,6 +54,17 @@ from actors.providers import (
     truncate,
     usage,
 )
+from actors.recall import (
+    Choice,
+    Consult,
+    Note,
+    Recall,
+    Selective,
+    Situation,
+    Summary,
+    SumUp,
+    Window,
+)
 from actors.tools import Toolbox, tool
 from runtime import Actor, ActorCrashed, Ask, Ref, RuntimeFault, open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
@@ -76,8 +76,8 @@ if TYPE_CHECKING:
     from trio.testing import MockClock
 
     from actors.agents import AgentHandle
-    from actors.memory import Command
     from actors.providers import Script, ScriptedApi
+    from actors.recall import Command
 
 
 def users(request: Request) -> list[str]:
@@ -561,7 +561,7 @@ class PaperNotebook(Actor, Notebook):
 
 
 @attrs.frozen
-class FromNotebook(Memory):
+class FromNotebook(Recall):
     """Recalls before an answer, and remembers after it."""
 
     notebook: Ref[Notebook]
@@ -599,7 +599,7 @@ async def test_a_store_recalls_before_an_answer_and_remembers_after_it_beside_a_
     assert pages == ["Bello is a dog", "Hello", "Who is Bello", "Crash"]
 
 
-class Odd(Memory):
+class Odd(Recall):
     """One that leaves out what must not be."""
 
     def choose(self, situation: Situation) -> Choice:
@@ -618,11 +618,11 @@ async def test_no_memory_can_leave_out_what_the_user_says_now() -> None:
     assert all(refusals(request.turns) == [] for request in requests)
 
 
-class Wrong(Memory):
+class Wrong(Recall):
     """One that cannot decide."""
 
 
-class Waiting(Memory):
+class Waiting(Recall):
     def before(self, situation: Situation) -> Iterable[Command]:
         return [SumUp(situation.exchanges[0].run, Request(()))]
 
@@ -635,7 +635,7 @@ class Waiting(Memory):
     ],
 )
 async def test_a_fault_of_a_memory_is_no_secret(
-    memory: Memory, error: type[Exception], text: str
+    memory: Recall, error: type[Exception], text: str
 ) -> None:
     async with scripted(FINE, options=AgentOptions(memory=memory)) as agent:
         with pytest.raises(ActorCrashed) as caught:

@@ -138,7 +138,7 @@ class Choice:
     reasons: tuple[str, ...] = ()
 
 
-class Memory:
+class Recall:
     """Decides what of a conversation a request brings. A frozen record; it keeps nothing.
 
     A memory of your own implements `choose`, which must give the same for the same situation.
@@ -162,10 +162,10 @@ class Memory:
 
 
 @attrs.frozen
-class Together(Memory):
+class Together(Recall):
     """Several memories: what one leaves out is left out, and what each notes is told."""
 
-    memories: tuple[Memory, ...]
+    memories: tuple[Recall, ...]
 
     def before(self, situation: Situation) -> Iterable[Command]:
         return [command for memory in self.memories for command in memory.before(situation)]
@@ -188,16 +188,16 @@ def _both(one: Choice, other: Choice) -> Choice:
     )
 
 
-def memory_of(given: Memory | Sequence[Memory]) -> Memory:
+def recall_of(given: Recall | Sequence[Recall]) -> Recall:
     """One memory of what can be given for one.
 
     Raises:
         TypeError: If it is none, or several with something else among them.
     """
-    if isinstance(given, Memory):
+    if isinstance(given, Recall):
         return given
     several = tuple(cast("Sequence[object]", given)) if isinstance(given, list | tuple) else ()
-    memories = tuple(each for each in several if isinstance(each, Memory))
+    memories = tuple(each for each in several if isinstance(each, Recall))
     if not memories or len(memories) != len(several):
         raise TypeError(
             f"{given!r} is no memory: write Window(turns=20), Summary(), Selective(), or a list "

@@ -37,28 +37,28 @@ from actors.journal import (
     UserSaid,
     project,
 )
-from actors.memory import (
+from actors.providers import AnthropicMessages, Gemini, Ollama, OpenAIChat, OpenAIResponses
+from actors.react import ReAct
+from actors.recall import (
     Choice,
     Command,
     Exchange,
     Full,
-    Memory,
     Note,
+    Recall,
     Selective,
     Situation,
     Summary,
     SumUp,
     Together,
     Window,
-    memory_of,
+    recall_of,
     tokens_of,
 )
-from actors.memory._exchange import by_run, composed, first_kept
-from actors.memory._keeper import _fitting
-from actors.memory._lexical import cosine, lexical_scores
-from actors.memory._summary import HOW
-from actors.providers import AnthropicMessages, Gemini, Ollama, OpenAIChat, OpenAIResponses
-from actors.react import ReAct
+from actors.recall._exchange import by_run, composed, first_kept
+from actors.recall._keeper import _fitting
+from actors.recall._lexical import cosine, lexical_scores
+from actors.recall._summary import HOW
 from actors.testing import WIRES, WireName, refusal
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def row(count: int, said: str = "Hello") -> list[list[Entry]]:
     return [*(talk(f"r{number}", said) for number in range(1, count)), begun(f"r{count}", "Now")]
 
 
-def left_out(memory: Memory, given: Situation) -> list[str]:
+def left_out(memory: Recall, given: Situation) -> list[str]:
     """By the order of the runs."""
     choice = memory.choose(given)
     return [each.run for each in given.exchanges if each.run in choice.left_out]
@@ -185,7 +185,7 @@ def test_what_is_pinned_counts_for_the_tokens_of_a_window() -> None:
         lambda: Selective(related=-1),
     ],
 )
-def test_what_makes_no_memory_is_refused(make: Callable[[], Memory]) -> None:
+def test_what_makes_no_memory_is_refused(make: Callable[[], Recall]) -> None:
     with pytest.raises(ValueError, match=r"must be|has a size"):
         make()
 
@@ -194,12 +194,12 @@ def test_what_is_no_memory_is_refused_with_what_to_write() -> None:
     wrong: Any
     for wrong in ("window", 20, [], [Window(turns=1), "more"], Window):
         with pytest.raises(TypeError, match=r"is no memory: write Window\(turns=20\)"):
-            memory_of(wrong)
+            recall_of(wrong)
 
 
 def test_several_memories_leave_out_what_any_leaves_out() -> None:
     given = situation(*row(6))
-    both = memory_of([Window(turns=4), Window(turns=3)])
+    both = recall_of([Window(turns=4), Window(turns=3)])
 
     assert both == Together((Window(turns=4), Window(turns=3)))
     assert left_out(both, given) == ["r1", "r2", "r3"]
@@ -394,7 +394,7 @@ ENTRIES: st.SearchStrategy[Entry] = st.one_of(
     st.builds(SummedUp, RUNS, st.just("They have met.")),
     st.builds(Pinned, RUNS, st.booleans()),
 )
-MEMORIES: st.SearchStrategy[Memory] = st.recursive(
+MEMORIES: st.SearchStrategy[Recall] = st.recursive(
     st.one_of(
         st.just(Full()),
         st.builds(Window, turns=st.integers(1, 4), slack=st.sampled_from([0.0, 0.5])),
@@ -415,7 +415,7 @@ CODECS: dict[WireName, Codec] = {
 TOOL = ToolSpec("look_up", "Look it up", {"type": "object", "properties": {}})
 
 
-def chosen(memory: Memory, entries: list[Entry], room: float | None) -> Request:
+def chosen(memory: Recall, entries: list[Entry], room: float | None) -> Request:
     """What an agent would send."""
     summaries = [entry for entry in entries if isinstance(entry, SummedUp)]
     given = Situation(
@@ -438,7 +438,7 @@ def check(request: Request) -> None:
 @given(st.lists(ENTRIES, max_size=25), MEMORIES, st.none() | st.floats(0, 300))
 @settings(deadline=None)
 def test_whatever_a_memory_leaves_out_every_provider_takes_the_rest(
-    entries: list[Entry], memory: Memory, room: float | None
+    entries: list[Entry], memory: Recall, room: float | None
 ) -> None:
     now: list[Entry] = [RunStarted("now"), UserSaid("now", "What now?")]
     request = chosen(memory, [*entries, *now], room)
@@ -453,7 +453,7 @@ def test_whatever_a_memory_leaves_out_every_provider_takes_the_rest(
 @given(st.lists(ENTRIES, max_size=25), MEMORIES, st.none() | st.floats(0, 300))
 @settings(deadline=None)
 def test_so_it_is_in_the_middle_of_a_run(
-    entries: list[Entry], memory: Memory, room: float | None
+    entries: list[Entry], memory: Recall, room: float | None
 ) -> None:
     now = [*begun("now", "What now?"), *talk("now", "", rounds=3)[2:-2]]
     request = chosen(memory, [*entries, *now], room)

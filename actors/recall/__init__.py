@@ -7,16 +7,16 @@ many tokens a text is, is estimated, and corrected by what the provider counts.
 
 from ._exchange import Exchange, Note
 from ._keeper import Frame, Keeper, Recollection, Remembers
-from ._memory import (
+from ._recall import (
     Choice,
     Command,
     Consult,
-    Memory,
+    Recall,
     Situation,
     SumUp,
     Together,
     Vectorise,
-    memory_of,
+    recall_of,
 )
 from ._selective import Selective
 from ._summary import Summary
@@ -31,8 +31,8 @@ __all__ = [
     "Frame",
     "Full",
     "Keeper",
-    "Memory",
     "Note",
+    "Recall",
     "Recollection",
     "Remembers",
     "Selective",
@@ -42,7 +42,7 @@ __all__ = [
     "Together",
     "Vectorise",
     "Window",
-    "memory_of",
+    "recall_of",
     "tokens_of",
     "tokens_of_request",
     "tokens_of_turns",

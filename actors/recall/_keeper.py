@@ -14,7 +14,7 @@ from actors.journal import Entry, Pinned, SummedUp, project
 from actors.providers import Clock, Embed, Generate, ProviderApi
 
 from ._exchange import Exchange, by_run, composed
-from ._memory import Choice, Command, Consult, Memory, Situation, SumUp, Vector, Vectorise
+from ._recall import Choice, Command, Consult, Recall, Situation, SumUp, Vector, Vectorise
 from ._tokens import tokens_of, tokens_of_request
 from ._window import Full, within_tokens
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from runtime import Ask, Ref
 
-log = logging.getLogger("actors.memory")
+log = logging.getLogger("actors.recall")
 
 MARGIN: Final = 0.1  # of the context: what an estimate may be wrong by
 SLACK: Final = 0.25  # of the room: what goes at once when it is full
@@ -76,7 +76,7 @@ class Keeper:
     """
 
     def __init__(
-        self, memory: Memory, agent: Remembers, entries: Callable[[], Sequence[Entry]]
+        self, memory: Recall, agent: Remembers, entries: Callable[[], Sequence[Entry]]
     ) -> None:
         self._memory = memory
         self._agent = agent

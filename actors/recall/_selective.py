@@ -10,7 +10,7 @@ from actors.providers import EmbedderApi
 from runtime import Ref
 
 from ._lexical import cosine, lexical_scores
-from ._memory import Choice, Command, Memory, Situation, Vectorise
+from ._recall import Choice, Command, Recall, Situation, Vectorise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ LONGEST: Final = 4_000  # characters of a turn that are turned into a vector; mo
 
 
 @attrs.frozen
-class Selective(Memory):
+class Selective(Recall):
     """The latest turns, and of the older ones those that fit what the user says now.
 
     Attributes:

@@ -24,7 +24,7 @@ from actors.providers import ProviderApi
 from runtime import Ref
 
 from ._exchange import Exchange, Note
-from ._memory import Choice, Command, Memory, Situation, SumUp
+from ._recall import Choice, Command, Recall, Situation, SumUp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,7 +41,7 @@ CHARACTERS: Final = 3  # at least so many a token
 
 
 @attrs.frozen
-class Summary(Memory):
+class Summary(Recall):
     """The latest turns as they are, and the older ones summed up by a model.
 
     Attributes:
