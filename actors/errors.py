@@ -6,11 +6,11 @@ None of them ever holds a key.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from runtime import ActorRestarting, RuntimeFault
 
-from .chat import StreamResponse, Usage
+from .chat import StreamResponse, ToolCall, Usage
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -51,6 +51,17 @@ class JournalUnusable(ConfigurationError):
     """A journal's file cannot be opened: the text says which, and why. It was not changed."""
 
 
+class MemoryUnusable(ConfigurationError):
+    """A memory cannot be opened: the text says why. What it holds was not changed."""
+
+
+class EmbedderMismatch(ConfigurationError):
+    """A memory was filled with vectors of another embedder, which cannot be compared.
+
+    Open it with that one, or store everything anew in another folder.
+    """
+
+
 class CapabilityMissing(ConfigurationError):
     """The request needs what its model cannot do; the text says what. Nothing was sent."""
 
@@ -69,6 +80,30 @@ class JournalNotWritten(RuntimeFault):
 
 class JournalDamaged(RuntimeFault):
     """What a journal holds cannot be read; the text names the row. Nothing was changed or lost."""
+
+
+class MemoryNotWritten(RuntimeFault):
+    """The disk did not take what was to be remembered: nothing of it is in the memory."""
+
+
+class MemoryDamaged(RuntimeFault):
+    """What a memory's log holds cannot be read; the text names it. Nothing was changed."""
+
+
+class MemoryUnreachable(RuntimeFault):
+    """The index of a memory does not answer just now. What was stored is safe; search again."""
+
+
+class IndexDamaged(RuntimeFault):
+    """The index of a memory lacks or garbles what it was given, and is made anew from the log."""
+
+
+class ChromaEnded(RuntimeFault):
+    """The process that serves Chroma did not come up, or ended; it is started again."""
+
+
+class EmbedderEnded(RuntimeFault):
+    """The process that makes vectors did not come up, or ended; it is started again."""
 
 
 class AnswerFailed(RuntimeFault):
@@ -131,6 +166,56 @@ class StreamStalled(StreamInterrupted):
         self.seconds = seconds
 
 
+class RunInterrupted(StreamInterrupted):
+    """Somebody else interrupted the run; `partial` has what this reader took of it.
+
+    All of it is in the history, and the next run may begin. Whoever leaves a run by himself gets
+    no such error.
+
+    Attributes:
+        reason: Why, in the words of whoever did it.
+    """
+
+    retryable = False
+
+    def __init__(self, reason: str, *, partial: StreamResponse | None = None) -> None:
+        super().__init__(f"the run was interrupted: {reason}", partial=partial)
+        self.reason = reason
+
+
+class NeedsApproval(RuntimeFault):
+    """The run waits for somebody to approve or deny calls of tools; all else has ended.
+
+    `async with agent.resume(fault.run, approve=[...], deny={...})` goes on, also after a restart of
+    the program. The next run of the conversation denies what still waits.
+
+    Attributes:
+        run: Its id.
+        pending: The calls that wait.
+        partial: What this reader took of the run.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        pending: tuple[ToolCall, ...],
+        *,
+        partial: StreamResponse | None = None,
+    ) -> None:
+        calls = ", ".join(f"{call.name} ({call.id})" for call in pending)
+        super().__init__(
+            f"these calls need approval: {calls}; go on with "
+            f"`agent.resume({run!r}, approve=[...], deny={{id: reason}})`"
+        )
+        self.run = run
+        self.pending = pending
+        self.partial = partial if partial is not None else StreamResponse()
+
+
+class RunNotOpen(RuntimeFault):
+    """No run goes on, or not that one, or it cannot be resumed; nothing was changed."""
+
+
 class OutputInvalid(AnswerFailed):
     """The model's answer is not of the type that was asked for, and will not be.
 
@@ -158,6 +243,39 @@ class OutputInvalid(AnswerFailed):
         self.said = partial.text
         self.problems = problems
         self.usage = usage
+
+
+class GuardTripped(AnswerFailed):
+    """A guard has stopped the run. Nothing of it goes on, and what it stopped is not sent again.
+
+    What was shown until then is in the journal, marked as stopped.
+
+    Attributes:
+        guard: Its name.
+        on: What it looked at: "input" or "output".
+        reason: In its words.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        guard: str,
+        on: Literal["input", "output"],
+        reason: str,
+        partial: StreamResponse,
+    ) -> None:
+        super().__init__(text, partial=partial)
+        self.guard = guard
+        self.on: Literal["input", "output"] = on
+        self.reason = reason
+
+
+class GuardFailed(GuardTripped):
+    """A guard crashed, was too slow or gave no verdict, which counts as a no.
+
+    The error of the guard, where it raised one, is the `__cause__`.
+    """
 
 
 class ProviderError(AnswerFailed):

@@ -111,6 +111,13 @@ class ForeignRun(RuntimeFault):
     """
 
 
+class BridgeClosed(RuntimeFault):
+    """A bridge was used after its end, or ended meanwhile; what still ran has been cancelled.
+
+    Open a new one: a bridge lives in the block that opened it, and in the process that did.
+    """
+
+
 class InjectedCrash(Exception):
     """A crash that a simulation has injected; its handler has not begun.
 

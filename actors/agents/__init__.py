@@ -1,26 +1,60 @@
-"""Agents: a pure turn machine, the actor that carries it out, and an easy way in."""
+"""Agents: a pure turn machine, the actor that carries it out, and an easy way in.
+
+Beside them reasoners, which carry out the strategies of `actors.reasoning`.
+"""
 
 from ._agent import Agent
+from ._control import Interrupt, Pause, Resume, Steer, Unfinished, Unpause
 from ._conversation import Conversation, Entries, History, Pin, Report, Run, RunReport, UseModel
+from ._guards import Guard, guard
 from ._open import AgentHandle, AgentRun, open_agent
+from ._open_reasoner import ReasonerHandle, ReasoningRun, open_reasoner
 from ._options import AgentOptions, AgentSetup, RunLimits
+from ._reasoner import Reasoner
+from ._reasoning import Reason, ReasonerOptions, ReasonerSetup, Reasoning, ReasoningLimits
+from ._recipe import AgentRecipe
+from ._roles import handoff
+from ._sub_agents import Verdict, agent_tool, ask_agent, fan_out
 from ._switch import ModelSwitch
 
 __all__ = [
     "Agent",
     "AgentHandle",
     "AgentOptions",
+    "AgentRecipe",
     "AgentRun",
     "AgentSetup",
     "Conversation",
     "Entries",
+    "Guard",
     "History",
+    "Interrupt",
     "ModelSwitch",
+    "Pause",
     "Pin",
+    "Reason",
+    "Reasoner",
+    "ReasonerHandle",
+    "ReasonerOptions",
+    "ReasonerSetup",
+    "Reasoning",
+    "ReasoningLimits",
+    "ReasoningRun",
     "Report",
+    "Resume",
     "Run",
     "RunLimits",
     "RunReport",
+    "Steer",
+    "Unfinished",
+    "Unpause",
     "UseModel",
+    "Verdict",
+    "agent_tool",
+    "ask_agent",
+    "fan_out",
+    "guard",
+    "handoff",
     "open_agent",
+    "open_reasoner",
 ]

@@ -15,28 +15,37 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from actors.chat import Event, Request, SystemTurn, Turn
-from actors.errors import ConfigurationError, LimitReached
+from actors.chat import Event, Outcome, Request, SystemTurn, Turn
+from actors.errors import ConfigurationError
 from actors.journal import Entry, Pinned, append, closing, project, read
 from actors.output import asked_for, output_of
-from actors.providers import Clock, capabilities_of
+from actors.providers import Clock, capabilities_of, looked_up
 from actors.react import AsItIs
 from actors.recall import Frame, Keeper
 from actors.tools import hold
 from runtime import (
     Actor,
     ActorStopped,
-    AskCycle,
     AskTimeout,
     ChildOptions,
     Ref,
     RestartPolicy,
     RuntimeFault,
     Sink,
-    carried,
     carry,
 )
 
+from ._control import (
+    Interrupt,
+    Pause,
+    Resume,
+    Steer,
+    Unfinished,
+    Unpause,
+    latest_run,
+    resumption_of,
+    superseding,
+)
 from ._conversation import (
     Conversation,
     Entries,
@@ -48,7 +57,10 @@ from ._conversation import (
     UseModel,
     report_of,
 )
+from ._place import within
+from ._roles import Role, Roster
 from ._run import RunInProgress
+from ._runs import Runs
 from ._switch import ModelSwitch
 
 if TYPE_CHECKING:
@@ -56,20 +68,15 @@ if TYPE_CHECKING:
 
     from actors.chat import Usage
     from actors.journal import Journal
-    from actors.providers import ProviderApi
+    from actors.providers import Model, ProviderApi, Several
     from actors.recall import Recollection
     from actors.tools import Held
+    from runtime import Supervisor
 
+    from ._calls import Resumption
     from ._options import AgentSetup
 
 log = logging.getLogger("actors.agents")
-
-
-@attrs.frozen
-class _Within:
-    """Goes with all that a run of this agent sends, so that a run is found to wait for itself."""
-
-    agent: Ref[Conversation]
 
 
 class Agent(Actor, Conversation):
@@ -95,20 +102,28 @@ class Agent(Actor, Conversation):
         self._setup = setup
         self._entries: list[Entry] = []
         self._keeper = Keeper(setup.options.memory, self, lambda: self._entries)
-        self._runs: set[str] = set()
-        self._one_at_a_time = trio.Lock()
+        self._ids: set[str] = set()  # of all runs so far
+        self._runs = Runs(setup.options.limits)
+        self.roster = Roster(setup)
+        self._below = 0  # agents that were started below this one
+        if not isinstance(provider, ModelSwitch) and self.roster.models:
+            raise ConfigurationError(
+                "a handoff leads to another model, and this agent was given a provider: give it "
+                "a ModelSwitch, as open_agent does"
+            )
         self._held: Held | None = None
         self._unwritten: RuntimeFault | None = None  # why the copy may differ from the journal
 
     async def started(self) -> None:
         self._stop_unused()
-        self._held = await hold(self, self._setup.toolbox)
+        self._held = await hold(self, self.roster.toolbox)
         try:
             self._entries = list(await read(self._journal, self._setup.options.conversation))
         except ActorStopped:  # for good: no further incarnation could do better
             self.stop()
             return
-        self._runs = {entry.run for entry in self._entries}
+        self._ids = {entry.run for entry in self._entries}
+        self.roster.resume(self._entries)
         left_open = closing(
             self._entries, reason="the agent was restarted", timestamp=Clock().now()
         )
@@ -134,7 +149,7 @@ class Agent(Actor, Conversation):
 
     @Pin.handles
     async def pin(self, message: Pin) -> None:
-        if message.id not in self._runs:
+        if message.id not in self._ids:
             raise ConfigurationError(
                 f"this conversation has no run {message.id!r}: pin one by its `run.id`"
             )
@@ -151,25 +166,16 @@ class Agent(Actor, Conversation):
 
     @Run.handles(concurrent=True)
     async def run(self, message: Run, out: Sink[Event]) -> None:
-        within = _Within(self.ref)
-        if within in carried():
-            raise AskCycle((self.ref.path, self.ref.path), message=message)
-        waiting = self._one_at_a_time.statistics().tasks_waiting
-        limits = self._setup.options.limits
-        if self._one_at_a_time.locked() and waiting >= limits.queued_runs:
-            raise LimitReached(
-                f"{waiting} runs wait for this conversation already; wait for one to end",
-                limit="queued_runs",
-            )
-        async with self._one_at_a_time:
-            if message.id in self._runs:
-                raise ConfigurationError(
-                    f"this conversation has a run {message.id!r} already: give each its own id"
-                )
-            self._runs.add(message.id)
+        await self._carry_out(message, out)
+
+    @Resume.handles(concurrent=True)
+    async def resume(self, message: Resume, out: Sink[Event]) -> None:
+        await self._carry_out(message, out)
+
+    async def _carry_out(self, message: Run | Resume, out: Sink[Event]) -> None:
+        with carry(within(self.ref, message, self._setup.options.limits.depth)):
             try:
-                with carry(within):
-                    await RunInProgress(self, message, out).carry_out()
+                await self._runs.carry_out(RunInProgress(self, message, out))
             finally:
                 self._remember()
 
@@ -180,11 +186,62 @@ class Agent(Actor, Conversation):
         with contextlib.suppress(ActorStopped, RuntimeError):  # then after a run of the next one
             self.start_soon(self._keeper.run_ended, self._frame())
 
+    @Interrupt.handles(concurrent=True)
+    async def interrupt(self, message: Interrupt) -> bool:
+        return await self._runs.interrupt(message.run, message.reason)
+
+    @Steer.handles
+    async def steer(self, message: Steer) -> None:
+        self._runs.steer(message.run, message.text)
+
+    @Pause.handles
+    async def pause(self, message: Pause) -> None:
+        self._runs.open(message.run).machine.pause()
+
+    @Unpause.handles
+    async def unpause(self, message: Unpause) -> None:
+        self._runs.open(message.run).unpause()
+
+    @Unfinished.handles
+    async def unfinished(self, message: Unfinished) -> RunReport | None:
+        del message
+        self._require_copy()
+        latest = latest_run(self._entries)
+        report = None if latest is None else report_of(self._entries, latest)
+        return None if report is None or report.outcome is Outcome.DONE else report
+
     # What a run needs of its agent
 
     @property
     def setup(self) -> AgentSetup:
         return self._setup
+
+    @property
+    def supervisor(self) -> Supervisor | None:
+        """Below which further agents are started; None if nobody gave one."""
+        return self._provider.supervisor if isinstance(self._provider, ModelSwitch) else None
+
+    @property
+    def model(self) -> Model | Several:
+        """What the next model call goes to."""
+        assert isinstance(self._provider, ModelSwitch)  # it is asked for with a supervisor
+        acting = self.roster.acting
+        return self._provider.model if acting.model is None else looked_up(acting.model)
+
+    @property
+    def journal(self) -> Ref[Journal]:
+        return self._journal
+
+    def name_below(self, stem: str) -> str:
+        """A new name for an agent below this one."""
+        self._below += 1
+        return f"{stem}-{self._below}"
+
+    async def make_ready(self, role: Role) -> None:
+        """Start the provider of a role that has one of its own, if that has not been done."""
+        if role.model is not None:
+            assert isinstance(self._provider, ModelSwitch)  # `__init__` has looked
+            await self._provider.start_other(role.name, role.model)
 
     @property
     def held(self) -> Held | None:
@@ -197,6 +254,10 @@ class Agent(Actor, Conversation):
         if not isinstance(self._provider, ModelSwitch):
             yield self._provider
             return
+        acting = self.roster.acting
+        if acting.model is not None:
+            yield self._provider.other(acting.name).ref
+            return
         try:
             with self._provider.in_use() as provider:
                 yield provider
@@ -208,6 +269,24 @@ class Agent(Actor, Conversation):
         if isinstance(self._provider, ModelSwitch) and self._provider.has_unused:
             with contextlib.suppress(ActorStopped):  # then the next incarnation does it
                 self.start_soon(self._provider.stop_unused)
+
+    async def make_way(self, message: Run | Resume) -> Resumption | None:
+        """What a run goes on from, once its turn has come; None for a new one.
+
+        What the run before left for somebody to decide is decided by a new one.
+        """
+        self._require_copy()
+        if isinstance(message, Resume):
+            return resumption_of(self._entries, message)
+        if message.id in self._ids:
+            raise ConfigurationError(
+                f"this conversation has a run {message.id!r} already: give each its own id"
+            )
+        left = superseding(self._entries, Clock().now())
+        if left:
+            await self.record(left)
+        self._ids.add(message.id)
+        return None
 
     async def recall(self, run: str) -> Recollection:
         """What of the conversation the next request of a run brings."""
@@ -222,33 +301,34 @@ class Agent(Actor, Conversation):
         bare = self._bare_request()
         return attrs.evolve(bare, turns=bare.turns + turns)
 
+    def _frame(self) -> Frame:
+        request = self._bare_request()
+        if not isinstance(self._provider, ModelSwitch):
+            return Frame(request)  # nothing is known of its model
+        context = capabilities_of(self.model).context_tokens
+        return Frame(request, context, request.settings.max_tokens)
+
     def _bare_request(self) -> Request:
-        instructions = self._setup.instructions
+        setup = self.roster.acting.setup
+        instructions = setup.instructions
         first: tuple[Turn, ...] = () if instructions is None else (SystemTurn(instructions),)
-        request = Request(first, self._setup.toolbox.specs, self._setup.options.settings)
+        request = Request(first, setup.toolbox.specs, setup.options.settings)
         output = self._setup.options.output
         if output is None:
             return request
         return asked_for(request, output_of(output).schema, held=self._is_held(request))
 
-    def _frame(self) -> Frame:
-        request = self._bare_request()
-        if not isinstance(self._provider, ModelSwitch):
-            return Frame(request)  # nothing is known of its model
-        context = capabilities_of(self._provider.model).context_tokens
-        return Frame(request, context, request.settings.max_tokens)
-
     def _is_held(self, request: Request) -> bool:
         """Whether the provider can hold the model to a schema, and still let it call tools."""
-        if not isinstance(self._setup.options.style, AsItIs):
+        if not isinstance(self.roster.acting.setup.options.style, AsItIs):
             return False  # it would hold the model back from its thoughts and actions
         if not isinstance(self._provider, ModelSwitch):
             return not request.tools  # nothing is known of its model
-        can = capabilities_of(self._provider.model)
+        can = capabilities_of(self.model)
         return can.json_schema_with_tools is True if request.tools else can.json_schema is not False
 
     async def record(self, entries: Sequence[Entry]) -> None:
-        """Write to the journal; a cancel waits for it, at most `cleanup` seconds.
+        """Write to the journal; a cancel waits for it, at most `journal_patience` seconds.
 
         Raises:
             RuntimeFault: If it is not known to be written. The agent crashes then, and starts
@@ -257,12 +337,12 @@ class Agent(Actor, Conversation):
         self._require_copy()
         options = self._setup.options
         try:
-            with trio.move_on_after(options.cleanup, shield=True) as scope:
+            with trio.move_on_after(options.journal_patience, shield=True) as scope:
                 await append(self._journal, options.conversation, entries)
                 self._entries.extend(entries)
             if scope.cancelled_caught:
                 raise AskTimeout(
-                    f"{self._journal.path} took longer than {options.cleanup} s to write",
+                    f"{self._journal.path} took longer than {options.journal_patience} s to write",
                     path=self._journal.path,
                 )
         except RuntimeFault as fault:

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 import trio
 
-from actors.chat import Event, Outcome, Turn, Usage
-from actors.errors import LimitReached, StreamStalled, StreamTruncated
-from actors.journal import AssistantSaid, Entry, RunEnded, RunStarted
+from actors.chat import Event, Outcome, ToolCall, Turn, Usage
+from actors.errors import (
+    LimitReached,
+    NeedsApproval,
+    RunInterrupted,
+    StreamStalled,
+    StreamTruncated,
+)
+from actors.journal import (
+    ApprovalAsked,
+    AssistantSaid,
+    CallDenied,
+    Entry,
+    RunEnded,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    SubRunEnded,
+    ToolCalled,
+)
 from actors.providers import AnyModel
 from runtime import Ask, Stream
 
@@ -17,6 +34,14 @@ from ._options import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+OUTCOMES: Final = (
+    (StreamTruncated, Outcome.TRUNCATED),
+    (StreamStalled, Outcome.STALLED),
+    (LimitReached, Outcome.LIMIT),
+    (NeedsApproval, Outcome.NEEDS_APPROVAL),
+)
 
 
 class Conversation:
@@ -36,6 +61,8 @@ class Run(Stream[Conversation, Event]):
         TypeError, ValueError: If the text is no text that can be sent.
         ProviderError, StreamTruncated, StreamStalled: What the model's provider says.
         LimitReached: A limit of the agent's options.
+        RunInterrupted: Somebody else has interrupted it.
+        NeedsApproval: Calls of tools wait for approval; `Resume` goes on.
         OutputInvalid: The answers are not of the class that the options ask for.
         AskCycle: If a tool of this agent asks, which would wait for itself.
         ConfigurationError: If the id was used before, or the request cannot be sent.
@@ -92,13 +119,21 @@ class RunReport:
 
     Attributes:
         outcome: None while it runs or waits, or if it was never begun.
-        usage: Of all its model calls so far.
+        usage: Of all its model calls so far, and of all runs below it that are over.
+        own_usage: Of its own model calls alone.
         reason: In words, where it did not end as done.
+        id: Of the run; empty if there is none.
+        pending: Its calls that wait for approval.
+        paused: Whether it waits for `Unpause`.
     """
 
     outcome: Outcome | None = None
     usage: Usage = Usage()  # noqa: RUF009 - frozen
     reason: str = ""
+    id: str = ""
+    pending: tuple[ToolCall, ...] = ()
+    paused: bool = False
+    own_usage: Usage = Usage()  # noqa: RUF009 - frozen
 
 
 @attrs.frozen
@@ -108,25 +143,45 @@ class Report(Ask[Conversation, RunReport]):
     id: str
 
 
-def report_of(entries: Sequence[Entry], run: str) -> RunReport:
-    """What a journal says of a run; the latest runs are found at once."""
-    ended: RunEnded | None = None
-    usage = Usage()
+def of_run(entries: Sequence[Entry], run: str) -> list[Entry]:
+    """What a journal has of a run, from its beginning; the latest runs are found at once."""
+    mine: list[Entry] = []
     for entry in reversed(entries):
-        if entry.run != run:
-            continue
-        match entry:
-            case RunEnded():
-                ended = entry
-            case AssistantSaid():
-                usage += entry.usage
-            case RunStarted():
+        if entry.run == run:
+            mine.append(entry)
+            if isinstance(entry, RunStarted):
                 break
-            case _:
-                pass
-    if ended is None:
-        return RunReport(usage=usage)
-    return RunReport(ended.outcome, usage, ended.reason)
+    mine.reverse()
+    return mine
+
+
+def usage_of(entries: Sequence[Entry]) -> Usage:
+    """Of the model calls of a run, and of all runs below it."""
+    counted = (e.usage for e in entries if isinstance(e, AssistantSaid | SubRunEnded))
+    return sum(counted, Usage())
+
+
+def report_of(entries: Sequence[Entry], run: str) -> RunReport:
+    """What a journal says of a run."""
+    mine = of_run(entries, run)
+    own = sum((each.usage for each in mine if isinstance(each, AssistantSaid)), Usage())
+    changes = [each for each in mine if isinstance(each, RunEnded | RunPaused | RunResumed)]
+    last = changes[-1] if changes else None
+    decided = {
+        each.call.id if isinstance(each, ToolCalled) else each.call_id
+        for each in mine
+        if isinstance(each, ToolCalled | CallDenied)
+    }
+    asked = [each.call for each in mine if isinstance(each, ApprovalAsked)]
+    return RunReport(
+        last.outcome if isinstance(last, RunEnded) else None,
+        usage_of(mine),
+        last.reason if isinstance(last, RunEnded) else "",
+        run if mine else "",
+        tuple(call for call in asked if call.id not in decided),
+        isinstance(last, RunPaused),
+        own,
+    )
 
 
 def verdict(error: BaseException | None) -> tuple[Outcome, str]:
@@ -143,11 +198,11 @@ def verdict(error: BaseException | None) -> tuple[Outcome, str]:
         case trio.Cancelled():
             what = "the deadline passed" if error.source == "deadline" else "the run was cancelled"
             return Outcome.CANCELLED, error.reason or what
-        case StreamTruncated():
-            return Outcome.TRUNCATED, str(error)
-        case StreamStalled():
-            return Outcome.STALLED, str(error)
-        case LimitReached():
-            return Outcome.LIMIT, str(error)
+        case RunInterrupted():
+            return Outcome.CANCELLED, error.reason
         case _:
-            return Outcome.FAILED, f"{type(error).__name__}: {error}"
+            pass
+    for kind, outcome in OUTCOMES:
+        if isinstance(error, kind):
+            return outcome, str(error)
+    return Outcome.FAILED, f"{type(error).__name__}: {error}"

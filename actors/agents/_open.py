@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
-from weakref import WeakKeyDictionary
 
 import trio
 
@@ -20,10 +18,12 @@ from actors.chat import (
     StreamResponse,
     Thought,
     Token,
+    ToolCall,
     ToolEnd,
     ToolResult,
     Turn,
 )
+from actors.errors import NeedsApproval, RunInterrupted
 from actors.journal import MemoryJournal, SqliteJournal
 from actors.providers import (
     AnyModel,
@@ -38,25 +38,26 @@ from actors.providers import (
 from actors.tools import Toolbox
 from runtime import (
     ActorStopped,
-    Backoff,
     Ref,
     RestartLimit,
     RestartPolicy,
-    RestartStrategy,
     RuntimeFault,
     System,
     open_system,
 )
 
 from ._agent import Agent
+from ._control import AgentControl, Resume, RunControl
 from ._conversation import Conversation, History, Report, Run, UseModel, verdict
+from ._group import supervise_group
 from ._keepsakes import Keepsakes
 from ._options import AgentOptions, AgentSetup
+from ._recipe import all_recipes
 from ._switch import ModelSwitch
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
     from types import TracebackType
 
     from actors.journal import Journal
@@ -64,15 +65,11 @@ if TYPE_CHECKING:
     from runtime import Supervisor
 
 DEFAULT_OPTIONS: Final = AgentOptions()
-BACKOFF: Final = Backoff(first=0.05, longest=5.0)
 NO_RESTART: Final = RestartLimit(restarts=0)
-LIMIT: Final = RestartLimit(restarts=5, seconds=30.0)
-# The highest number of an agent in each system, so that none is looked for from the beginning.
-NUMBERS: Final = WeakKeyDictionary[System, int]()
 PATIENCE: Final = 1.0  # seconds that an agent gets to say how a run went
 
 
-class AgentRun:
+class AgentRun(RunControl):
     """One run: `async with agent.stream("...") as run: async for event in run: ...`.
 
     The loop ends after `Complete`, or raises what ended the run. Leaving the block before that
@@ -86,16 +83,21 @@ class AgentRun:
         recalled: What the latest model call was sent of the conversation, where not all of it.
         outcome: How the run ended, as the journal has it; None before, and where the block
             could not be entered.
+        answered_by: The name of who has answered, with `Complete`; "" before.
+        pending: The calls that wait for approval, once the run has ended.
     """
 
-    def __init__(self, ref: Ref[Conversation], text: str) -> None:
-        self.id = uuid.uuid4().hex
+    def __init__(self, ref: Ref[Conversation], begun: str | Resume) -> None:
+        message = begun if isinstance(begun, Resume) else Run(uuid.uuid4().hex, begun)
+        super().__init__(ref, message.id)
         self.response = StreamResponse()
         self.tool_results: list[ToolResult] = []
         self.recalled: Recalled | None = None
         self.outcome: Outcome | None = None
+        self.answered_by = ""
+        self.pending: tuple[ToolCall, ...] = ()
         self._ref = ref
-        self._stream = ref.stream(Run(self.id, text), buffer=0)
+        self._stream = ref.stream(message, buffer=0)
         self._next = self._stream.__anext__
         self._fault: RuntimeFault | None = None
         self._is_used = False
@@ -132,6 +134,7 @@ class AgentRun:
             else:
                 outcome = report.outcome or outcome
                 self.response.usage = report.usage
+                self.pending = report.pending
         self.outcome = outcome
 
     @property
@@ -153,6 +156,8 @@ class AgentRun:
             event = await self._next()
         except RuntimeFault as fault:
             self._fault = fault
+            if isinstance(fault, NeedsApproval | RunInterrupted):
+                fault.partial = self.response
             raise
         self._take_in(event)
         return event
@@ -171,6 +176,7 @@ class AgentRun:
                 self.tool_results.append(result)
             case Complete(_, last):
                 self.outcome = Outcome.DONE
+                self.answered_by = event.by
                 response.usage = last.usage
                 response.finish_reason = last.finish_reason
                 response.raw_finish_reason = last.raw_finish_reason
@@ -180,7 +186,7 @@ class AgentRun:
                 pass
 
 
-class AgentHandle(Keepsakes):
+class AgentHandle(AgentControl, Keepsakes):
     """An agent that runs: what `open_agent` gives.
 
     Attributes:
@@ -191,6 +197,7 @@ class AgentHandle(Keepsakes):
     def __init__(
         self, ref: Ref[Agent], system: System, model: Model | Several | ModelSwitch
     ) -> None:
+        super().__init__(ref)
         self.ref = ref
         self.system = system
         self._model = model
@@ -209,10 +216,28 @@ class AgentHandle(Keepsakes):
         """Begin a run; see `AgentRun`.
 
         The block raises what ends the run: `ProviderError`, `StreamTruncated`,
-        `StreamStalled`, `LimitReached`, `OutputInvalid`, or what the actors' end means
-        (`ActorCrashed`, ...).
+        `StreamStalled`, `LimitReached`, `OutputInvalid`, `RunInterrupted` by somebody else,
+        `NeedsApproval`, or what the actors' end means (`ActorCrashed`, ...).
         """
         return AgentRun(self.ref, text)
+
+    def resume(
+        self, run: str, *, approve: Iterable[str] = (), deny: Mapping[str, str] | None = None
+    ) -> AgentRun:
+        """Go on with the latest run where it ended, without a word of the user's; see `Resume`.
+
+        Also after a restart of the program; `unfinished` says what there is to go on with.
+
+        Args:
+            run: Its id: `run.id`, or that of `NeedsApproval` and of a `RunReport`.
+            approve: Ids of calls that wait for approval, and may run.
+            deny: Ids of those that may not, each with a reason for the model.
+
+        Raises:
+            ConfigurationError: If a call is approved and denied. The block raises it if no such
+                call waits, and `RunNotOpen` if the run cannot go on.
+        """
+        return AgentRun(self.ref, Resume(run, approve, deny or {}))
 
     async def run(self, text: str) -> StreamResponse:
         """Run to the end.
@@ -283,15 +308,18 @@ async def open_agent(
     """
     looked_up(model)
     setup = AgentSetup(instructions, Toolbox(tuple(tools)), options)
+    for recipe in all_recipes(setup.toolbox):
+        if recipe.model is not None:
+            looked_up(recipe.model)
     async with AsyncExitStack() as stack:
         restart = RestartPolicy.TEMPORARY  # a group that gave up does not trouble its neighbours
         if system is None:
             system = await stack.enter_async_context(open_system(limit=NO_RESTART))
             restart = RestartPolicy.PERMANENT  # to be refused: `SystemFailed` says why
-        group = await _supervise(system, restart)
+        group = await supervise_group(system, "agent", restart)
         agent: Ref[Agent] | None = None
         try:
-            journal = await _start_journal(group, options.journal)
+            journal = await start_journal(group, options.journal)
             switch = ModelSwitch(await StartedProvider.start(group, model), group)
             agent = await group.spawn(Agent, switch, journal, setup, name="agent")
             yield AgentHandle(agent, system, switch)
@@ -302,7 +330,7 @@ async def open_agent(
             await _end(group, agent)
 
 
-async def _start_journal(
+async def start_journal(
     group: Supervisor, journal: str | os.PathLike[str] | Ref[Journal] | None
 ) -> Ref[Journal]:
     if journal is None:
@@ -324,22 +352,3 @@ async def _end(group: Supervisor, agent: Ref[Agent] | None, *, now: bool = False
             await (agent.kill() if now else agent.stop())
     finally:
         await group.stop(now=now)
-
-
-async def _supervise(system: System, restart: RestartPolicy) -> Supervisor:
-    """A group of our own: "agent" if that name is free, else with a number behind it."""
-    for number in itertools.chain((1,), itertools.count(NUMBERS.get(system, 1) + 1)):
-        name = "agent" if number == 1 else f"agent-{number}"
-        try:
-            group = await system.supervise(
-                name,
-                strategy=RestartStrategy.REST_FOR_ONE,
-                limit=LIMIT,
-                backoff=BACKOFF,
-                restart=restart,
-            )
-        except ValueError:  # taken: the next one
-            continue
-        NUMBERS[system] = max(number, NUMBERS.get(system, 1))
-        return group
-    raise AssertionError

@@ -18,6 +18,8 @@ from actors.recall import Full, Recall, recall_of
 from actors.tools import Toolbox
 from runtime import Ref
 
+from ._guards import Guard, as_guards
+
 
 @attrs.frozen
 class RunLimits:
@@ -25,14 +27,18 @@ class RunLimits:
 
     Attributes:
         model_calls: Calls of the model, the first included.
-        queued_runs: Runs that may wait for the one before them.
+        queued_runs: Runs that may wait for the one before them; 0 refuses a second run.
+        queued_steers: Messages that may wait for a run's next model call.
+        depth: Agents below one another that the run may lead to, by tools that ask agents.
+        handoffs: How often the model may hand the conversation over; then it is told that it
+            must answer itself.
         tokens: Sent and received, by its model calls and by all that its tools call; no limit
             if None. What goes on is stopped when they are spent, as by a `Budget`.
         cost: US dollars, likewise.
         prices: What a token costs; as for a `Budget` if None.
 
     Raises:
-        ValueError: If a limit is below 1, or `queued_runs`, `tokens` or `cost` below 0.
+        ValueError: If `model_calls` is below 1, or another limit below 0.
     """
 
     model_calls: int = 16
@@ -40,12 +46,16 @@ class RunLimits:
     tokens: int | None = None
     cost: float | str | Decimal | None = None
     prices: Prices | None = None
+    queued_steers: int = 8
+    depth: int = 8
+    handoffs: int = 4
 
     def __attrs_post_init__(self) -> None:
         if self.model_calls < 1:
             raise ValueError(f"model_calls must be 1 or more, not {self.model_calls}")
-        if self.queued_runs < 0:
-            raise ValueError(f"queued_runs must be 0 or more, not {self.queued_runs}")
+        for name in ("queued_runs", "queued_steers", "depth", "handoffs"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         self.budget()
 
     def budget(self) -> Budget | None:
@@ -76,8 +86,6 @@ def check_text(text: object, what: str) -> None:
 DEFAULT_LIMITS: Final = RunLimits()
 DEFAULT_SETTINGS: Final = Settings()
 DEFAULT_TOOLBOX: Final = Toolbox()
-
-
 ALL: Final = Full()
 AS_IT_IS: Final = AsItIs()
 
@@ -100,6 +108,8 @@ class AgentOptions:
     """What an agent is beside its model, its tools and its instructions.
 
     Attributes:
+        name: What it is called where agents work together: in a handoff back to it, and as
+            `Complete.by`.
         conversation: The id under which the journal keeps what is said.
         limits: What one run may use up.
         settings: Sampling settings of every model call.
@@ -112,17 +122,21 @@ class AgentOptions:
             that cannot: its thoughts and actions are read from its text.
         output: An attrs class or a dataclass that every run shall end with: `answer.value`. None
             for an answer in words.
+        guards: Checks of what the user says and of what is answered; see `Guard`.
         output_attempts: How often a run's model may answer for that. What is wrong with an answer
             is told to it; after the last one the run fails with `OutputInvalid`.
         cleanup: Seconds that a cancelled tool in a thread gets before it is reported as
-            abandoned, and that the journal gets for each write.
+            abandoned.
+        journal_patience: Seconds that the journal gets for each write. A cancel waits for it; an
+            agent whose journal takes longer crashes, and starts again from what is written.
 
     Raises:
         TypeError: If `output` is no class that a model can be asked for, or `memory` is none.
         ValueError: If `conversation` or `journal` is empty, there is no such `style`, `cleanup`
-            is no number of seconds, or `output_attempts` is below 1.
+            or `journal_patience` is no number of seconds, or `output_attempts` is below 1.
     """
 
+    name: str = "agent"
     conversation: str = "main"
     limits: RunLimits = DEFAULT_LIMITS
     settings: Settings = DEFAULT_SETTINGS
@@ -132,6 +146,8 @@ class AgentOptions:
     output_attempts: int = 3
     cleanup: float = 5.0
     journal: str | os.PathLike[str] | Ref[Journal] | None = None
+    journal_patience: float = 30.0
+    guards: tuple[Guard, ...] = attrs.field(default=(), converter=as_guards)
 
     def __attrs_post_init__(self) -> None:
         if not self.conversation:
@@ -140,6 +156,10 @@ class AgentOptions:
             raise ValueError('journal must not be empty: write for example "chats.db"')
         if not 0 <= self.cleanup < math.inf:
             raise ValueError(f"cleanup must be 0 or more seconds, not {self.cleanup}")
+        if not 0 < self.journal_patience < math.inf:
+            raise ValueError(
+                f"journal_patience must be positive seconds, not {self.journal_patience}"
+            )
         if self.output_attempts < 1:
             raise ValueError(f"output_attempts must be 1 or more, not {self.output_attempts}")
         if self.output is not None:

@@ -9,54 +9,66 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
-from actors.errors import LimitReached, StreamTruncated
+from actors.errors import LimitReached, NeedsApproval, RunInterrupted, StreamTruncated
 from actors.output import output_of
 from actors.providers import Clock, Generate
-from actors.tools import Late, Terms, execute
-from runtime import Ref, RuntimeFault, Sink
+from actors.tools import Late, Refused, Terms, execute
+from runtime import RuntimeFault, Sink
 
-from ._conversation import Run, verdict
-from ._progress import ProgressShown
-from ._turn import (
+from ._commands import (
+    AskApproval,
     CallModel,
     Command,
     Emit,
     Exhausted,
+    Hold,
     Record,
     Refuse,
     RunTools,
-    TurnMachine,
     Wanted,
 )
+from ._control import Resume
+from ._conversation import Run, verdict
+from ._guarding import Guarding
+from ._phases import Phase
+from ._place import Hosts, Place
+from ._progress import ProgressShown
+from ._roles import Handing, HandsOver
+from ._turn import TurnMachine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
 
-    from actors.chat import Event, Outcome, Request, StreamChunk, ToolCall, Turn, Usage
+    from actors.chat import (
+        Event,
+        Outcome,
+        Request,
+        StreamChunk,
+        StreamResponse,
+        ToolCall,
+        Turn,
+        Usage,
+    )
     from actors.journal import Entry
-    from actors.providers import ProviderApi
     from actors.react import Asking
     from actors.recall import Recollection
-    from actors.tools import Held, Progress
+    from actors.tools import Held, Progress, Toolbox
 
-    from ._options import AgentSetup
+    from ._calls import Resumption
+    from ._roles import Role
 
 log = logging.getLogger("actors.agents")
 
 
-class RunsHere(Protocol):
+class RunsHere(Hosts, HandsOver, Protocol):
     """What a run needs of its agent; `Agent` says what each does."""
 
     @property
-    def setup(self) -> AgentSetup: ...
-    @property
     def held(self) -> Held | None: ...
-    def provider(self) -> AbstractContextManager[Ref[ProviderApi]]: ...
     async def recall(self, run: str) -> Recollection: ...
     def request(self, turns: tuple[Turn, ...]) -> Request: ...
     def counted(self, usage: Usage) -> None: ...
-    async def record(self, entries: Sequence[Entry]) -> None: ...
+    async def make_way(self, message: Run | Resume) -> Resumption | None: ...
     def record_beside(self, entries: Sequence[Entry]) -> None: ...
 
 
@@ -91,37 +103,114 @@ class _Shown:
 
 
 class RunInProgress:
-    """One run, from the user's words to its one outcome."""
+    """One run, from the user's words, or from where it ended before, to its one outcome.
 
-    def __init__(self, agent: RunsHere, message: Run, out: Sink[Event]) -> None:
+    Attributes:
+        id: Its own.
+        machine: Which decides.
+        has_ended: Set when nothing of it is running.
+    """
+
+    def __init__(self, agent: RunsHere, message: Run | Resume, out: Sink[Event]) -> None:
+        self.id = message.id
+        self.has_ended = trio.Event()
         self._agent = agent
         self._message = message
         self._out = out
         self._now = Clock().now
-        options = agent.setup.options
+        setup = agent.setup
+        options = setup.options
         output = None if options.output is None else output_of(options.output)
         wanted = None if output is None else Wanted(output, options.output_attempts)
-        self._machine = TurnMachine(message.id, options.limits.model_calls, wanted)
+        self.machine = TurnMachine(
+            message.id,
+            options.limits.model_calls,
+            wanted,
+            self._needs_approval,
+        )
+        self._guarding = Guarding(options.guards, lambda: self.machine.partial)
+        self._handing = Handing(agent, message.id)
+        self._is_resumed = isinstance(message, Resume)  # until its first round of tools
+        self._todo: list[Command] = []
+        self._queueing = trio.CancelScope()
+        self._going = trio.CancelScope()  # until the machine knows how it ended
+        self._interrupted: str | None = None  # why
+        self._unpaused = trio.Event()
+
+    # From other tasks
+
+    def interrupt(self, reason: str) -> bool:
+        """End it, unless it has come to its end; the first reason counts."""
+        if not self.machine.is_open:
+            return False
+        if self._interrupted is None:
+            self._interrupted = reason
+        for scope in (self._queueing, self._going):
+            scope.cancel(reason=self._interrupted)
+        return True
+
+    def unpause(self) -> None:
+        self.machine.unpause()
+        self._unpaused.set()
+
+    def steer(self, text: str) -> None:
+        """The user says more, which the guards look at, too."""
+        self.machine.steer(text)
+        self._guarding.check(text)
+
+    # In its own task
+
+    async def wait_for(self, turn: trio.Lock) -> None:
+        """Wait until the runs before it have ended; it has the lock then.
+
+        Raises:
+            RunInterrupted: If somebody did that.
+        """
+        with self._queueing:
+            await turn.acquire()
+        if self._queueing.cancelled_caught:
+            raise self._interruption()
 
     async def carry_out(self) -> None:
+        resumption = await self._agent.make_way(self._message)
         try:
-            await self._go()
+            await self._go(resumption)
         except BaseException as error:
             # A journal that fails now crashes the agent; the reader hears of what came first.
             with contextlib.suppress(RuntimeFault):
                 await self._end(*verdict(error))
             raise
 
-    async def _go(self) -> None:
-        first = self._machine.begin(self._message.text, self._now())
+    async def _go(self, resumption: Resumption | None) -> None:
         budget = self._agent.setup.options.limits.budget()
-        if budget is None:
-            await self._obey(first)
-            return
-        with budget:
-            await self._obey(first)
-        if budget.cancelled_caught:
-            raise budget.fault()
+        place = Place(
+            self._agent, self.id, count=self.machine.used_below, hand_over=self._handing.hand_over
+        )
+        with place.entered(), budget or contextlib.nullcontext(), self._going:
+            self._todo = self._first(resumption)
+            await self._guarding.around(self._obey_all)
+        # What ends the run is said outside, where only its reader's leaving can cut it short.
+        if self.machine.phase is not Phase.ENDED:
+            if budget is not None and budget.cancelled_caught:
+                raise budget.fault()
+            raise self._interruption()
+        while self._todo:
+            await self._obey(self._todo.pop(0))
+
+    async def _obey_all(self) -> None:
+        while self._todo and self.machine.phase is not Phase.ENDED:
+            await self._obey(self._todo.pop(0))
+
+    def _first(self, resumption: Resumption | None) -> list[Command]:
+        if resumption is not None:
+            return self.machine.resume(resumption, self._now())
+        assert isinstance(self._message, Run)
+        self._guarding.check(self._message.text)
+        return self.machine.begin(self._message.text, self._now())
+
+    def _interruption(self) -> RunInterrupted:
+        assert self._interrupted is not None
+        return RunInterrupted(self._interrupted, partial=self.machine.partial)
 
     async def _end(self, outcome: Outcome, reason: str) -> None:
         """Write the end, unless it is written."""
@@ -129,83 +218,147 @@ class RunInProgress:
         # our own; with the one after that, `taken` is final.
         for _ in range(2):
             await trio.lowlevel.cancel_shielded_checkpoint()
-        await self._obey(
-            self._machine.stopped(outcome, reason, taken=self._out.taken, now=self._now())
-        )
+        now, taken = self._now(), self._out.taken
+        marks = self._guarding.mark(self.id, now)
+        for command in self.machine.stopped(outcome, reason, taken=taken, now=now, marks=marks):
+            await self._obey(command)
 
-    async def _obey(self, commands: Sequence[Command]) -> None:
-        """Carry out the commands, and those that follow from them, until there are none."""
-        todo = list(commands)
-        while todo:
-            match todo.pop(0):
-                case Record(entries):
-                    await self._agent.record(entries)
-                case Emit(events):
-                    await self._out.send_many(events)
-                case CallModel():
-                    todo += await self._call_model()
-                case RunTools(calls):
-                    todo += await self._run_tools(calls)
-                case Refuse(fault):
-                    raise fault
-                case Exhausted(limit):
-                    raise LimitReached(
-                        f"the run made {self._machine.calls} model calls and is not done: raise "
-                        f"`RunLimits({limit}=...)` or give the model less to do",
-                        limit=limit,
-                    )
+    async def _obey(self, command: Command) -> None:
+        """Carry out a command; what follows from it is to be done next."""
+        match command:
+            case Record(entries):
+                await self._agent.record(entries)
+            case Emit(events):
+                await self._out.send_many(events)
+            case CallModel():
+                self._todo += await self._call_model()
+            case RunTools(calls):
+                await self._run_tools(calls)
+            case Hold():
+                self._todo += await self._hold()
+            case AskApproval() | Refuse() | Exhausted():
+                raise self._fault(command)
+
+    def _fault(self, command: AskApproval | Refuse | Exhausted) -> RuntimeFault:
+        match command:
+            case AskApproval(calls):
+                return NeedsApproval(self.id, calls, partial=self.machine.partial)
+            case Refuse(fault):
+                return fault
+            case Exhausted(limit):
+                return LimitReached(
+                    f"the run made {self.machine.calls} model calls and is not done: raise "
+                    f"`RunLimits({limit}=...)` or give the model less to do",
+                    limit=limit,
+                )
+
+    async def _hold(self) -> list[Command]:
+        while self.machine.pausing:
+            self._unpaused = trio.Event()
+            await self._unpaused.wait()
+        return self.machine.released(self._now())
 
     async def _call_model(self) -> list[Command]:
-        machine = self._machine
-        recalled = await self._agent.recall(self._message.id)
-        if recalled.event is not None:
-            await self._obey([machine.told(recalled.event)])
-        request = self._agent.request(recalled.turns)
-        asking = self._agent.setup.options.style.asking(request)
+        machine, guarding = self.machine, self._guarding
+        role = self._agent.roster.acting
+        machine.by = role.name
+        await self._agent.make_ready(role)
+        guarding.begin_answer()
+        asking = await self._asked(role)
         with self._agent.provider() as provider, trio.CancelScope() as scope:
-            # The chunks become events in the provider's task: one task switch less for each.
-            shown = _Shown(machine, asking, self._out, scope.cancel)
-            await provider.stream_into(Generate(asking.request), shown)
+            request = Generate(asking.request)
+            if guarding.is_watching:  # in this task, so that guards know where they are
+                async with provider.stream(request) as stream:
+                    while not asking.is_over and (taken := await stream.take_many()):
+                        chunks = asking.read(taken)
+                        events = machine.chunks(chunks)
+                        await guarding.look(chunks)
+                        await self._out.send_many(events)
+            else:
+                # The chunks become events in the provider's task: one task switch less for each.
+                shown = _Shown(machine, asking, self._out, scope.cancel)
+                await provider.stream_into(request, shown)
         if not machine.partial.is_complete:  # whoever implements a provider
             raise StreamTruncated(
                 "the provider's stream ended without its final chunk", partial=machine.partial
             )
         self._agent.counted(machine.partial.usage)
+        await guarding.before_end(machine.partial, effect=self._has_effect(machine.partial))
         return machine.model_ended(self._now())
 
-    async def _run_tools(self, calls: Sequence[ToolCall]) -> list[Command]:
-        rest: list[Command] = []
+    async def _asked(self, role: Role) -> Asking:
+        """What is sent, and how it is read; the reader is told where it is not all there is."""
+        recalled = await self._agent.recall(self.id)
+        if recalled.event is not None:
+            await self._obey(self.machine.told(recalled.event))
+        return role.setup.options.style.asking(self._agent.request(recalled.turns))
+
+    def _has_effect(self, answer: StreamResponse) -> bool:
+        """Whether it calls for something that must not begin before the input has passed."""
+        toolbox = self._agent.roster.acting.setup.toolbox
+        tools = [toolbox.get(call.name) for call in answer.tool_calls]
+        return any(tool is not None and (tool.effect or tool.approve) for tool in tools)
+
+    def _needs_approval(self, call: ToolCall) -> bool:
+        return needs_approval(self._agent.roster.acting.setup.toolbox, call)
+
+    async def _run_tools(self, calls: Sequence[ToolCall]) -> None:
+        roster = self._agent.roster
+        toolbox = roster.acting.setup.toolbox
+        self._handing.begin_round()
         async with trio.open_nursery() as nursery:
             for call in calls:
+                # What was approved may be a tool of whoever spoke before a handoff.
+                was_asked = self._is_resumed and toolbox.get(call.name) is None
+                tools = roster.toolbox if was_asked else toolbox
                 shown = ProgressShown(nursery, partial(self._show_progress, call))
-                nursery.start_soon(self._run_tool, call, shown, rest)
-        return rest
+                nursery.start_soon(self._run_tool, tools, call, shown)
+        self._is_resumed = False
 
-    async def _run_tool(self, call: ToolCall, shown: ProgressShown, rest: list[Command]) -> None:
-        setup = self._agent.setup
+    async def _run_tool(self, toolbox: Toolbox, call: ToolCall, shown: ProgressShown) -> None:
         terms = Terms(
-            cleanup=setup.options.cleanup,
+            cleanup=self._agent.setup.options.cleanup,
             late=self._note_late,
             held=self._agent.held,
             progress=shown.hear,
         )
         try:
-            result = await execute(setup.toolbox, call, terms=terms)
+            result = await execute(toolbox, call, terms=terms)
         finally:
             last = shown.close()  # a thread may speak on
-        commands = self._machine.tool_ended(result, self._now(), last)
-        await self._obey([each for each in commands if isinstance(each, Record)])
-        await shown.sent()
-        await self._obey([each for each in commands if isinstance(each, Emit)])
-        rest += [each for each in commands if not isinstance(each, Record | Emit)]
+        commands = self.machine.tool_ended(result, self._now(), last)
+        over = self.machine.phase is Phase.ENDED
+        for command in commands:
+            if isinstance(command, Record):
+                await self._obey(command)
+            elif isinstance(command, Emit) and not over:
+                await shown.sent()
+                await self._obey(command)
+            else:
+                self._todo.append(command)
 
     async def _show_progress(self, call: ToolCall, progress: Progress) -> None:
-        await self._obey([self._machine.progressed(call.id, progress, self._now())])
+        await self._obey(self.machine.progressed(call.id, progress, self._now()))
 
     def _note_late(self, late: Late) -> None:
         """A tool did not stop when it was told to, or has stopped since."""
         if late.running:
             log.warning("tool %s does not stop; its thread is abandoned", late.result.name)
-        for command in self._machine.late(late.result, self._now()):
+        for command in self.machine.late(late.result, self._now()):
             assert isinstance(command, Record)
             self._agent.record_beside(command.entries)
+
+
+def needs_approval(toolbox: Toolbox, call: ToolCall) -> bool:
+    """Whether somebody has to approve a call. What no tool takes is refused without asking."""
+    tool = toolbox.get(call.name)
+    if tool is None or tool.approve is False or call.arguments_error is not None:
+        return False
+    bound = tool.bind(call.arguments)
+    if isinstance(bound, Refused) or isinstance(tool.approve, bool):
+        return not isinstance(bound, Refused)
+    try:
+        return bool(tool.approve(bound.arguments))
+    except Exception:  # the log hears of it; to ask is the safe side
+        log.exception("the tool %s cannot say whether a call needs approval: it does", call.name)
+        return True

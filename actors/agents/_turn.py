@@ -1,19 +1,16 @@
 """One run of an agent as a state machine: inputs in, commands out.
 
 Pure: no tasks, no clock, no model. The agent carries out the commands in their order and
-reports back what happened. `TRANSITIONS` is the whole truth about which input is good when;
-docs/agents.md draws it.
+reports back what happened. `TRANSITIONS` says which input is good when.
 """
 
 from __future__ import annotations
 
-import enum
-from typing import TYPE_CHECKING, Any, Final
-
-import attrs
+from typing import TYPE_CHECKING
 
 from actors.chat import (
     Answer,
+    ApprovalNeeded,
     AssistantTurn,
     Complete,
     Event,
@@ -31,104 +28,43 @@ from actors.chat import (
     ToolProgress,
     ToolResult,
     ToolStart,
-    ToolStatus,
     Usage,
 )
-from actors.errors import OutputInvalid
 from actors.journal import (
     AssistantSaid,
     Entry,
     RunEnded,
+    RunPaused,
+    RunResumed,
     RunStarted,
-    ToolCalled,
-    ToolSealed,
     UserSaid,
 )
-from actors.output import Output, Wrong
+from actors.output import Wrong
+
+from ._calls import Calls, Resumption
+from ._commands import (
+    AskApproval,
+    CallModel,
+    Command,
+    Emit,
+    Exhausted,
+    Hold,
+    Record,
+    Refuse,
+    RunTools,
+    Wanted,
+)
+from ._phases import TRANSITIONS, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from actors.tools import Progress
 
 
-class Phase(enum.Enum):
-    NEW = "new"
-    MODEL = "model"  # a model call is streaming
-    TOOLS = "tools"  # a round of tools is running
-    SPENT = "spent"  # a limit forbids the next model call, or the answer stays wrong
-    ENDED = "ended"
-
-
-TRANSITIONS: Final[dict[tuple[Phase, str], set[Phase]]] = {
-    (Phase.NEW, "begin"): {Phase.MODEL},
-    (Phase.MODEL, "told"): {Phase.MODEL},
-    (Phase.MODEL, "chunks"): {Phase.MODEL},
-    # A provider that pauses wants to be called again with what it has said so far.
-    (Phase.MODEL, "model_ended"): {Phase.TOOLS, Phase.ENDED, Phase.MODEL, Phase.SPENT},
-    (Phase.TOOLS, "tool_ended"): {Phase.TOOLS, Phase.MODEL, Phase.SPENT},
-    (Phase.TOOLS, "progressed"): {Phase.TOOLS},
-    (Phase.MODEL, "stopped"): {Phase.ENDED},
-    (Phase.TOOLS, "stopped"): {Phase.ENDED},
-    (Phase.SPENT, "stopped"): {Phase.ENDED},
-    (Phase.ENDED, "stopped"): {Phase.ENDED},
-    # A tool's thread may outlive its call, its round and its run.
-    (Phase.MODEL, "late"): {Phase.MODEL},
-    (Phase.TOOLS, "late"): {Phase.TOOLS},
-    (Phase.SPENT, "late"): {Phase.SPENT},
-    (Phase.ENDED, "late"): {Phase.ENDED},
-}
-
-
-@attrs.frozen
-class Record:
-    """Write the entries to the journal before anything that follows."""
-
-    entries: tuple[Entry, ...]
-
-
-@attrs.frozen
-class Emit:
-    """Send the events to the reader."""
-
-    events: tuple[Event, ...]
-
-
-@attrs.frozen
-class CallModel:
-    """Send the history, as it is now, to the model."""
-
-
-@attrs.frozen
-class RunTools:
-    """Run the calls side by side."""
-
-    calls: tuple[ToolCall, ...]
-
-
-@attrs.frozen
-class Exhausted:
-    """The run has used up a limit: end it with `LimitReached`."""
-
-    limit: str
-
-
-@attrs.frozen
-class Refuse:
-    """The answer is not what was asked for, and will not be: end the run with the fault."""
-
-    fault: OutputInvalid
-
-
-Command = Record | Emit | CallModel | RunTools | Exhausted | Refuse
-
-
-@attrs.frozen
-class Wanted:
-    """What the answer of a run shall be, and how often the model may answer for it."""
-
-    output: Output[Any]
-    attempts: int
+def never(_: ToolCall) -> bool:
+    """Ask nobody."""
+    return False
 
 
 class TurnMachine:
@@ -138,45 +74,101 @@ class TurnMachine:
         run: Its id, written into every entry.
         max_calls: How many model calls it may make.
         wanted: What its answer shall be; None for words.
+        needs_approval: Which tool calls somebody has to approve.
+
+    Attributes:
+        steered: What the user has said since the run began, and the model does not know yet.
+        pausing: Whether no further model call is made for now.
     """
 
-    def __init__(self, run: str, max_calls: int, wanted: Wanted | None = None) -> None:
+    def __init__(
+        self,
+        run: str,
+        max_calls: int,
+        wanted: Wanted | None = None,
+        needs_approval: Callable[[ToolCall], bool] = never,
+    ) -> None:
         self.phase = Phase.NEW
-        self.usage = Usage()
+        self.usage = Usage()  # of its own model calls, and of all runs below it
+        self.by = ""  # who speaks
         self.outcome: Outcome | None = None
         self.calls = 0
+        self.steered: list[str] = []
+        self.pausing = False
         self._run = run
         self._max_calls = max_calls
         self._wanted = wanted
+        self._needs_approval = needs_approval
         self._attempts = 0  # answers so far, where one is wanted
         self._response = StreamResponse()
         self._emitted = 0  # events so far
         self._emitted_before = 0  # events before the present model call
-        self._open: dict[str, ToolCall] = {}  # recorded and not sealed, in order
-        self._late: dict[str, ToolResult] = {}  # what is known of open calls beside their end
-        self._ids: set[str] = set()  # of all calls so far
+        self._tools = Calls(run)
 
     @property
     def open_calls(self) -> tuple[str, ...]:
-        """Ids of the calls that were recorded and not sealed yet."""
-        return tuple(self._open)
+        """Ids of the calls that were recorded as called and not sealed yet."""
+        return tuple(self._tools.open)
 
     @property
     def partial(self) -> StreamResponse:
         """What the present model call has brought so far."""
         return self._response
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still be steered, paused or interrupted."""
+        return (self.phase, "steer") in TRANSITIONS
+
     def begin(self, text: str, now: float) -> list[Command]:
         """The user has spoken."""
         self._check("begin")
         started = RunStarted(run=self._run, timestamp=now)
         said = UserSaid(run=self._run, timestamp=now, text=text)
-        return [Record((started, said)), self._call_model("begin", now)]
+        return self._go_on("begin", now, started, said)
+
+    def resume(self, resumption: Resumption, now: float) -> list[Command]:
+        """A run that had ended goes on, and nobody has spoken."""
+        self._check("resume")
+        self.usage = resumption.usage
+        decided, denied = self._tools.resume(resumption, now)
+        resumed = RunResumed(run=self._run, timestamp=now)
+        events: tuple[Event, ...] = (
+            *(ToolEnd(result.content, result, now) for result in denied),
+            *self._announced(now),
+        )
+        if self._tools.open:
+            self._move("resume", Phase.TOOLS)
+            calls = tuple(self._tools.open.values())
+            return [Record((resumed, *decided)), self._emit(*events), RunTools(calls)]
+        if self._tools.waiting:
+            return self._wait_for_approval("resume", now, resumed, *decided, events=events)
+        return self._go_on("resume", now, resumed, *decided, events=events)
+
+    def steer(self, text: str) -> None:
+        """The user says more: it lands before the next model call, or makes one."""
+        self._move("steer", self.phase)
+        self.steered.append(text)
+
+    def pause(self) -> None:
+        """No further model call before `unpause`; what has begun ends as ever."""
+        self._move("pause", self.phase)
+        self.pausing = True
+
+    def unpause(self) -> None:
+        self._move("unpause", self.phase)
+        self.pausing = False
+
+    def released(self, now: float) -> list[Command]:
+        """A run that is held, and no longer paused, goes on."""
+        self._check("released")
+        landed = self._landed(now)
+        resumed = RunResumed(run=self._run, timestamp=now)
+        return [Record((*landed, resumed)), self._call_model("released", now)]
 
     def told(self, event: Event) -> Emit:
         """The reader is told something before the model says anything; no part of its answer."""
         self._check("told")
-        assert self._emitted == self._emitted_before, "the model has said something"
         emit = self._emit(event)
         self._emitted_before = self._emitted
         return emit
@@ -200,18 +192,22 @@ class TurnMachine:
         self._check("model_ended")
         response = self._response
         self.usage += response.usage
-        parts = self._distinct(response.turn.parts)
+        parts = self._tools.distinct(response.turn.parts)
         calls = tuple(part for part in parts if isinstance(part, ToolCall))
         said = self._said(parts, now, complete=True)
         if calls:
             return self._call_tools(said, calls, now)
-        if response.finish_reason is FinishReason.PAUSE:
-            return [Record((said,)), self._go_on("model_ended", now)]
+        if self.steered or response.finish_reason is FinishReason.PAUSE:
+            return self._go_on("model_ended", now, said)
         value = None if self._wanted is None else self._wanted.output.read(response)
         if isinstance(value, Wrong):
             return self._correct(said, value, now)
         response.value = value
         return self._done(said, now)
+
+    def used_below(self, usage: Usage) -> None:
+        """A run that this one had begun is over."""
+        self.usage += usage
 
     def _correct(self, said: AssistantSaid, wrong: Wrong, now: float) -> list[Command]:
         """Tell the model what is wrong, as the user would, as long as it may try again."""
@@ -220,36 +216,44 @@ class TurnMachine:
         output = self._wanted.output
         if wrong.can_improve and self._attempts < self._wanted.attempts:
             told = UserSaid(run=self._run, timestamp=now, text=output.correction(wrong))
-            return [Record((said, told)), self._go_on("model_ended", now)]
+            return self._go_on("model_ended", now, said, told)
         self._move("model_ended", Phase.SPENT)
         fault = output.fault(wrong, self._response, attempts=self._attempts, usage=self.usage)
         return [Record((said,)), Refuse(fault)]
 
-    def _distinct(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        """The calls under ids that are unique in this run; some servers repeat or omit them."""
-        distinct: list[Part] = []
-        for part in parts:
-            if isinstance(part, ToolCall):
-                id, again = part.id, 1
-                while id in self._ids:
-                    again += 1
-                    id = f"{part.id}-{again}"
-                self._ids.add(id)
-                distinct.append(attrs.evolve(part, id=id))
-            else:
-                distinct.append(part)
-        return tuple(distinct)
-
     def _call_tools(
         self, said: AssistantSaid, calls: tuple[ToolCall, ...], now: float
     ) -> list[Command]:
+        asked = [call for call in calls if self._needs_approval(call)]
+        free = tuple(call for call in calls if call not in asked)
+        entries = self._tools.begin(free, asked, now)
+        if not free:
+            events = self._announced(now)
+            return self._wait_for_approval("model_ended", now, said, *entries, events=events)
         self._move("model_ended", Phase.TOOLS)
-        self._open = {call.id: call for call in calls}
-        called = (ToolCalled(run=self._run, timestamp=now, call=call) for call in calls)
+        return [Record((said, *entries)), self._emit(*self._announced(now)), RunTools(free)]
+
+    def _announced(self, now: float) -> tuple[Event, ...]:
+        """What a reader is told of a round that begins, or goes on."""
+        return (
+            *(ToolStart(call.name, call, now) for call in self._tools.open.values()),
+            *(ApprovalNeeded(call.name, call, now) for call in self._tools.waiting.values()),
+        )
+
+    def _wait_for_approval(
+        self, input: str, now: float, *before: Entry, events: tuple[Event, ...]
+    ) -> list[Command]:
+        """Nothing runs, and calls wait: the run ends, to be resumed."""
+        self._move(input, Phase.ENDED)
+        self.outcome = Outcome.NEEDS_APPROVAL
+        calls = tuple(self._tools.waiting.values())
+        reason = f"calls need approval: {', '.join(call.name for call in calls)}"
+        ended = RunEnded(run=self._run, timestamp=now, outcome=self.outcome, reason=reason)
+        # The end first: whoever is told what waits can resume the run.
         return [
-            Record((said, *called)),
-            self._emit(*(ToolStart(call.name, call, now) for call in calls)),
-            RunTools(calls),
+            Record((*before, *self._landed(now, at_the_end=True), ended)),
+            self._emit(*events),
+            AskApproval(calls),
         ]
 
     def _done(self, said: AssistantSaid, now: float) -> list[Command]:
@@ -261,7 +265,7 @@ class TurnMachine:
         # The journal first: whoever sees `Complete` can rely on it.
         return [
             Record((said, ended)),
-            self._emit(Answer(text, now), Complete(text, self._response, now)),
+            self._emit(Answer(text, now), Complete(text, self._response, now, self.by)),
         ]
 
     def progressed(self, call_id: str, progress: Progress, now: float) -> Emit:
@@ -270,37 +274,38 @@ class TurnMachine:
         return self._emit(self._progress(call_id, progress, now))
 
     def _progress(self, call_id: str, progress: Progress, now: float) -> ToolProgress:
-        return ToolProgress(progress.content, self._open[call_id], progress.fraction, now)
+        return ToolProgress(progress.content, self._tools.open[call_id], progress.fraction, now)
 
     def tool_ended(
         self, result: ToolResult, now: float, progress: Progress | None = None
     ) -> list[Command]:
         """One of the calls has its result, after what it said last of its progress."""
         self._check("tool_ended")
-        assert result.call_id in self._open, f"{result.call_id} is none of {self.open_calls}"
         said = [] if progress is None else [self._progress(result.call_id, progress, now)]
-        del self._open[result.call_id]
-        late = self._late.pop(result.call_id, None)
-        sealed = [self._seal(each, now) for each in (result, late) if each is not None]
-        commands: list[Command] = [
-            Record(tuple(sealed)),
-            self._emit(*said, ToolEnd(result.content, result, now)),
-        ]
-        if self._open:
+        sealed = self._tools.end(result, now)
+        events: tuple[Event, ...] = (*said, ToolEnd(result.content, result, now))
+        if self._tools.open:
             self._move("tool_ended", Phase.TOOLS)
-        else:
-            commands.append(self._go_on("tool_ended", now))
-        return commands
+            return [Record(tuple(sealed)), self._emit(*events)]
+        if self._tools.waiting:
+            return self._wait_for_approval("tool_ended", now, *sealed, events=events)
+        return self._go_on("tool_ended", now, *sealed, events=events)
 
     def late(self, result: ToolResult, now: float) -> list[Command]:
         """Something is known of a tool beside its call's end: a fact, never sent to the model."""
         self._move("late", self.phase)
-        if result.call_id in self._open:  # its own end is sealed first
-            self._late[result.call_id] = result
-            return []
-        return [Record((self._seal(result, now),))]
+        entries = self._tools.note(result, now)
+        return [Record(tuple(entries))] if entries else []
 
-    def stopped(self, outcome: Outcome, reason: str, *, taken: int, now: float) -> list[Command]:
+    def stopped(
+        self,
+        outcome: Outcome,
+        reason: str,
+        *,
+        taken: int,
+        now: float,
+        marks: tuple[Entry, ...] = (),
+    ) -> list[Command]:
         """The run ends early: keep what was shown, seal what is open. Good at any point.
 
         Args:
@@ -308,6 +313,7 @@ class TurnMachine:
             reason: The same in words.
             taken: How many events the reader has taken, of all that were emitted.
             now: Seconds since the epoch.
+            marks: What else is to be recorded before the end.
         """
         self._check("stopped")
         if self.phase is Phase.ENDED:
@@ -317,13 +323,11 @@ class TurnMachine:
             self.usage += self._response.usage
             shown = self._shown(taken - self._emitted_before)
             entries.append(self._said(shown, now, complete=False))
-        for call in self._open.values():
-            text = f"the call was cancelled: {reason}"
-            cancelled = ToolResult(call.id, call.name, text, ToolStatus.CANCELLED)
-            entries.append(self._seal(self._late.get(call.id, cancelled), now))
-        self._open = {}
+        entries += self._tools.cut(reason, now)
+        entries += self._landed(now, at_the_end=True)
         self._move("stopped", Phase.ENDED)
         self.outcome = outcome
+        entries += marks
         entries.append(RunEnded(run=self._run, timestamp=now, outcome=outcome, reason=reason))
         return [Record(tuple(entries))]
 
@@ -346,11 +350,32 @@ class TurnMachine:
         assert phase in allowed, f"{input} in {self.phase} leads to {allowed}, not {phase}"
         self.phase = phase
 
-    def _go_on(self, input: str, now: float) -> CallModel | Exhausted:
-        if self.calls < self._max_calls:
-            return self._call_model(input, now)
-        self._move(input, Phase.SPENT)
-        return Exhausted("model_calls")
+    def _go_on(
+        self, input: str, now: float, *before: Entry, events: tuple[Event, ...] = ()
+    ) -> list[Command]:
+        """Call the model, unless it may not be called, or not yet. What was steered lands here."""
+        entries = [*before, *self._landed(now)]
+        command: Command | None = None
+        if self.calls >= self._max_calls:
+            self._move(input, Phase.SPENT)
+            command = Exhausted("model_calls")
+        elif self.pausing:
+            self._move(input, Phase.HELD)
+            entries.append(RunPaused(run=self._run, timestamp=now))
+            command = Hold()
+        shown = [self._emit(*events)] if events else []
+        return [Record(tuple(entries)), *shown, command or self._call_model(input, now)]
+
+    def _landed(self, now: float, *, at_the_end: bool = False) -> list[Entry]:
+        """What the user has said meanwhile, for the journal.
+
+        A provider that pauses is answered by what it has said and by nothing else.
+        """
+        if self._response.finish_reason is FinishReason.PAUSE and not at_the_end:
+            return []
+        landed: list[Entry] = [UserSaid(self._run, text, now) for text in self.steered]
+        self.steered.clear()
+        return landed
 
     def _call_model(self, input: str, now: float) -> CallModel:
         self._move(input, Phase.MODEL)
@@ -372,14 +397,4 @@ class TurnMachine:
             complete=complete,
             usage=response.usage,
             finish_reason=response.finish_reason if complete else None,
-        )
-
-    def _seal(self, result: ToolResult, now: float) -> ToolSealed:
-        return ToolSealed(
-            run=self._run,
-            timestamp=now,
-            call_id=result.call_id,
-            name=result.name,
-            content=result.content,
-            status=result.status,
         )

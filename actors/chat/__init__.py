@@ -2,6 +2,7 @@
 
 from ._events import (
     Answer,
+    ApprovalNeeded,
     Complete,
     Event,
     Outcome,
@@ -15,6 +16,7 @@ from ._events import (
     ToolStart,
 )
 from ._response import StreamChunk, StreamResponse, ToolCallDelta, parse_arguments
+from ._shown import Shown, in_words, with_note, without_results_shown
 from ._turns import (
     AssistantTurn,
     Effort,
@@ -45,6 +47,7 @@ from ._turns import (
 
 __all__ = [
     "Answer",
+    "ApprovalNeeded",
     "AssistantTurn",
     "Complete",
     "Effort",
@@ -61,6 +64,7 @@ __all__ = [
     "RunCancelled",
     "RunFailed",
     "Settings",
+    "Shown",
     "StreamChunk",
     "StreamResponse",
     "SystemTurn",
@@ -82,7 +86,10 @@ __all__ = [
     "UserPart",
     "UserTurn",
     "assistant",
+    "in_words",
     "parse_arguments",
     "system",
     "user",
+    "with_note",
+    "without_results_shown",
 ]

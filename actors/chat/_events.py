@@ -84,6 +84,19 @@ class ToolEnd:
 
 
 @attrs.frozen
+class ApprovalNeeded:
+    """A tool call was recorded, and waits for approval; `content` is the tool's name.
+
+    The other calls of its round run first; then the run ends as `needs approval`.
+    """
+
+    type: ClassVar[Literal["approval_needed"]] = "approval_needed"
+    content: str
+    call: ToolCall
+    timestamp: float = 0.0
+
+
+@attrs.frozen
 class Answer:
     """The whole text of the final model call."""
 
@@ -94,12 +107,17 @@ class Answer:
 
 @attrs.frozen
 class Complete:
-    """The run is done; `content` is the answer's text. The last event of a reader's loop."""
+    """The run is done; `content` is the answer's text. The last event of a reader's loop.
+
+    Attributes:
+        by: The name of who has answered: the agent's own, or of whom it handed over to.
+    """
 
     type: ClassVar[Literal["complete"]] = "complete"
     content: str
     response: StreamResponse = attrs.field(eq=False)
     timestamp: float = 0.0
+    by: str = ""
 
 
 @attrs.frozen
@@ -154,6 +172,7 @@ Event = (
     | ToolStart
     | ToolProgress
     | ToolEnd
+    | ApprovalNeeded
     | Answer
     | Complete
     | Recalled

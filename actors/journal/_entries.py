@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import attrs
 from cattrs.preconf.json import JsonConverter, make_converter
@@ -19,6 +19,7 @@ from actors.chat import (
     FinishReason,
     Outcome,
     Part,
+    Shown,
     ToolCall,
     ToolStatus,
     Usage,
@@ -77,15 +78,111 @@ class ToolSealed:
     content: str
     status: ToolStatus = ToolStatus.OK
     timestamp: float = 0.0
+    shown: tuple[Shown, ...] = ()
+
+
+@attrs.frozen
+class ApprovalAsked:
+    """A call waits for somebody's approval. It has not started, and will not before that."""
+
+    run: str
+    call: ToolCall
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class CallApproved:
+    """Somebody lets a call run that waits for approval; its `ToolCalled` stands behind this."""
+
+    run: str
+    call_id: str
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class CallDenied:
+    """A call that waits for approval will not run; where the model hears of it, it is sealed."""
+
+    run: str
+    call_id: str
+    reason: str = ""
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class RunPaused:
+    """A run waits before its next model call until it is told to go on."""
+
+    run: str
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class RunResumed:
+    """A run goes on: one that was paused, or the conversation's latest one after its end."""
+
+    run: str
+    timestamp: float = 0.0
 
 
 @attrs.frozen
 class RunEnded:
-    """A run is over. What is recorded of it after this is never sent to a model."""
+    """A run is over. What is recorded of it is not sent to a model, unless it is resumed."""
 
     run: str
     outcome: Outcome
     reason: str = ""
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class HandedOver:
+    """Another agent speaks in this conversation from the next model call on.
+
+    Attributes:
+        to: Its name.
+    """
+
+    run: str
+    to: str
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class SubRunEnded:
+    """A run of another agent, which this run had begun, is over.
+
+    Attributes:
+        agent: Who that was: a name, or the path of one that was running already.
+        sub_run: The id of that run.
+        conversation: Where the journal has it; "" if another one has.
+        outcome: Of that run.
+        usage: Of it and of all below it.
+    """
+
+    run: str
+    agent: str
+    sub_run: str
+    conversation: str
+    outcome: Outcome
+    usage: Usage = attrs.field(factory=Usage)
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class GuardStopped:
+    """A guard has stopped the run. What it stopped stays here, and is never sent again.
+
+    Attributes:
+        guard: Its name.
+        on: "input": all of the run is meant; "output": the answer that was being given.
+        reason: In the guard's words.
+    """
+
+    run: str
+    guard: str
+    on: Literal["input", "output"]
+    reason: str
     timestamp: float = 0.0
 
 
@@ -116,7 +213,22 @@ class Pinned:
 
 
 Entry = (
-    RunStarted | UserSaid | AssistantSaid | ToolCalled | ToolSealed | RunEnded | SummedUp | Pinned
+    RunStarted
+    | UserSaid
+    | AssistantSaid
+    | ToolCalled
+    | ToolSealed
+    | ApprovalAsked
+    | CallApproved
+    | CallDenied
+    | RunPaused
+    | RunResumed
+    | RunEnded
+    | HandedOver
+    | SubRunEnded
+    | GuardStopped
+    | SummedUp
+    | Pinned
 )
 
 
@@ -124,7 +236,7 @@ Entry = (
 def _converter() -> JsonConverter:
     converter = make_converter()
     # Named by class: `Text` has no field of its own by which to tell it from `Thinking`.
-    for union in (Part, Entry):
+    for union in (Part, Shown, Entry):
         configure_tagged_union(union, converter, tag_name="kind")
     return converter
 

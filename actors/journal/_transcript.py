@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.chat import (
     Answer,
+    ApprovalNeeded,
     AssistantTurn,
     Complete,
     Event,
@@ -27,14 +28,22 @@ from actors.chat import (
     ToolStart,
     ToolStatus,
     Usage,
+    in_words,
 )
 
 from ._entries import (
+    ApprovalAsked,
     AssistantSaid,
+    CallApproved,
+    CallDenied,
     Entry,
-    Pinned,
+    GuardStopped,
+    HandedOver,
     RunEnded,
+    RunPaused,
+    RunResumed,
     RunStarted,
+    SubRunEnded,
     SummedUp,
     ToolCalled,
     ToolSealed,
@@ -86,17 +95,45 @@ def _block(entry: Entry) -> str:
             return f"### Tool `{call.name}`{BETWEEN}{_fenced(_indented(call.arguments_text))}"
         case ToolSealed(_, _, name, content, status):
             sealed = "" if status is ToolStatus.OK else f", {status}"
-            return f"### Result of `{name}`{sealed}{BETWEEN}{_fenced(content)}"
-        case _:
-            return _remark(entry)
-
-
-def _remark(entry: Entry) -> str:
-    match entry:
+            shown = "".join(f"{BETWEEN}*(it shows {in_words(part)})*" for part in entry.shown)
+            return f"### Result of `{name}`{sealed}{BETWEEN}{_fenced(content)}{shown}"
         case RunEnded(_, outcome, reason) if outcome is not Outcome.DONE:
             return f"*The run ended: {outcome}{reason and f' ({reason})'}*"
+        case _:
+            return _decision(entry)
+
+
+def _decision(entry: Entry) -> str:
+    """What somebody decided on a run."""
+    match entry:
+        case ApprovalAsked(_, call):
+            asked = f"### Approval is needed for `{call.name}`"
+            return f"{asked}{BETWEEN}{_fenced(_indented(call.arguments_text))}"
+        case CallApproved(_, call_id):
+            return f"*The call {call_id} was approved*"
+        case CallDenied(_, call_id, reason):
+            return f"*The call {call_id} was denied{reason and f' ({reason})'}*"
+        case RunPaused():
+            return "*The run was paused*"
+        case RunResumed():
+            return "*The run goes on*"
+        case _:
+            return _others(entry)
+
+
+def _others(entry: Entry) -> str:
+    """What other agents, and guards, did."""
+    match entry:
+        case HandedOver(_, to):
+            return f"*Handed over to {to}.*"
+        case SubRunEnded(_, agent, _, conversation, outcome):
+            where = conversation and f", in the conversation `{conversation}`"
+            return f"*{agent} was asked{where}: {outcome}.*"
         case SummedUp(_, text):
             return f"### Summed up, up to here{BETWEEN}{text}"
+        case GuardStopped(_, guard, on, reason):
+            what = "the run" if on == "input" else "the answer above"
+            return f"*The guard {guard} stopped {what}, which is not sent again: {reason}*"
         case _:
             return ""
 
@@ -130,8 +167,9 @@ def replay(entries: Iterable[Entry]) -> tuple[Event, ...]:
     """Give the events of a conversation again, in the order in which they were shown.
 
     A piece of an answer is a part of it, not a chunk: how the chunks were cut is not recorded.
-    An interrupted run ends with `RunCancelled`, one that failed with `RunFailed`. What was
-    recorded of a run after its end was never shown, and is left out.
+    An interrupted run ends with `RunCancelled`, one that failed with `RunFailed`, and one that
+    needs approval with what it has shown. What was recorded of a run after its end, and before
+    it was resumed, was never shown, and is left out.
     """
     replaying = _Replay()
     for entry in entries:
@@ -148,6 +186,8 @@ class _Replay:
         self._response = StreamResponse()  # of the run's last call
 
     def take(self, entry: Entry) -> None:
+        if isinstance(entry, RunResumed):
+            self._over.discard(entry.run)
         if entry.run in self._over:
             return
         match entry:
@@ -156,15 +196,26 @@ class _Replay:
                 self._open.clear()
             case AssistantSaid():
                 self._assistant(entry)
-            case ToolCalled(_, call, timestamp):
-                self._open.add(call.id)
-                self.events.append(ToolStart(call.name, call, timestamp))
-            case ToolSealed():
-                self._sealed(entry)
             case RunEnded():
                 self._over.add(entry.run)
                 self._ended(entry)
-            case UserSaid() | SummedUp() | Pinned():
+            case SubRunEnded():
+                self._usage += entry.usage
+            case _:
+                self._tool(entry)
+
+    def _tool(self, entry: Entry) -> None:
+        match entry:
+            case ToolCalled(_, call, timestamp):
+                self._open.add(call.id)
+                self.events.append(ToolStart(call.name, call, timestamp))
+            case ApprovalAsked(_, call, timestamp):
+                self.events.append(ApprovalNeeded(call.name, call, timestamp))
+            case CallDenied():
+                self._open.add(entry.call_id)
+            case ToolSealed():
+                self._sealed(entry)
+            case _:
                 pass
 
     def _assistant(self, entry: AssistantSaid) -> None:
@@ -186,7 +237,7 @@ class _Replay:
         if entry.call_id not in self._open:
             return
         self._open.remove(entry.call_id)
-        result = ToolResult(entry.call_id, entry.name, entry.content, entry.status)
+        result = ToolResult(entry.call_id, entry.name, entry.content, entry.status, entry.shown)
         self.events.append(ToolEnd(entry.content, result, entry.timestamp))
 
     def _ended(self, entry: RunEnded) -> None:
@@ -196,5 +247,7 @@ class _Replay:
                 self.events += [Answer(text, now), Complete(text, self._response, now)]
             case Outcome.CANCELLED:
                 self.events.append(RunCancelled(entry.reason, now))
+            case Outcome.NEEDS_APPROVAL:
+                pass  # `ApprovalNeeded` has said so
             case outcome:
                 self.events.append(RunFailed(entry.reason, outcome, now))

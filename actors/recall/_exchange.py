@@ -13,11 +13,17 @@ import attrs
 
 from actors.chat import AssistantTurn, Turn, UserTurn
 from actors.journal import (
+    ApprovalAsked,
     AssistantSaid,
+    CallApproved,
+    CallDenied,
     Entry,
+    HandedOver,
     Pinned,
     RunEnded,
+    RunResumed,
     RunStarted,
+    SubRunEnded,
     SummedUp,
     ToolCalled,
     ToolSealed,
@@ -30,6 +36,8 @@ from ._tokens import tokens_of_turns
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+NOT_SAID: Final = SummedUp | Pinned | HandedOver | SubRunEnded
+OF_A_ROUND: Final = ToolCalled | ToolSealed | ApprovalAsked | CallApproved | CallDenied
 NOTES: Final = "(notes)"  # the run that notes are said in; no run of an agent is called so
 
 
@@ -64,7 +72,7 @@ class Exchange:
         for entry in self.entries:
             if isinstance(entry, AssistantSaid):
                 found.append([entry])
-            elif isinstance(entry, ToolCalled | ToolSealed) and found:
+            elif isinstance(entry, OF_A_ROUND) and found:
                 found[-1].append(entry)
         return tuple(map(tuple, found))
 
@@ -94,11 +102,20 @@ def by_run(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     """
     runs: dict[str, list[Entry]] = {}
     open: str | None = None
+    left: str | None = None  # the latest run, once it is over: it may go on
     for entry in entries:
-        if isinstance(entry, SummedUp | Pinned) or (entry.run != open and entry.run in runs):
+        if isinstance(entry, NOT_SAID):
             continue
-        open = None if isinstance(entry, RunEnded) else entry.run
+        if isinstance(entry, RunResumed) and entry.run == left:
+            open = left
+        elif entry.run != open:
+            if entry.run in runs:
+                continue
+            open = entry.run
+        left = None
         runs.setdefault(entry.run, []).append(entry)
+        if isinstance(entry, RunEnded):
+            open, left = None, entry.run
     return runs
 
 

@@ -10,7 +10,7 @@ from ._options import Approve, Isolation, ToolOptions
 from ._progress import Progress, progress
 from ._schema import Parameter, Refused
 from ._shell import shell_tool
-from ._tool import AnyTool, BoundCall, Isolation, Tool, Toolbox, tool
+from ._tool import AnyTool, BoundCall, Tool, Toolbox, tool
 from ._workers import Held, Limits, ToolWorkers, Work, Workers, hold
 
 __all__ = [

@@ -51,7 +51,7 @@ async def append_for_ever(journal: Ref[Journal], name: str) -> None:
 
 async def talk_for_ever(system: System, journal: Ref[Journal], name: str) -> None:
     # A disk that others keep busy may take its seconds, and is not what is tried here.
-    options = AgentOptions(conversation=name, journal=journal, cleanup=60)
+    options = AgentOptions(conversation=name, journal=journal, journal_patience=60)
     model = Model("scripted:talker", script=(ROUND, ANSWER) * 1_000)
     async with open_agent(model, tools=[double], options=options, system=system) as agent:
         while True:

@@ -151,7 +151,7 @@ async def test_a_journal_that_hangs_is_waited_for_only_so_long(
     def harm(_: Append) -> Any:
         return hang() if next(count) == 1 else None
 
-    setup = AgentSetup(options=AgentOptions(cleanup=2.0))
+    setup = AgentSetup(options=AgentOptions(journal_patience=2.0))
     async with agent_of(journal=remembering(entries, harm), setup=setup) as agent:
         with pytest.raises(AskTimeout, match=r"/agent/journal took longer than 2\.0 s"):
             await agent.run("Hello")

@@ -60,7 +60,7 @@ async def everything_in(path: Path) -> dict[str, tuple[Entry, ...]]:
 
 async def go_on(path: Path, name: str) -> None:
     """Ask one more question; a strict provider takes all that was said before."""
-    options = AgentOptions(conversation=name, journal=path, cleanup=60)
+    options = AgentOptions(conversation=name, journal=path, journal_patience=60)
     async with open_agent(
         Model("scripted:x", script=script(say("Well."))), options=options
     ) as agent:

@@ -25,9 +25,14 @@ from actors.chat import (
     assistant,
 )
 from actors.journal import (
+    ApprovalAsked,
     AssistantSaid,
+    CallApproved,
+    CallDenied,
     Entry,
     RunEnded,
+    RunPaused,
+    RunResumed,
     RunStarted,
     ToolCalled,
     ToolSealed,
@@ -199,6 +204,56 @@ def test_what_is_recorded_after_the_end_of_a_run_is_never_sent() -> None:
     assert project([*entries, RunStarted("r2"), *late]) == project(entries)
 
 
+def test_a_call_that_waits_for_approval_was_not_carried_out_until_it_is_approved() -> None:
+    waits = [*begun(), said(ADD), ApprovalAsked("r1", ADD), ended(outcome=Outcome.NEEDS_APPROVAL)]
+    resumed = [*waits, RunResumed("r1")]
+    approved = [*resumed, CallApproved("r1", "c1"), *called(ADD)]
+    denied = [*resumed, CallDenied("r1", "c1", "no")]
+
+    assert statuses(waits) == statuses(resumed) == [ToolStatus.CANCELLED]
+    assert results_of(waits, 0)[0].content.endswith("needs an approval that it did not get.")
+    assert statuses(approved) == [ToolStatus.UNKNOWN]
+    assert statuses([*approved, sealed(ADD, "3")]) == [ToolStatus.OK]
+    assert statuses(denied) == [ToolStatus.ERROR]
+    assert results_of([*denied, sealed(ADD, "too dear")], 0)[0].content == "too dear"
+
+
+def test_a_call_that_was_denied_never_starts() -> None:
+    denied = [*begun(), said(ADD), ApprovalAsked("r1", ADD), CallDenied("r1", "c1")]
+
+    assert statuses([*denied, *called(ADD)]) == [ToolStatus.ERROR]
+
+
+def test_only_the_latest_run_is_resumed_and_what_is_recorded_then_is_sent() -> None:
+    first: list[Entry] = [*begun(), said(Text("Half"), complete=False), ended()]
+    more: list[Entry] = [RunResumed("r1"), said(Text("Whole"))]
+
+    assert project([*first, *more])[1:] == (
+        assistant("Half"),
+        UserTurn("(You were interrupted here. Go on.)"),
+        assistant("Whole"),
+    )
+    second = [*first, *begun("Second", "r2"), ended("r2")]
+    assert project([*second, *more]) == project(second)
+
+
+def test_a_run_that_goes_on_behind_results_or_the_user_is_told_nothing_else() -> None:
+    results = [*begun(), said(ADD), *called(ADD), sealed(ADD, "3"), RunPaused("r1")]
+    journals: list[list[Entry]] = [begun(), results, [*results, UserSaid("r1", "Go"), ended()]]
+
+    for entries in journals:
+        assert project([*entries, RunResumed("r1")]) == project(entries)
+
+
+def test_a_run_that_was_paused_when_all_ended_was_cancelled() -> None:
+    (end,) = closing([*begun(), RunPaused("r1")], reason="it ended", timestamp=7.0)
+
+    assert end == RunEnded("r1", Outcome.CANCELLED, "it ended while the run was paused", 7.0)
+    (end,) = closing([*begun(), RunPaused("r1"), RunResumed("r1")], reason="", timestamp=7.0)
+    assert isinstance(end, RunEnded)
+    assert end.outcome is Outcome.FAILED
+
+
 def test_the_first_seal_counts() -> None:
     entries = [*begun(), said(ADD), *called(ADD), sealed(ADD, "3"), sealed(ADD, "4")]
 
@@ -239,7 +294,34 @@ ANY = st.one_of(
     st.builds(ToolCalled, RUNS, CALLS),
     st.builds(ToolSealed, RUNS, IDS, TEXTS, TEXTS, st.sampled_from(ToolStatus)),
     st.builds(RunEnded, RUNS, st.sampled_from(Outcome)),
+    st.builds(ApprovalAsked, RUNS, CALLS),
+    st.builds(CallApproved, RUNS, IDS),
+    st.builds(CallDenied, RUNS, IDS, TEXTS),
+    st.builds(RunPaused, RUNS),
+    st.builds(RunResumed, RUNS),
 )
+
+
+@st.composite
+def rounds(draw: st.DrawFn, name: str) -> list[Entry]:
+    """An answer and its calls, the first of which may need approval, and get it or not."""
+    turn = draw(TURNS)
+    asked = turn.tool_calls[: draw(st.integers(0, 1))]
+    free = turn.tool_calls[len(asked) :]
+    entries: list[Entry] = [
+        AssistantSaid(name, turn, complete=True, finish_reason=draw(REASONS)),
+        *called(*free, run=name),
+        *(ApprovalAsked(name, call) for call in asked),
+    ]
+    entries += [sealed(call, draw(TEXTS), name) for call in draw(st.permutations(free))]
+    for call in asked:
+        entries += [ended(name, Outcome.NEEDS_APPROVAL), RunResumed(name)]
+        if draw(st.booleans()):
+            entries += [CallApproved(name, call.id), *called(call, run=name)]
+        else:
+            entries.append(CallDenied(name, call.id, "no"))
+        entries.append(sealed(call, draw(TEXTS), name))
+    return entries
 
 
 @st.composite
@@ -247,11 +329,11 @@ def runs(draw: st.DrawFn, name: str) -> list[Entry]:
     """A run as an agent records it: rounds of tools, the last of them perhaps interrupted."""
     entries: list[Entry] = begun(draw(TEXTS), name)
     for _ in range(draw(st.integers(0, 3))):
-        turn = draw(TURNS)
-        entries.append(AssistantSaid(name, turn, complete=True, finish_reason=draw(REASONS)))
-        entries += called(*turn.tool_calls, run=name)
-        done = draw(st.permutations(turn.tool_calls))
-        entries += [sealed(call, draw(TEXTS), name) for call in done]
+        entries += draw(rounds(name))
+        if draw(st.booleans()):
+            entries.append(UserSaid(name, draw(TEXTS)))
+        if draw(st.booleans()):
+            entries += [RunPaused(name) if draw(st.booleans()) else ended(name), RunResumed(name)]
     if draw(st.booleans()):
         turn = draw(TURNS)
         started = turn.tool_calls[: draw(st.integers(0, 2))]
@@ -297,7 +379,8 @@ def test_any_heap_of_entries_can_be_sent_and_continued(entries: list[Entry]) -> 
 @given(conversations())
 def test_what_was_sent_is_never_taken_back_by_a_later_run(entries: list[Entry]) -> None:
     for cut, entry in enumerate(entries, 1):
-        if not isinstance(entry, RunEnded):
+        resumed = any(each == RunResumed(entry.run) for each in entries[cut:])
+        if not isinstance(entry, RunEnded) or resumed:
             continue
         before, after = project(entries[:cut]), project(entries)
         assert after[: len(before) - 1] == before[:-1]
@@ -306,6 +389,18 @@ def test_what_was_sent_is_never_taken_back_by_a_later_run(entries: list[Entry]) 
             assert then.text.startswith(last.text)
         else:
             assert then == last
+
+
+@given(conversations(), st.lists(ANY, max_size=12))
+def test_a_model_that_is_to_go_on_is_spoken_to(entries: list[Entry], heap: list[Entry]) -> None:
+    latest = [attrs.evolve(entry, run="latest") for entry in heap]
+    entries = [*entries, *begun("Hi", "latest"), *latest, RunResumed("latest")]
+    history = project(entries)
+
+    assert refusals(history) == []
+    said = [entry for entry in latest if isinstance(entry, AssistantSaid)]
+    if all(entry.finish_reason is not FinishReason.PAUSE for entry in said):
+        assert not isinstance(history[-1], AssistantTurn)
 
 
 @given(conversations())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from actors.agents._turn import TRANSITIONS, Phase
+from actors.agents._phases import TRANSITIONS, Phase
 from actors.chat import Outcome
 
 PAGE = (Path(__file__).parents[2] / "docs" / "agents.md").read_text(encoding="utf-8")

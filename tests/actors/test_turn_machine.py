@@ -8,24 +8,19 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strict_history import refusals
+from turn_driver import CHUNKS, END, NOW, Driver, calls, result_of
 
-from actors.agents._turn import (
-    TRANSITIONS,
-    CallModel,
-    Command,
+from actors.agents._calls import Resumption
+from actors.agents._commands import (
     Emit,
-    Exhausted,
-    Phase,
     Record,
-    Refuse,
     RunTools,
-    TurnMachine,
 )
+from actors.agents._phases import TRANSITIONS, Phase
+from actors.agents._turn import TurnMachine
 from actors.chat import (
     Answer,
     Complete,
-    Event,
     FinishReason,
     Outcome,
     Recalled,
@@ -33,8 +28,6 @@ from actors.chat import (
     Thinking,
     Thought,
     Token,
-    ToolCall,
-    ToolCallDelta,
     ToolEnd,
     ToolResult,
     ToolStart,
@@ -43,97 +36,14 @@ from actors.chat import (
 )
 from actors.journal import (
     AssistantSaid,
-    Entry,
     RunEnded,
     ToolCalled,
-    ToolSealed,
-    UserSaid,
-    closing,
     project,
 )
 from actors.tools import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-NOW = 7.0
-END = StreamChunk(finish_reason=FinishReason.STOP, is_final=True)
-
-
-def calls(*ids: str) -> tuple[StreamChunk, ...]:
-    """One chunk a call, and the end."""
-    deltas = (ToolCallDelta(index, id, "tool", "{}") for index, id in enumerate(ids))
-    return (*(StreamChunk(tool_calls=(delta,)) for delta in deltas), END)
-
-
-def result_of(call: ToolCall, text: str = "4") -> ToolResult:
-    return ToolResult(call.id, call.name, text)
-
-
-class Driver:
-    """Takes commands as the agent does, but for the waiting."""
-
-    def __init__(self, max_calls: int = 3) -> None:
-        self.machine = TurnMachine("run", max_calls)
-        self.entries: list[Entry] = []
-        self.events: list[Event] = []
-        self.asked = 0
-        self.running: list[ToolCall] = []
-        self.exhausted = False
-
-    def obey(self, commands: Sequence[Command]) -> None:
-        for command in commands:
-            match command:
-                case Record(entries):
-                    self.entries += entries
-                    self.assert_sendable()
-                case Emit(events):
-                    self.events += events
-                case CallModel():
-                    self.asked += 1
-                case RunTools(asked):
-                    self.running += asked
-                case Exhausted():
-                    self.exhausted = True
-                case Refuse():
-                    raise AssertionError("no run here asks for an instance of a class")
-
-    def assert_sendable(self) -> None:
-        """Whatever comes next: the run goes on, or a crash comes between."""
-        left_open = closing(self.entries, reason="crash", timestamp=NOW)
-        for following in ((), left_open, (*left_open, UserSaid("next", "Go on."))):
-            assert refusals(project([*self.entries, *following])) == []
-
-    def begin(self) -> Driver:
-        self.obey(self.machine.begin("How much is 2 + 2?", NOW))
-        return self
-
-    def hear(self, *chunks: StreamChunk) -> Driver:
-        self.events += self.machine.chunks(chunks)
-        return self
-
-    def model_ends(self, *chunks: StreamChunk) -> Driver:
-        self.hear(*chunks)
-        self.obey(self.machine.model_ended(NOW))
-        return self
-
-    def tool_ends(self, text: str = "4") -> Driver:
-        self.obey(self.machine.tool_ended(result_of(self.running.pop(0), text), NOW))
-        return self
-
-    def stop(self, outcome: Outcome = Outcome.CANCELLED, *, taken: int | None = None) -> Driver:
-        known = len(self.events) if taken is None else taken
-        self.obey(self.machine.stopped(outcome, "why", taken=known, now=NOW))
-        return self
-
-    def said(self) -> list[AssistantSaid]:
-        return [entry for entry in self.entries if isinstance(entry, AssistantSaid)]
-
-    def sealed(self) -> list[ToolSealed]:
-        return [entry for entry in self.entries if isinstance(entry, ToolSealed)]
-
-    def ended(self) -> list[RunEnded]:
-        return [entry for entry in self.entries if isinstance(entry, RunEnded)]
+    from collections.abc import Callable
 
 
 def at(phase: Phase) -> TurnMachine:
@@ -146,6 +56,9 @@ def at(phase: Phase) -> TurnMachine:
             driver.begin()
         case Phase.TOOLS:
             driver.begin().model_ends(*calls("a"))
+        case Phase.HELD:
+            driver.machine.pause()
+            driver.begin()
         case Phase.SPENT:
             driver.begin().model_ends(*calls("a")).tool_ends()
         case Phase.ENDED:
@@ -156,6 +69,11 @@ def at(phase: Phase) -> TurnMachine:
 
 INPUTS: dict[str, Callable[[TurnMachine], object]] = {
     "begin": lambda machine: machine.begin("text", NOW),
+    "resume": lambda machine: machine.resume(Resumption(Usage()), NOW),
+    "steer": lambda machine: machine.steer("more"),
+    "pause": lambda machine: machine.pause(),
+    "unpause": lambda machine: machine.unpause(),
+    "released": lambda machine: machine.released(NOW),
     "told": lambda machine: machine.told(Recalled("1 of 2 turns are sent")),
     "chunks": lambda machine: machine.chunks([END]),
     "model_ended": lambda machine: machine.model_ended(NOW),
@@ -183,6 +101,17 @@ def test_an_input_is_good_exactly_where_the_table_has_it(phase: Phase, name: str
 def test_the_table_knows_every_input_and_every_way_is_taken_by_some_run() -> None:
     assert {name for _, name in TRANSITIONS} == set(INPUTS)
     ways = {
+        ("begin", Phase.MODEL): Driver().begin(),
+        ("begin", Phase.HELD): paused_first().begin(),
+        ("resume", Phase.MODEL): Driver().begin().stop().resume(),
+        ("resume", Phase.HELD): held_again(),
+        ("resume", Phase.TOOLS): Driver().begin().model_ends(*calls("ask")).resume("ask"),
+        ("resume", Phase.ENDED): Driver().begin().model_ends(*calls("ask")).resume(),
+        ("model_ended", Phase.HELD): paused_later(Driver().begin()).model_ends(paused()),
+        ("tool_ended", Phase.HELD): paused_later(
+            Driver().begin().model_ends(*calls("a"))
+        ).tool_ends(),
+        ("tool_ended", Phase.ENDED): Driver().begin().model_ends(*calls("a", "ask")).tool_ends(),
         ("model_ended", Phase.ENDED): Driver().begin().model_ends(END),
         ("model_ended", Phase.TOOLS): Driver().begin().model_ends(*calls("a")),
         ("model_ended", Phase.MODEL): Driver().begin().model_ends(paused()),
@@ -195,11 +124,30 @@ def test_the_table_knows_every_input_and_every_way_is_taken_by_some_run() -> Non
         (name, to)
         for (_, name), targets in TRANSITIONS.items()
         for to in targets
-        if name in {"model_ended", "tool_ended"}
+        if len(targets) > 1
     }
 
     assert branching == set(ways)
     assert all(driver.machine.phase is to for (_, to), driver in ways.items())
+
+
+def paused_later(driver: Driver) -> Driver:
+    driver.machine.pause()
+    return driver
+
+
+def paused_first() -> Driver:
+    return paused_later(Driver())
+
+
+def held_again() -> Driver:
+    """Resumed, and paused before its turn came."""
+    driver = Driver().begin().stop()
+    machine = TurnMachine("run", 3)
+    machine.pause()
+    driver.machine = machine
+    driver.obey(machine.resume(Resumption(Usage()), NOW))
+    return driver
 
 
 def paused() -> StreamChunk:
@@ -381,22 +329,6 @@ def test_usage_adds_up_over_all_calls_the_interrupted_one_included() -> None:
 
 # What every run has in common
 
-TEXTS = st.sampled_from(["", "a", " ", "word ", "\n"])
-DELTAS = st.builds(
-    ToolCallDelta,
-    st.integers(0, 2),
-    st.sampled_from(["", "x", "y"]),
-    st.sampled_from(["", "tool", "no tool!"]),
-    st.sampled_from(["", "{}", '{"a"', "[]"]),
-)
-CHUNKS = st.builds(
-    StreamChunk,
-    TEXTS,
-    thinking=TEXTS,
-    tool_calls=st.lists(DELTAS, max_size=2).map(tuple),
-    usage=st.none() | st.builds(Usage, st.integers(0, 9), st.integers(0, 9)),
-    finish_reason=st.none() | st.sampled_from(FinishReason),
-)
 STATUSES = st.sampled_from(ToolStatus)
 
 

@@ -1,0 +1,208 @@
+"""Agents for code that blocks: scripts, threads, Django's plain views.
+
+`with open_agent(...) as agent`, then the verbs of `actors.open_agent` without `await`. The
+agent runs on trio in a thread of its own, behind a `runtime.bridge`.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from actors import agents
+from actors.agents import AgentOptions
+from runtime.bridge import Bridge, open_bridge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping
+    from types import TracebackType
+
+    from actors.agents import AgentHandle, AgentRun, RunReport
+    from actors.chat import Event, Outcome, StreamResponse, ToolCall, ToolResult, Turn
+    from actors.providers import AnyModel, Capabilities, Model, Several
+    from actors.tools import AnyTool
+    from runtime import System
+
+__all__ = ["BlockingAgent", "BlockingRun", "open_agent"]
+
+DEFAULT_OPTIONS: Final = AgentOptions()
+
+
+class BlockingRun:
+    """One run: `with agent.stream("...") as run: for event in run: ...`.
+
+    The loop ends after `Complete`, or raises what ended the run. Each event is asked for when
+    the loop wants it. Leaving the block before the end, by `break`, an error or a Ctrl-C,
+    interrupts the run and returns when nothing of it is running.
+    """
+
+    def __init__(self, bridge: Bridge, run: AgentRun) -> None:
+        self._run = run
+        self._events = bridge.stream(lambda: run)
+
+    def __enter__(self) -> Self:
+        self._events.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return self._events.__exit__(kind, error, traceback)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    @property
+    def id(self) -> str:
+        """Of the run, as in the journal."""
+        return self._run.id
+
+    @property
+    def response(self) -> StreamResponse:
+        """What was handed to the reader so far; readable at any time."""
+        return self._run.response
+
+    @property
+    def tool_results(self) -> list[ToolResult]:
+        """Those that the reader has seen, in their order."""
+        return self._run.tool_results
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the run ended, as the journal has it; None before."""
+        return self._run.outcome
+
+    @property
+    def pending(self) -> tuple[ToolCall, ...]:
+        """The calls that wait for approval, once the run has ended."""
+        return self._run.pending
+
+    @property
+    def value(self) -> Any:
+        """What the answer was read as, where `AgentOptions(output=...)` asks for a class."""
+        return self._run.value
+
+    def __repr__(self) -> str:
+        return f"<BlockingRun over {self._run!r}>"
+
+
+class BlockingAgent:
+    """An agent that runs behind a bridge: what `actors.blocking.open_agent` gives.
+
+    It can be used by several threads at once; its runs queue, as always.
+
+    Attributes:
+        bridge: The way to it.
+        handle: The agent on the other side, for what has no verb here:
+            `agent.bridge.run(agent.handle.history)`.
+    """
+
+    def __init__(self, bridge: Bridge, handle: AgentHandle) -> None:
+        self.bridge = bridge
+        self.handle = handle
+
+    @property
+    def model(self) -> Model | Several:
+        """What it talks to, from the next model call on."""
+        return self.handle.model
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What its model can do, as far as it is known."""
+        return self.handle.capabilities
+
+    def stream(self, text: str) -> BlockingRun:
+        """Begin a run; see `BlockingRun`."""
+        return BlockingRun(self.bridge, self.handle.stream(text))
+
+    def run(self, text: str) -> StreamResponse:
+        """Run to the end, and return the final model call's response.
+
+        Interrupted by a Ctrl-C: the run has ended, and what it said is in the history.
+
+        Raises:
+            RuntimeFault: What ended the run, as for `AgentHandle.stream`.
+        """
+        return self.bridge.run(self.handle.run, text)
+
+    def resume(
+        self, run: str, *, approve: Iterable[str] = (), deny: Mapping[str, str] | None = None
+    ) -> BlockingRun:
+        """Go on with the latest run where it ended; see `AgentHandle.resume`."""
+        return BlockingRun(self.bridge, self.handle.resume(run, approve=approve, deny=deny))
+
+    def unfinished(self) -> RunReport | None:
+        """How the latest run went, if it is not done; see `AgentHandle.unfinished`."""
+        return self.bridge.run(self.handle.unfinished)
+
+    def interrupt(self, reason: str = "interrupted", *, run: str | None = None) -> bool:
+        """End a run, from any thread; see `AgentHandle.interrupt`."""
+        return self.bridge.run(self.handle.interrupt, reason, run=run)
+
+    def steer(self, text: str, *, run: str | None = None) -> None:
+        """Tell the model something before its next call; see `AgentHandle.steer`."""
+        self.bridge.run(self.handle.steer, text, run=run)
+
+    def pause(self, run: str | None = None) -> None:
+        """Make no further model call in a run before `unpause`; see `AgentHandle.pause`."""
+        self.bridge.run(self.handle.pause, run)
+
+    def unpause(self, run: str | None = None) -> None:
+        """Let a paused run go on; see `AgentHandle.unpause`."""
+        self.bridge.run(self.handle.unpause, run)
+
+    def use(self, model: AnyModel) -> None:
+        """Talk to another model from the next model call on; see `AgentHandle.use`."""
+        self.bridge.run(self.handle.use, model)
+
+    def history(self) -> tuple[Turn, ...]:
+        """The conversation so far, as the next request would send it."""
+        return self.bridge.run(self.handle.history)
+
+    def __repr__(self) -> str:
+        return f"<BlockingAgent {self.handle.ref.path} on {self.model.name}>"
+
+
+@contextmanager
+def open_agent(
+    model: AnyModel,
+    *,
+    tools: Iterable[AnyTool | Callable[..., Any]] = (),
+    instructions: str | None = None,
+    options: AgentOptions = DEFAULT_OPTIONS,
+    system: System | None = None,
+    bridge: Bridge | None = None,
+) -> Generator[BlockingAgent]:
+    """Start an agent as `actors.open_agent` does, for code that blocks.
+
+    Args:
+        model: As there, and so are the next three.
+        tools: A tool that is a plain function runs in a thread of trio's, as always; an async
+            one runs on trio.
+        instructions: What the model is told before everything else.
+        options: Conversation id, limits, sampling.
+        system: Where to start it, `bridge.open(open_system)`; a system of its own if None.
+        bridge: The bridge to use, which may be shared by many agents; one of its own if None.
+
+    Raises:
+        RuntimeError: In a trio program, or where asyncio's loop runs; it says what to write.
+        RuntimeFault, TypeError, ValueError: As `actors.open_agent` does.
+    """
+    with ExitStack() as stack:
+        if bridge is None:
+            bridge = stack.enter_context(open_bridge())
+        block = bridge.open(
+            agents.open_agent,
+            model,
+            tools=tools,
+            instructions=instructions,
+            options=options,
+            system=system,
+        )
+        yield BlockingAgent(bridge, stack.enter_context(block))
