@@ -34,6 +34,7 @@ PACKAGES: Final = (
     "actors.providers",
     "actors.tools",
     "actors.journal",
+    "actors.memory",
     "actors.reasoning",
     "actors.agents",
     "actors.budget",

@@ -74,9 +74,9 @@ def found(model: AnyLocal) -> LocalModel | EmbeddingModel:
     Raises:
         UnknownModel: There is no such local model.
     """
-    if isinstance(model, EmbeddingModel) or model in EMBEDDING_MODELS:
-        return find_embedding(model)
-    return find(model)
+    if isinstance(model, LocalModel | EmbeddingModel):
+        return model
+    return find_embedding(model) if model in EMBEDDING_MODELS else find(model)
 
 
 def cache_folder() -> Path:

@@ -86,7 +86,7 @@ def _checked_set(name: str, operator: object, operand: object) -> list[Value]:
     if not isinstance(operand, list | tuple | set | frozenset) or not operand:
         raise ConfigurationError(f"{operator} on {name!r} takes a list of values, not {operand!r}")
     values = [checked_value(name, each) for each in cast("Sequence[object]", operand)]
-    if len({type(value) for value in values}) > 1:
+    if len({_kind_of(value) for value in values}) > 1:
         raise ConfigurationError(f"{operator} on {name!r} takes values of one type")
     return values
 
@@ -115,5 +115,36 @@ def _holds(rule: str, value: Value | None, operand: Any) -> bool:
 
 
 def _is_same(value: Value | None, other: Value) -> bool:
-    """Equal and of one kind: true is not 1, nor is 1 "1"; 1 is 1.0 for nobody below."""
-    return type(value) is type(other) and value == other
+    """Equal and of one kind: true is not 1, nor is 1 "1"; but 1 is 1.0."""
+    return _kind_of(value) is _kind_of(other) and value == other
+
+
+def _kind_of(value: Value | None) -> type:
+    return float if type(value) is int else type(value)
+
+
+def metadata_for_index(metadata: Metadata) -> dict[str, Value]:
+    """Metadata with all numbers as floats.
+
+    Chroma compares a float with a whole number by cutting off what is behind the point: 1 passes
+    `{"$eq": 1.5}`, and does not pass `{"$lt": 1.5}`. Whole numbers beyond 2**53 are rounded.
+    """
+    return {key: _as_float(value) for key, value in metadata.items()}
+
+
+def filter_for_index(where: Filter | None) -> Filter | None:
+    """A checked filter with all numbers as floats, for the same reason."""
+    return None if where is None else cast("Filter", _floated(where))
+
+
+def _floated(part: object) -> object:
+    if isinstance(part, Mapping):
+        inner = cast("Mapping[str, object]", part)
+        return {key: _floated(each) for key, each in inner.items()}
+    if isinstance(part, list):
+        return [_floated(each) for each in cast("list[object]", part)]
+    return _as_float(cast("Value", part))
+
+
+def _as_float(value: Value) -> Value:
+    return float(value) if type(value) is int else value

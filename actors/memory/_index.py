@@ -16,6 +16,8 @@ import trio
 
 from actors.errors import ConfigurationError, IndexDamaged, MemoryUnreachable
 
+from ._filters import filter_for_index, metadata_for_index
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 
@@ -119,7 +121,7 @@ class ChromaIndex:
                 await self._collection.upsert(
                     ids=[change.id for change in kept],
                     embeddings=[self._floats(vectors[change.hash]) for change in kept],
-                    metadatas=[dict(change.metadata) or None for change in kept],
+                    metadatas=[metadata_for_index(change.metadata) or None for change in kept],
                 )
 
     def _floats(self, vector: bytes) -> Any:
@@ -133,7 +135,7 @@ class ChromaIndex:
             found = await self._collection.query(
                 query_embeddings=[self._floats(vector)],
                 n_results=limit,
-                where=where,
+                where=filter_for_index(where),
                 include=["distances"],
             )
         return [

@@ -109,8 +109,8 @@ class MemoryHandle:
     ) -> Found:
         """Find what is like `text` in meaning, the most similar first.
 
-        What was stored up to a second ago is waited for, up to a second; after that the answer
-        is from what is indexed, and `Found.pending` says how much is not.
+        What was stored just before is waited for, if it is little (64 entries). Beside more than
+        that, the answer is from what is indexed, and `Found.pending` says how much is not.
 
         Args:
             text: What to look for.

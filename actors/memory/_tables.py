@@ -20,12 +20,11 @@ KIND: Final = Kind(
             "CREATE TABLE entries (id TEXT PRIMARY KEY, change INTEGER NOT NULL UNIQUE,"
             " text TEXT NOT NULL, metadata TEXT NOT NULL, hash BLOB NOT NULL,"
             " created REAL NOT NULL, updated REAL NOT NULL, versions INTEGER NOT NULL)"
-            " WITHOUT ROWID"
         ),
         "CREATE INDEX entries_by_time ON entries (created)",
         "CREATE INDEX entries_by_hash ON entries (hash)",
         "CREATE TABLE forgotten (change INTEGER PRIMARY KEY, id TEXT NOT NULL)",
-        "CREATE TABLE vectors (hash BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE vectors (hash BLOB PRIMARY KEY, vector BLOB NOT NULL)",
         "CREATE TABLE facts (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID",
         (
             "INSERT INTO facts VALUES ('changes', 0), ('applied', 0), ('generation', 1),"

@@ -17,6 +17,7 @@ from actors.providers import Clock, Embed
 from runtime import Actor, Ref, RuntimeFault
 
 from ._entries import Found, Hit, IndexProgress, MemoryEntry, MemoryStatistics
+from ._filters import matches
 from ._index import ChromaIndex, open_index
 from ._log import MemoryLog
 from ._memory import (
@@ -46,7 +47,8 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 BATCH: Final = 32  # changes: more make their sender's loop stall for longer than 2 ms
-CATCH_UP: Final = 1.0  # seconds that a search waits for what was stored before it
+LITTLE: Final = 2 * BATCH  # changes before a search that it waits for; it does not for more
+CATCH_UP: Final = 5.0  # seconds that it does so at most; it takes some 20 ms
 PATIENCE: Final = 15.0  # seconds that it waits for an index at all
 FIRST_PAUSE: Final = 0.05  # seconds after a failure; doubled up to the longest
 LONGEST_PAUSE: Final = 5.0
@@ -159,6 +161,7 @@ class VectorMemory(Actor, Memory):
     @Search.handles(concurrent=True)
     async def search(self, message: Search) -> Found:
         vector = await self._vector_of(message.text)
+        await self._available()
         await self._catch_up()
         standing = await self._in_thread(self._log.standing)
         # What was forgotten a moment ago may still be in the index, in the place of others.
@@ -169,7 +172,9 @@ class VectorMemory(Actor, Memory):
         hits = [
             Hit(entries[id], similarity)
             for id, similarity in nearest
-            if id in entries and similarity >= least
+            if id in entries
+            and similarity >= least
+            and matches(message.where, entries[id].metadata)  # what replaced it is not indexed yet
         ]
         return Found(tuple(hits[: message.limit]), standing.pending)
 
@@ -183,10 +188,10 @@ class VectorMemory(Actor, Memory):
         return vector
 
     async def _catch_up(self) -> None:
-        """Wait a moment for what was stored before this search."""
-        wanted = self._log.changes
+        """Wait for what was stored just before this search, if it is little."""
+        log, wanted = self._log, self._log.changes
         with trio.move_on_after(CATCH_UP):
-            while self._log.index_has < wanted:
+            while 0 < wanted - log.index_has <= LITTLE:
                 await self._changed.wait()
 
     async def _nearest(self, vector: bytes, limit: int, message: Search) -> list[tuple[str, float]]:

@@ -71,9 +71,8 @@ def _vectors() -> list[tuple[float, ...]]:
 
 
 def _texts(count: int) -> list[str]:
-    return [
-        f"Document {number} says what it says about {number % 97}. " * 5 for number in range(count)
-    ]
+    sentence = "Document {} says what it says about {}. "
+    return [sentence.format(number, number % 97) * 5 for number in range(count)]
 
 
 class Prepared(Actor, EmbedderApi):
@@ -178,7 +177,7 @@ async def _beside_embedded(
             numbers = range(first, min(first + EMBEDDED_AT_ONCE, len(texts)))
             collection.add(
                 ids=[str(number) for number in numbers],
-                embeddings=[vectors[number % DIFFERENT] for number in numbers],
+                embeddings=[list(vectors[number % DIFFERENT]) for number in numbers],
                 metadatas=[{"number": number} for number in numbers],
                 documents=[texts[number] for number in numbers],
             )
@@ -199,7 +198,7 @@ async def _beside(url: str, work: Work) -> Turn:
     async def read() -> None:
         async with agent.stream("go") as run:
             async for event in run:
-                if isinstance(event, Token) and event.content.isdigit():
+                if isinstance(event, Token) and event.content.strip().isdigit():
                     latencies.append((perf_counter_ns() - int(event.content)) / 1e6)
                     begun.set()
 

@@ -30,9 +30,11 @@ class LazyCommand:
 COMMANDS: Final = {
     "demo": LazyCommand("runtime.cli._demo", "See supervised agents stream, crash and recover."),
     "chat": LazyCommand("runtime.cli._chat", "Talk to a model, and interrupt it."),
+    "reason": LazyCommand("runtime.cli._reason", "Think about a problem step by step."),
     "conversations": LazyCommand(
         "runtime.cli._conversations", "List, show, export and fork what a journal keeps."
     ),
+    "memory": LazyCommand("runtime.cli._memory", "Search and count what a memory holds."),
     "pull": LazyCommand("runtime.cli._pull", "Fetch a model that runs on this machine."),
     "bench": LazyCommand("runtime.bench", "Measure; every figure beside its floor."),
 }

@@ -1,8 +1,8 @@
 """A program that fills a memory until it is killed, and says what is acknowledged.
 
 `python memory_writer.py FOLDER FIRST`: stores texts numbered from FIRST, some at a time, and
-forgets every seventh batch's first one. Each line on stdout is an acknowledgement: "+ FIRST END"
-or "- N".
+forgets the first one of every seventh batch. Each line on stdout
+is an acknowledgement: "+ FIRST END" or "- N".
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ def id_of(number: int) -> str:
     return f"text-{number}"
 
 
+def is_forgotten(first: int) -> bool:
+    """Whether the first one of its batch is forgotten as soon as it is stored."""
+    return first // TOGETHER % 7 == 0
+
+
 def say(line: str) -> None:
     os.write(1, f"{line}\n".encode())
 
@@ -43,7 +48,7 @@ async def main(folder: str, number: int) -> None:
                 for each in numbers
             )
             say(f"+ {numbers.start} {numbers.stop}")
-            if number // TOGETHER % 7 == 0:
+            if is_forgotten(number):
                 await memory.forget(id_of(number))
                 say(f"- {number}")
             number += TOGETHER
