@@ -24,10 +24,13 @@ from actors.journal import (
     Append,
     AssistantSaid,
     Entry,
+    GuardStopped,
+    HandedOver,
     MemoryJournal,
     Read,
     RunEnded,
     RunStarted,
+    SubRunEnded,
     ToolCalled,
     ToolSealed,
     UserSaid,
@@ -72,6 +75,11 @@ ENTRIES: st.SearchStrategy[Entry] = st.one_of(
     st.builds(ToolCalled, ANY_TEXT, CALLS, TIMES),
     st.builds(ToolSealed, *[ANY_TEXT] * 4, st.sampled_from(ToolStatus), TIMES),
     st.builds(RunEnded, ANY_TEXT, st.sampled_from(Outcome), ANY_TEXT, TIMES),
+    st.builds(HandedOver, ANY_TEXT, ANY_TEXT, TIMES),
+    st.builds(SubRunEnded, *[ANY_TEXT] * 4, st.sampled_from(Outcome), timestamp=TIMES),
+    st.builds(
+        GuardStopped, ANY_TEXT, ANY_TEXT, st.sampled_from(["input", "output"]), ANY_TEXT, TIMES
+    ),
 )
 
 

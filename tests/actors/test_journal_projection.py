@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 import attrs
 import pytest
@@ -30,10 +30,13 @@ from actors.journal import (
     CallApproved,
     CallDenied,
     Entry,
+    GuardStopped,
+    HandedOver,
     RunEnded,
     RunPaused,
     RunResumed,
     RunStarted,
+    SubRunEnded,
     ToolCalled,
     ToolSealed,
     UserSaid,
@@ -254,6 +257,19 @@ def test_a_run_that_was_paused_when_all_ended_was_cancelled() -> None:
     assert end.outcome is Outcome.FAILED
 
 
+def test_what_a_guard_has_stopped_is_left_out() -> None:
+    before = [*begun("Hello"), said(Text("Hi.")), ended()]
+    shown = [*begun("Tell me", "r2"), said(Text("The secret"), run="r2", complete=False)]
+    of_input = GuardStopped("r2", "polite", "input", "rude")
+    of_output = GuardStopped("r2", "discreet", "output", "a secret")
+
+    assert project([*before, *shown, of_input, ended("r2")]) == project(before)
+    kept = project([*before, *shown, of_output, ended("r2")])
+    assert kept == (*project(before), UserTurn("Tell me"))
+    late = [*before, *shown, ended("r2"), of_input]
+    assert project(late) == project(late[:-1])
+
+
 def test_the_first_seal_counts() -> None:
     entries = [*begun(), said(ADD), *called(ADD), sealed(ADD, "3"), sealed(ADD, "4")]
 
@@ -287,6 +303,7 @@ PARTS = st.builds(Text, TEXTS) | st.builds(Thinking, TEXTS, st.none() | st.just(
 TURNS = st.builds(AssistantTurn, st.lists(PARTS, max_size=4).map(tuple))
 REASONS = st.sampled_from([None, *FinishReason])
 RUNS = st.sampled_from(["r1", "r2", "r3"])
+STOPS: Final[tuple[Literal["input", "output"], ...]] = ("input", "output")
 ANY = st.one_of(
     st.builds(RunStarted, RUNS),
     st.builds(UserSaid, RUNS, TEXTS),
@@ -299,6 +316,9 @@ ANY = st.one_of(
     st.builds(CallDenied, RUNS, IDS, TEXTS),
     st.builds(RunPaused, RUNS),
     st.builds(RunResumed, RUNS),
+    st.builds(GuardStopped, RUNS, TEXTS, st.sampled_from(STOPS), TEXTS),
+    st.builds(HandedOver, RUNS, TEXTS),
+    st.builds(SubRunEnded, RUNS, TEXTS, TEXTS, TEXTS, st.sampled_from(Outcome)),
 )
 
 
@@ -339,6 +359,8 @@ def runs(draw: st.DrawFn, name: str) -> list[Entry]:
         started = turn.tool_calls[: draw(st.integers(0, 2))]
         entries.append(AssistantSaid(name, turn, complete=draw(st.booleans())))
         entries += [*called(*started, run=name), *(sealed(c, "", name) for c in started[1:])]
+    if draw(st.booleans()):
+        entries.append(GuardStopped(name, "polite", draw(st.sampled_from(STOPS)), "rude"))
     entries.append(ended(name, draw(st.sampled_from(Outcome))))
     return entries
 
@@ -383,6 +405,8 @@ def test_what_was_sent_is_never_taken_back_by_a_later_run(entries: list[Entry]) 
         if not isinstance(entry, RunEnded) or resumed:
             continue
         before, after = project(entries[:cut]), project(entries)
+        if not before:  # a guard has stopped all there was
+            continue
         assert after[: len(before) - 1] == before[:-1]
         last, then = before[-1], after[len(before) - 1]
         if isinstance(last, UserTurn) and isinstance(then, UserTurn):
@@ -393,7 +417,9 @@ def test_what_was_sent_is_never_taken_back_by_a_later_run(entries: list[Entry]) 
 
 @given(conversations(), st.lists(ANY, max_size=12))
 def test_a_model_that_is_to_go_on_is_spoken_to(entries: list[Entry], heap: list[Entry]) -> None:
-    latest = [attrs.evolve(entry, run="latest") for entry in heap]
+    # What a guard has stopped cannot be resumed.
+    goes_on = [entry for entry in heap if not isinstance(entry, GuardStopped)]
+    latest = [attrs.evolve(entry, run="latest") for entry in goes_on]
     entries = [*entries, *begun("Hi", "latest"), *latest, RunResumed("latest")]
     history = project(entries)
 
@@ -404,11 +430,12 @@ def test_a_model_that_is_to_go_on_is_spoken_to(entries: list[Entry], heap: list[
 
 
 @given(conversations())
-def test_everything_that_was_said_is_in_the_history(entries: list[Entry]) -> None:
+def test_everything_that_was_said_and_not_stopped_is_in_the_history(entries: list[Entry]) -> None:
     history = repr(project(entries))
+    stopped = {e.run for e in entries if isinstance(e, GuardStopped) and e.on == "input"}
 
     for entry in entries:
-        if isinstance(entry, UserSaid):
+        if isinstance(entry, UserSaid) and entry.run not in stopped:
             assert entry.text.strip() in history
 
 

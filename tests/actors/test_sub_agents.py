@@ -155,11 +155,11 @@ async def test_every_budget_around_counts_it(runs_already: bool) -> None:  # noq
         shared = agent_tool(other, name="researcher", description="Looks things up.")
         offered = shared if runs_already else agent_tool(recipe(FINE))
         async with scripted(asks(), FINE, tools=(offered,), system=system) as agent:
-            with Budget(tokens=10_000) as outer:
-                run = agent.stream("Go")
-                with Budget(calls=10) as inner:
-                    async with run:
-                        await collect(run)
+            outer, inner = Budget(tokens=10_000), Budget(calls=10)
+            run = agent.stream("Go")
+            with outer, inner:
+                async with run:
+                    await collect(run)
     assert (outer.used.calls, inner.used.calls) == (3, 3)
     assert outer.used.tokens == run.response.usage.total_tokens == 48
 
