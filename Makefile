@@ -15,6 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --constraint constraints.txt
 MODEL := smollm2
+EMBEDDER := minilm
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -30,6 +31,7 @@ demo: $(VENV)/core.stamp ## a real model on this machine, streamed by supervised
 
 test: $(VENV)/development.stamp ## all tests, with the model on this machine
 	@$(BIN)/runtime pull $(MODEL)
+	@$(BIN)/runtime pull $(EMBEDDER)
 	@$(BIN)/python -m pytest $(ARGS)
 
 peers: $(VENV)/peers.stamp ## the official clients of the providers against our fakes of them

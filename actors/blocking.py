@@ -14,11 +14,11 @@ from actors.agents import AgentOptions
 from runtime.bridge import Bridge, open_bridge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from types import TracebackType
 
-    from actors.agents import AgentHandle, AgentRun
-    from actors.chat import Event, Outcome, StreamResponse, ToolResult, Turn
+    from actors.agents import AgentHandle, AgentRun, RunReport
+    from actors.chat import Event, Outcome, StreamResponse, ToolCall, ToolResult, Turn
     from actors.providers import AnyModel, Capabilities, Model, Several
     from actors.tools import AnyTool
     from runtime import System
@@ -79,6 +79,11 @@ class BlockingRun:
         return self._run.outcome
 
     @property
+    def pending(self) -> tuple[ToolCall, ...]:
+        """The calls that wait for approval, once the run has ended."""
+        return self._run.pending
+
+    @property
     def value(self) -> Any:
         """What the answer was read as, where `AgentOptions(output=...)` asks for a class."""
         return self._run.value
@@ -125,6 +130,32 @@ class BlockingAgent:
             RuntimeFault: What ended the run, as for `AgentHandle.stream`.
         """
         return self.bridge.run(self.handle.run, text)
+
+    def resume(
+        self, run: str, *, approve: Iterable[str] = (), deny: Mapping[str, str] | None = None
+    ) -> BlockingRun:
+        """Go on with the latest run where it ended; see `AgentHandle.resume`."""
+        return BlockingRun(self.bridge, self.handle.resume(run, approve=approve, deny=deny))
+
+    def unfinished(self) -> RunReport | None:
+        """How the latest run went, if it is not done; see `AgentHandle.unfinished`."""
+        return self.bridge.run(self.handle.unfinished)
+
+    def interrupt(self, reason: str = "interrupted", *, run: str | None = None) -> bool:
+        """End a run, from any thread; see `AgentHandle.interrupt`."""
+        return self.bridge.run(self.handle.interrupt, reason, run=run)
+
+    def steer(self, text: str, *, run: str | None = None) -> None:
+        """Tell the model something before its next call; see `AgentHandle.steer`."""
+        self.bridge.run(self.handle.steer, text, run=run)
+
+    def pause(self, run: str | None = None) -> None:
+        """Make no further model call in a run before `unpause`; see `AgentHandle.pause`."""
+        self.bridge.run(self.handle.pause, run)
+
+    def unpause(self, run: str | None = None) -> None:
+        """Let a paused run go on; see `AgentHandle.unpause`."""
+        self.bridge.run(self.handle.unpause, run)
 
     def use(self, model: AnyModel) -> None:
         """Talk to another model from the next model call on; see `AgentHandle.use`."""

@@ -6,7 +6,7 @@ None of them ever holds a key.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from runtime import ActorRestarting, RuntimeFault
 
@@ -51,8 +51,23 @@ class JournalUnusable(ConfigurationError):
     """A journal's file cannot be opened: the text says which, and why. It was not changed."""
 
 
+class MemoryUnusable(ConfigurationError):
+    """A memory cannot be opened: the text says why. What it holds was not changed."""
+
+
+class EmbedderMismatch(ConfigurationError):
+    """A memory was filled with vectors of another embedder, which cannot be compared.
+
+    Open it with that one, or store everything anew in another folder.
+    """
+
+
 class CapabilityMissing(ConfigurationError):
     """The request needs what its model cannot do; the text says what. Nothing was sent."""
+
+
+class AddressRefused(ConfigurationError):
+    """A host leads to an address that may not be asked, such as a private one. Nothing was sent."""
 
 
 class PullFailed(ConfigurationError):
@@ -69,6 +84,30 @@ class JournalNotWritten(RuntimeFault):
 
 class JournalDamaged(RuntimeFault):
     """What a journal holds cannot be read; the text names the row. Nothing was changed or lost."""
+
+
+class MemoryNotWritten(RuntimeFault):
+    """The disk did not take what was to be remembered: nothing of it is in the memory."""
+
+
+class MemoryDamaged(RuntimeFault):
+    """What a memory's log holds cannot be read; the text names it. Nothing was changed."""
+
+
+class MemoryUnreachable(RuntimeFault):
+    """The index of a memory does not answer just now. What was stored is safe; search again."""
+
+
+class IndexDamaged(RuntimeFault):
+    """The index of a memory lacks or garbles what it was given, and is made anew from the log."""
+
+
+class ChromaEnded(RuntimeFault):
+    """The process that serves Chroma did not come up, or ended; it is started again."""
+
+
+class EmbedderEnded(RuntimeFault):
+    """The process that makes vectors did not come up, or ended; it is started again."""
 
 
 class AnswerFailed(RuntimeFault):
@@ -208,6 +247,39 @@ class OutputInvalid(AnswerFailed):
         self.said = partial.text
         self.problems = problems
         self.usage = usage
+
+
+class GuardTripped(AnswerFailed):
+    """A guard has stopped the run. Nothing of it goes on, and what it stopped is not sent again.
+
+    What was shown until then is in the journal, marked as stopped.
+
+    Attributes:
+        guard: Its name.
+        on: What it looked at: "input" or "output".
+        reason: In its words.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        guard: str,
+        on: Literal["input", "output"],
+        reason: str,
+        partial: StreamResponse,
+    ) -> None:
+        super().__init__(text, partial=partial)
+        self.guard = guard
+        self.on: Literal["input", "output"] = on
+        self.reason = reason
+
+
+class GuardFailed(GuardTripped):
+    """A guard crashed, was too slow or gave no verdict, which counts as a no.
+
+    The error of the guard, where it raised one, is the `__cause__`.
+    """
 
 
 class ProviderError(AnswerFailed):

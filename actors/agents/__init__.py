@@ -6,20 +6,26 @@ Beside them reasoners, which carry out the strategies of `actors.reasoning`.
 from ._agent import Agent
 from ._control import Interrupt, Pause, Resume, Steer, Unfinished, Unpause
 from ._conversation import Conversation, History, Report, Run, RunReport, UseModel
+from ._guards import Guard, guard
 from ._open import AgentHandle, AgentRun, open_agent
 from ._open_reasoner import ReasonerHandle, ReasoningRun, open_reasoner
 from ._options import AgentOptions, AgentSetup, RunLimits
 from ._reasoner import Reasoner
 from ._reasoning import Reason, ReasonerOptions, ReasonerSetup, Reasoning, ReasoningLimits
+from ._recipe import AgentRecipe
+from ._roles import handoff
+from ._sub_agents import Verdict, agent_tool, ask_agent, fan_out
 from ._switch import ModelSwitch
 
 __all__ = [
     "Agent",
     "AgentHandle",
     "AgentOptions",
+    "AgentRecipe",
     "AgentRun",
     "AgentSetup",
     "Conversation",
+    "Guard",
     "History",
     "Interrupt",
     "ModelSwitch",
@@ -41,6 +47,12 @@ __all__ = [
     "Unfinished",
     "Unpause",
     "UseModel",
+    "Verdict",
+    "agent_tool",
+    "ask_agent",
+    "fan_out",
+    "guard",
+    "handoff",
     "open_agent",
     "open_reasoner",
 ]

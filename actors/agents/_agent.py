@@ -12,26 +12,23 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-import attrs
 import trio
 
 from actors.chat import Event, Outcome, Request, SystemTurn, Turn
 from actors.errors import ConfigurationError
 from actors.journal import Entry, append, closing, project, read
 from actors.output import asked_for, output_of
-from actors.providers import Clock, capabilities_of
+from actors.providers import Clock, capabilities_of, looked_up
 from actors.tools import hold
 from runtime import (
     Actor,
     ActorStopped,
-    AskCycle,
     AskTimeout,
     ChildOptions,
     Ref,
     RestartPolicy,
     RuntimeFault,
     Sink,
-    carried,
     carry,
 )
 
@@ -55,6 +52,8 @@ from ._conversation import (
     UseModel,
     report_of,
 )
+from ._place import within
+from ._roles import Role, Roster
 from ._run import RunInProgress
 from ._runs import Runs
 from ._switch import ModelSwitch
@@ -63,20 +62,14 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from actors.journal import Journal
-    from actors.providers import ProviderApi
+    from actors.providers import Model, ProviderApi, Several
     from actors.tools import Held
+    from runtime import Supervisor
 
     from ._calls import Resumption
     from ._options import AgentSetup
 
 log = logging.getLogger("actors.agents")
-
-
-@attrs.frozen
-class _Within:
-    """Goes with all that a run of this agent sends, so that a run is found to wait for itself."""
-
-    agent: Ref[Conversation]
 
 
 class Agent(Actor, Conversation):
@@ -103,18 +96,26 @@ class Agent(Actor, Conversation):
         self._entries: list[Entry] = []
         self._ids: set[str] = set()  # of all runs so far
         self._runs = Runs(setup.options.limits)
+        self.roster = Roster(setup)
+        self._below = 0  # agents that were started below this one
+        if not isinstance(provider, ModelSwitch) and self.roster.models:
+            raise ConfigurationError(
+                "a handoff leads to another model, and this agent was given a provider: give it "
+                "a ModelSwitch, as open_agent does"
+            )
         self._held: Held | None = None
         self._unwritten: RuntimeFault | None = None  # why the copy may differ from the journal
 
     async def started(self) -> None:
         self._stop_unused()
-        self._held = await hold(self, self._setup.toolbox)
+        self._held = await hold(self, self.roster.toolbox)
         try:
             self._entries = list(await read(self._journal, self._setup.options.conversation))
         except ActorStopped:  # for good: no further incarnation could do better
             self.stop()
             return
         self._ids = {entry.run for entry in self._entries}
+        self.roster.resume(self._entries)
         left_open = closing(
             self._entries, reason="the agent was restarted", timestamp=Clock().now()
         )
@@ -150,10 +151,7 @@ class Agent(Actor, Conversation):
         await self._carry_out(message, out)
 
     async def _carry_out(self, message: Run | Resume, out: Sink[Event]) -> None:
-        within = _Within(self.ref)
-        if within in carried():
-            raise AskCycle((self.ref.path, self.ref.path), message=message)
-        with carry(within):
+        with carry(within(self.ref, message, self._setup.options.limits.depth)):
             await self._runs.carry_out(RunInProgress(self, message, out))
 
     @Interrupt.handles(concurrent=True)
@@ -187,6 +185,33 @@ class Agent(Actor, Conversation):
         return self._setup
 
     @property
+    def supervisor(self) -> Supervisor | None:
+        """Below which further agents are started; None if nobody gave one."""
+        return self._provider.supervisor if isinstance(self._provider, ModelSwitch) else None
+
+    @property
+    def model(self) -> Model | Several:
+        """What the next model call goes to."""
+        assert isinstance(self._provider, ModelSwitch)  # it is asked for with a supervisor
+        acting = self.roster.acting
+        return self._provider.model if acting.model is None else looked_up(acting.model)
+
+    @property
+    def journal(self) -> Ref[Journal]:
+        return self._journal
+
+    def name_below(self, stem: str) -> str:
+        """A new name for an agent below this one."""
+        self._below += 1
+        return f"{stem}-{self._below}"
+
+    async def make_ready(self, role: Role) -> None:
+        """Start the provider of a role that has one of its own, if that has not been done."""
+        if role.model is not None:
+            assert isinstance(self._provider, ModelSwitch)  # `__init__` has looked
+            await self._provider.start_other(role.name, role.model)
+
+    @property
     def held(self) -> Held | None:
         """What its tools share: processes, limits."""
         return self._held
@@ -196,6 +221,10 @@ class Agent(Actor, Conversation):
         """Who answers one model call; it runs until the block is left."""
         if not isinstance(self._provider, ModelSwitch):
             yield self._provider
+            return
+        acting = self.roster.acting
+        if acting.model is not None:
+            yield self._provider.other(acting.name).ref
             return
         try:
             with self._provider.in_use() as provider:
@@ -229,12 +258,13 @@ class Agent(Actor, Conversation):
 
     def request(self) -> Request:
         """The history as it is now, valid for any provider."""
-        instructions = self._setup.instructions
+        setup = self.roster.acting.setup
+        instructions = setup.instructions
         first: tuple[Turn, ...] = () if instructions is None else (SystemTurn(instructions),)
         request = Request(
             first + project(self._entries),
-            self._setup.toolbox.specs,
-            self._setup.options.settings,
+            setup.toolbox.specs,
+            setup.options.settings,
         )
         output = self._setup.options.output
         if output is None:
@@ -245,7 +275,7 @@ class Agent(Actor, Conversation):
         """Whether the provider can hold the model to a schema, and still let it call tools."""
         if not isinstance(self._provider, ModelSwitch):
             return not request.tools  # nothing is known of its model
-        can = capabilities_of(self._provider.model)
+        can = capabilities_of(self.model)
         return can.json_schema_with_tools is True if request.tools else can.json_schema is not False
 
     async def record(self, entries: Sequence[Entry]) -> None:

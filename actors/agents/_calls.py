@@ -136,4 +136,5 @@ class Calls:
             name=result.name,
             content=result.content,
             status=result.status,
+            shown=result.shown,
         )

@@ -13,7 +13,7 @@ import attrs
 
 from actors.chat import Event, Outcome
 from actors.errors import ConfigurationError, RunNotOpen
-from actors.journal import CallDenied, Entry, RunStarted, ToolCalled
+from actors.journal import CallDenied, Entry, GuardStopped, RunStarted, ToolCalled
 from runtime import Ask, Ref, Stream
 
 from ._calls import Resumption
@@ -131,7 +131,8 @@ class Resume(Stream[Conversation, Event]):
     Raises:
         TypeError: If `approve` is one string, or `deny` has no reasons.
         ConfigurationError: If no such call waits for approval, or one is approved and denied.
-        RunNotOpen: If the run is done or goes on, or another was begun since, or there is none.
+        RunNotOpen: If the run is done or goes on, or another was begun since, or a guard has
+            stopped it, or there is none.
         RuntimeFault: As for `Run`.
     """
 
@@ -165,6 +166,8 @@ def resumption_of(entries: Sequence[Entry], message: Resume) -> Resumption:
     report = report_of(entries, id)
     if report.outcome is Outcome.DONE:
         raise RunNotOpen(f"the run {id!r} is done: begin another with `agent.stream(...)`")
+    if any(isinstance(each, GuardStopped) for each in mine):
+        raise RunNotOpen(f"a guard has stopped the run {id!r}: begin another")
     if latest_run(entries) != id:
         raise RunNotOpen(f"the conversation went on after the run {id!r}: only the latest goes on")
     waiting = {call.id for call in report.pending}

@@ -24,6 +24,7 @@ from actors.journal import (
     RunPaused,
     RunResumed,
     RunStarted,
+    SubRunEnded,
     ToolCalled,
 )
 from actors.providers import AnyModel
@@ -101,7 +102,8 @@ class RunReport:
 
     Attributes:
         outcome: None while it runs or waits, or if it was never begun.
-        usage: Of all its model calls so far.
+        usage: Of all its model calls so far, and of all runs below it that are over.
+        own_usage: Of its own model calls alone.
         reason: In words, where it did not end as done.
         id: Of the run; empty if there is none.
         pending: Its calls that wait for approval.
@@ -114,6 +116,7 @@ class RunReport:
     id: str = ""
     pending: tuple[ToolCall, ...] = ()
     paused: bool = False
+    own_usage: Usage = Usage()  # noqa: RUF009 - frozen
 
 
 @attrs.frozen
@@ -135,10 +138,16 @@ def of_run(entries: Sequence[Entry], run: str) -> list[Entry]:
     return mine
 
 
+def usage_of(entries: Sequence[Entry]) -> Usage:
+    """Of the model calls of a run, and of all runs below it."""
+    counted = (e.usage for e in entries if isinstance(e, AssistantSaid | SubRunEnded))
+    return sum(counted, Usage())
+
+
 def report_of(entries: Sequence[Entry], run: str) -> RunReport:
     """What a journal says of a run."""
     mine = of_run(entries, run)
-    usage = sum((each.usage for each in mine if isinstance(each, AssistantSaid)), Usage())
+    own = sum((each.usage for each in mine if isinstance(each, AssistantSaid)), Usage())
     changes = [each for each in mine if isinstance(each, RunEnded | RunPaused | RunResumed)]
     last = changes[-1] if changes else None
     decided = {
@@ -149,11 +158,12 @@ def report_of(entries: Sequence[Entry], run: str) -> RunReport:
     asked = [each.call for each in mine if isinstance(each, ApprovalAsked)]
     return RunReport(
         last.outcome if isinstance(last, RunEnded) else None,
-        usage,
+        usage_of(mine),
         last.reason if isinstance(last, RunEnded) else "",
         run if mine else "",
         tuple(call for call in asked if call.id not in decided),
         isinstance(last, RunPaused),
+        own,
     )
 
 

@@ -50,6 +50,7 @@ from ._control import AgentControl, Resume, RunControl
 from ._conversation import Conversation, History, Report, Run, UseModel, verdict
 from ._group import supervise_group
 from ._options import AgentOptions, AgentSetup
+from ._recipe import all_recipes
 from ._switch import ModelSwitch
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class AgentRun(RunControl):
         tool_results: Those that the reader has seen, in their order.
         outcome: How the run ended, as the journal has it; None before, and where the block
             could not be entered.
+        answered_by: The name of who has answered, with `Complete`; "" before.
         pending: The calls that wait for approval, once the run has ended.
     """
 
@@ -88,6 +90,7 @@ class AgentRun(RunControl):
         self.response = StreamResponse()
         self.tool_results: list[ToolResult] = []
         self.outcome: Outcome | None = None
+        self.answered_by = ""
         self.pending: tuple[ToolCall, ...] = ()
         self._ref = ref
         self._stream = ref.stream(message, buffer=0)
@@ -167,6 +170,7 @@ class AgentRun(RunControl):
                 self.tool_results.append(result)
             case Complete(_, last):
                 self.outcome = Outcome.DONE
+                self.answered_by = event.by
                 response.usage = last.usage
                 response.finish_reason = last.finish_reason
                 response.raw_finish_reason = last.raw_finish_reason
@@ -298,6 +302,9 @@ async def open_agent(
     """
     looked_up(model)
     setup = AgentSetup(instructions, Toolbox(tuple(tools)), options)
+    for recipe in all_recipes(setup.toolbox):
+        if recipe.model is not None:
+            looked_up(recipe.model)
     async with AsyncExitStack() as stack:
         restart = RestartPolicy.TEMPORARY  # a group that gave up does not trouble its neighbours
         if system is None:
@@ -306,7 +313,7 @@ async def open_agent(
         group = await supervise_group(system, "agent", restart)
         agent: Ref[Agent] | None = None
         try:
-            journal = await _start_journal(group, options.journal)
+            journal = await start_journal(group, options.journal)
             switch = ModelSwitch(await StartedProvider.start(group, model), group)
             agent = await group.spawn(Agent, switch, journal, setup, name="agent")
             yield AgentHandle(agent, system, switch)
@@ -317,7 +324,7 @@ async def open_agent(
             await _end(group, agent)
 
 
-async def _start_journal(
+async def start_journal(
     group: Supervisor, journal: str | os.PathLike[str] | Ref[Journal] | None
 ) -> Ref[Journal]:
     if journal is None:

@@ -16,6 +16,8 @@ from actors.output import output_of
 from actors.tools import Toolbox
 from runtime import Ref
 
+from ._guards import Guard, as_guards
+
 
 @attrs.frozen
 class RunLimits:
@@ -25,14 +27,16 @@ class RunLimits:
         model_calls: Calls of the model, the first included.
         queued_runs: Runs that may wait for the one before them; 0 refuses a second run.
         queued_steers: Messages that may wait for a run's next model call.
+        depth: Agents below one another that the run may lead to, by tools that ask agents.
+        handoffs: How often the model may hand the conversation over; then it is told that it
+            must answer itself.
         tokens: Sent and received, by its model calls and by all that its tools call; no limit
             if None. What goes on is stopped when they are spent, as by a `Budget`.
         cost: US dollars, likewise.
         prices: What a token costs; as for a `Budget` if None.
 
     Raises:
-        ValueError: If a limit is below 1, or `queued_runs`, `queued_steers`, `tokens` or `cost`
-            below 0.
+        ValueError: If `model_calls` is below 1, or another limit below 0.
     """
 
     model_calls: int = 16
@@ -41,14 +45,15 @@ class RunLimits:
     cost: float | str | Decimal | None = None
     prices: Prices | None = None
     queued_steers: int = 8
+    depth: int = 8
+    handoffs: int = 4
 
     def __attrs_post_init__(self) -> None:
         if self.model_calls < 1:
             raise ValueError(f"model_calls must be 1 or more, not {self.model_calls}")
-        if self.queued_runs < 0:
-            raise ValueError(f"queued_runs must be 0 or more, not {self.queued_runs}")
-        if self.queued_steers < 0:
-            raise ValueError(f"queued_steers must be 0 or more, not {self.queued_steers}")
+        for name in ("queued_runs", "queued_steers", "depth", "handoffs"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         self.budget()
 
     def budget(self) -> Budget | None:
@@ -86,6 +91,8 @@ class AgentOptions:
     """What an agent is beside its model, its tools and its instructions.
 
     Attributes:
+        name: What it is called where agents work together: in a handoff back to it, and as
+            `Complete.by`.
         conversation: The id under which the journal keeps what is said.
         limits: What one run may use up.
         settings: Sampling settings of every model call.
@@ -93,6 +100,7 @@ class AgentOptions:
             may be shared; in memory if None. One agent at a time has a conversation.
         output: An attrs class or a dataclass that every run shall end with: `answer.value`. None
             for an answer in words.
+        guards: Checks of what the user says and of what is answered; see `Guard`.
         output_attempts: How often a run's model may answer for that. What is wrong with an answer
             is told to it; after the last one the run fails with `OutputInvalid`.
         cleanup: Seconds that a cancelled tool in a thread gets before it is reported as
@@ -106,6 +114,7 @@ class AgentOptions:
             number of seconds, or `output_attempts` is below 1.
     """
 
+    name: str = "agent"
     conversation: str = "main"
     limits: RunLimits = DEFAULT_LIMITS
     settings: Settings = DEFAULT_SETTINGS
@@ -114,6 +123,7 @@ class AgentOptions:
     cleanup: float = 5.0
     journal: str | os.PathLike[str] | Ref[Journal] | None = None
     journal_patience: float = 30.0
+    guards: tuple[Guard, ...] = attrs.field(default=(), converter=as_guards)
 
     def __attrs_post_init__(self) -> None:
         if not self.conversation:

@@ -13,7 +13,7 @@ from actors.errors import LimitReached, NeedsApproval, RunInterrupted, StreamTru
 from actors.output import output_of
 from actors.providers import Clock, Generate
 from actors.tools import Late, Refused, Terms, execute
-from runtime import Ref, RuntimeFault, Sink
+from runtime import RuntimeFault, Sink
 
 from ._commands import (
     AskApproval,
@@ -27,38 +27,34 @@ from ._commands import (
     RunTools,
     Wanted,
 )
+from ._control import Resume
 from ._conversation import Run, verdict
+from ._guarding import Guarding
 from ._phases import Phase
+from ._place import Hosts, Place
 from ._progress import ProgressShown
+from ._roles import Handing, HandsOver
 from ._turn import TurnMachine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
 
-    from actors.chat import Event, Outcome, Request, StreamChunk, ToolCall
+    from actors.chat import Event, Outcome, Request, StreamChunk, StreamResponse, ToolCall
     from actors.journal import Entry
-    from actors.providers import ProviderApi
     from actors.tools import Held, Progress, Toolbox
 
     from ._calls import Resumption
-    from ._control import Resume
-    from ._options import AgentSetup
 
 log = logging.getLogger("actors.agents")
 
 
-class RunsHere(Protocol):
+class RunsHere(Hosts, HandsOver, Protocol):
     """What a run needs of its agent; `Agent` says what each does."""
 
     @property
-    def setup(self) -> AgentSetup: ...
-    @property
     def held(self) -> Held | None: ...
-    def provider(self) -> AbstractContextManager[Ref[ProviderApi]]: ...
     def request(self) -> Request: ...
     async def make_way(self, message: Run | Resume) -> Resumption | None: ...
-    async def record(self, entries: Sequence[Entry]) -> None: ...
     def record_beside(self, entries: Sequence[Entry]) -> None: ...
 
 
@@ -108,8 +104,11 @@ class RunInProgress:
             message.id,
             options.limits.model_calls,
             wanted,
-            partial(needs_approval, setup.toolbox),
+            self._needs_approval,
         )
+        self._guarding = Guarding(options.guards, lambda: self.machine.partial)
+        self._handing = Handing(agent, message.id)
+        self._is_resumed = isinstance(message, Resume)  # until its first round of tools
         self._todo: list[Command] = []
         self._queueing = trio.CancelScope()
         self._going = trio.CancelScope()  # until the machine knows how it ended
@@ -131,6 +130,11 @@ class RunInProgress:
     def unpause(self) -> None:
         self.machine.unpause()
         self._unpaused.set()
+
+    def steer(self, text: str) -> None:
+        """The user says more, which the guards look at, too."""
+        self.machine.steer(text)
+        self._guarding.check(text)
 
     # In its own task
 
@@ -157,10 +161,12 @@ class RunInProgress:
 
     async def _go(self, resumption: Resumption | None) -> None:
         budget = self._agent.setup.options.limits.budget()
-        with budget or contextlib.nullcontext(), self._going:
+        place = Place(
+            self._agent, self.id, count=self.machine.used_below, hand_over=self._handing.hand_over
+        )
+        with place.entered(), budget or contextlib.nullcontext(), self._going:
             self._todo = self._first(resumption)
-            while self._todo and self.machine.phase is not Phase.ENDED:
-                await self._obey(self._todo.pop(0))
+            await self._guarding.around(self._obey_all)
         # What ends the run is said outside, where only its reader's leaving can cut it short.
         if self.machine.phase is not Phase.ENDED:
             if budget is not None and budget.cancelled_caught:
@@ -169,10 +175,18 @@ class RunInProgress:
         while self._todo:
             await self._obey(self._todo.pop(0))
 
+    async def _obey_all(self) -> None:
+        """Go on until the machine knows the end, and that is written."""
+        while self._todo:
+            if self.machine.phase is Phase.ENDED and not isinstance(self._todo[0], Record):
+                return
+            await self._obey(self._todo.pop(0))
+
     def _first(self, resumption: Resumption | None) -> list[Command]:
         if resumption is not None:
             return self.machine.resume(resumption, self._now())
         assert isinstance(self._message, Run)
+        self._guarding.check(self._message.text)
         return self.machine.begin(self._message.text, self._now())
 
     def _interruption(self) -> RunInterrupted:
@@ -185,8 +199,9 @@ class RunInProgress:
         # our own; with the one after that, `taken` is final.
         for _ in range(2):
             await trio.lowlevel.cancel_shielded_checkpoint()
-        now = self._now()
-        for command in self.machine.stopped(outcome, reason, taken=self._out.taken, now=now):
+        now, taken = self._now(), self._out.taken
+        marks = self._guarding.mark(self.id, now)
+        for command in self.machine.stopped(outcome, reason, taken=taken, now=now, marks=marks):
             await self._obey(command)
 
     async def _obey(self, command: Command) -> None:
@@ -225,38 +240,65 @@ class RunInProgress:
         return self.machine.released(self._now())
 
     async def _call_model(self) -> list[Command]:
-        machine = self.machine
+        machine, guarding = self.machine, self._guarding
+        role = self._agent.roster.acting
+        machine.by = role.name
+        await self._agent.make_ready(role)
+        guarding.begin_answer()
         with self._agent.provider() as provider:
-            # The chunks become events in the provider's task: one task switch less for each.
-            await provider.stream_into(
-                Generate(self._agent.request()), _Shown(machine.chunks, self._out)
-            )
+            request = Generate(self._agent.request())
+            if guarding.is_watching:  # in this task, so that guards know where they are
+                async with provider.stream(request) as stream:
+                    while chunks := await stream.take_many():
+                        events = machine.chunks(chunks)
+                        await guarding.look(chunks)
+                        await self._out.send_many(events)
+            else:
+                # The chunks become events in the provider's task: one task switch less for each.
+                await provider.stream_into(request, _Shown(machine.chunks, self._out))
         if not machine.partial.is_complete:  # whoever implements a provider
             raise StreamTruncated(
                 "the provider's stream ended without its final chunk", partial=machine.partial
             )
+        await guarding.before_end(machine.partial, effect=self._has_effect(machine.partial))
         return machine.model_ended(self._now())
 
+    def _has_effect(self, answer: StreamResponse) -> bool:
+        """Whether it calls for something that must not begin before the input has passed."""
+        toolbox = self._agent.roster.acting.setup.toolbox
+        tools = [toolbox.get(call.name) for call in answer.tool_calls]
+        return any(tool is not None and (tool.effect or tool.approve) for tool in tools)
+
+    def _needs_approval(self, call: ToolCall) -> bool:
+        return needs_approval(self._agent.roster.acting.setup.toolbox, call)
+
     async def _run_tools(self, calls: Sequence[ToolCall]) -> None:
+        roster = self._agent.roster
+        toolbox = roster.acting.setup.toolbox
+        self._handing.begin_round()
         async with trio.open_nursery() as nursery:
             for call in calls:
+                # What was approved may be a tool of whoever spoke before a handoff.
+                was_asked = self._is_resumed and toolbox.get(call.name) is None
+                tools = roster.toolbox if was_asked else toolbox
                 shown = ProgressShown(nursery, partial(self._show_progress, call))
-                nursery.start_soon(self._run_tool, call, shown)
+                nursery.start_soon(self._run_tool, tools, call, shown)
+        self._is_resumed = False
 
-    async def _run_tool(self, call: ToolCall, shown: ProgressShown) -> None:
-        setup = self._agent.setup
+    async def _run_tool(self, toolbox: Toolbox, call: ToolCall, shown: ProgressShown) -> None:
         terms = Terms(
-            cleanup=setup.options.cleanup,
+            cleanup=self._agent.setup.options.cleanup,
             late=self._note_late,
             held=self._agent.held,
             progress=shown.hear,
         )
         try:
-            result = await execute(setup.toolbox, call, terms=terms)
+            result = await execute(toolbox, call, terms=terms)
         finally:
             last = shown.close()  # a thread may speak on
-        for command in self.machine.tool_ended(result, self._now(), last):
-            over = self.machine.phase is Phase.ENDED
+        commands = self.machine.tool_ended(result, self._now(), last)
+        over = self.machine.phase is Phase.ENDED
+        for command in commands:
             if isinstance(command, Record):
                 await self._obey(command)
             elif isinstance(command, Emit) and not over:

@@ -74,14 +74,15 @@ class Runs:
         Raises:
             RunNotOpen, LimitReached: See `Steer`.
         """
-        machine = self.open(id).machine
+        run = self.open(id)
+        machine = run.machine
         if len(machine.steered) >= self._limits.queued_steers:
             raise LimitReached(
                 f"{len(machine.steered)} messages wait for the model already: let it take them, "
                 "or interrupt the run",
                 limit="queued_steers",
             )
-        machine.steer(text)
+        run.steer(text)
 
     def open(self, id: str | None) -> RunInProgress:
         """The run of that id, or the one that goes on.

@@ -38,7 +38,8 @@ class ModelSwitch:
 
     def __init__(self, first: StartedProvider, supervisor: Supervisor) -> None:
         self._seat = _Seat(first)
-        self._supervisor = supervisor
+        self.supervisor = supervisor
+        self._others: dict[str, StartedProvider] = {}
         self._replaced: list[_Seat] = []
         self._one_at_a_time = trio.Lock()
         self._number = 1
@@ -68,17 +69,32 @@ class ModelSwitch:
         """
         async with self._one_at_a_time:
             self._number += 1
-            try:
-                provider = await StartedProvider.start(
-                    self._supervisor, model, name=f"provider-{self._number}"
-                )
-            except RuntimeFault:
-                raise
-            except Exception as error:
-                raise ConfigurationError(f"the new model does not start: {error}") from error
+            provider = await self._started(model, f"provider-{self._number}")
             self._replaced.append(self._seat)
             self._seat = _Seat(provider)
         await self.stop_unused()
+
+    async def start_other(self, name: str, model: AnyModel) -> None:
+        """Start the provider of another role, unless it runs; it stays as long as the agent.
+
+        Raises:
+            ConfigurationError: The model cannot be used, or does not start.
+        """
+        async with self._one_at_a_time:
+            if name not in self._others:
+                self._others[name] = await self._started(model, f"{name}-provider")
+
+    def other(self, name: str) -> StartedProvider:
+        """The provider of another role, which has been started."""
+        return self._others[name]
+
+    async def _started(self, model: AnyModel, name: str) -> StartedProvider:
+        try:
+            return await StartedProvider.start(self.supervisor, model, name=name)
+        except RuntimeFault:
+            raise
+        except Exception as error:
+            raise ConfigurationError(f"the new model does not start: {error}") from error
 
     @property
     def has_unused(self) -> bool:

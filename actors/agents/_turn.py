@@ -89,7 +89,8 @@ class TurnMachine:
         needs_approval: Callable[[ToolCall], bool] = never,
     ) -> None:
         self.phase = Phase.NEW
-        self.usage = Usage()
+        self.usage = Usage()  # of its own model calls, and of all runs below it
+        self.by = ""  # who speaks
         self.outcome: Outcome | None = None
         self.calls = 0
         self.steered: list[str] = []
@@ -197,6 +198,10 @@ class TurnMachine:
         response.value = value
         return self._done(said, now)
 
+    def used_below(self, usage: Usage) -> None:
+        """A run that this one had begun is over."""
+        self.usage += usage
+
     def _correct(self, said: AssistantSaid, wrong: Wrong, now: float) -> list[Command]:
         """Tell the model what is wrong, as the user would, as long as it may try again."""
         assert self._wanted is not None
@@ -253,7 +258,7 @@ class TurnMachine:
         # The journal first: whoever sees `Complete` can rely on it.
         return [
             Record((said, ended)),
-            self._emit(Answer(text, now), Complete(text, self._response, now)),
+            self._emit(Answer(text, now), Complete(text, self._response, now, self.by)),
         ]
 
     def progressed(self, call_id: str, progress: Progress, now: float) -> Emit:
@@ -285,7 +290,15 @@ class TurnMachine:
         entries = self._tools.note(result, now)
         return [Record(tuple(entries))] if entries else []
 
-    def stopped(self, outcome: Outcome, reason: str, *, taken: int, now: float) -> list[Command]:
+    def stopped(
+        self,
+        outcome: Outcome,
+        reason: str,
+        *,
+        taken: int,
+        now: float,
+        marks: tuple[Entry, ...] = (),
+    ) -> list[Command]:
         """The run ends early: keep what was shown, seal what is open. Good at any point.
 
         Args:
@@ -293,6 +306,7 @@ class TurnMachine:
             reason: The same in words.
             taken: How many events the reader has taken, of all that were emitted.
             now: Seconds since the epoch.
+            marks: What else is to be recorded before the end.
         """
         self._check("stopped")
         if self.phase is Phase.ENDED:
@@ -306,6 +320,7 @@ class TurnMachine:
         entries += self._landed(now, at_the_end=True)
         self._move("stopped", Phase.ENDED)
         self.outcome = outcome
+        entries += marks
         entries.append(RunEnded(run=self._run, timestamp=now, outcome=outcome, reason=reason))
         return [Record(tuple(entries))]
 

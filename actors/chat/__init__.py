@@ -15,6 +15,7 @@ from ._events import (
     ToolStart,
 )
 from ._response import StreamChunk, StreamResponse, ToolCallDelta, parse_arguments
+from ._shown import Shown, in_words, with_note, without_results_shown
 from ._turns import (
     AssistantTurn,
     Effort,
@@ -61,6 +62,7 @@ __all__ = [
     "RunCancelled",
     "RunFailed",
     "Settings",
+    "Shown",
     "StreamChunk",
     "StreamResponse",
     "SystemTurn",
@@ -82,7 +84,10 @@ __all__ = [
     "UserPart",
     "UserTurn",
     "assistant",
+    "in_words",
     "parse_arguments",
     "system",
     "user",
+    "with_note",
+    "without_results_shown",
 ]

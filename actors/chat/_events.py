@@ -106,12 +106,17 @@ class Answer:
 
 @attrs.frozen
 class Complete:
-    """The run is done; `content` is the answer's text. The last event of a reader's loop."""
+    """The run is done; `content` is the answer's text. The last event of a reader's loop.
+
+    Attributes:
+        by: The name of who has answered: the agent's own, or of whom it handed over to.
+    """
 
     type: ClassVar[Literal["complete"]] = "complete"
     content: str
     response: StreamResponse = attrs.field(eq=False)
     timestamp: float = 0.0
+    by: str = ""
 
 
 @attrs.frozen

@@ -147,12 +147,19 @@ class ToolCall:
 
 @attrs.frozen
 class ToolResult:
-    """What the model is told about one `ToolCall`."""
+    """What the model is told about one `ToolCall`.
+
+    Attributes:
+        content: In words.
+        shown: Pictures and files beside the words, where it went well. What a model cannot be
+            shown is said in words when it is sent.
+    """
 
     call_id: str
     name: str
     content: str
     status: ToolStatus = ToolStatus.OK
+    shown: tuple[Image | File, ...] = ()
 
 
 Part = Text | Thinking | ToolCall | Opaque

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import attrs
 from cattrs.preconf.json import JsonConverter, make_converter
@@ -19,6 +19,7 @@ from actors.chat import (
     FinishReason,
     Outcome,
     Part,
+    Shown,
     ToolCall,
     ToolStatus,
     Usage,
@@ -77,6 +78,7 @@ class ToolSealed:
     content: str
     status: ToolStatus = ToolStatus.OK
     timestamp: float = 0.0
+    shown: tuple[Shown, ...] = ()
 
 
 @attrs.frozen
@@ -133,6 +135,57 @@ class RunEnded:
     timestamp: float = 0.0
 
 
+@attrs.frozen
+class HandedOver:
+    """Another agent speaks in this conversation from the next model call on.
+
+    Attributes:
+        to: Its name.
+    """
+
+    run: str
+    to: str
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class SubRunEnded:
+    """A run of another agent, which this run had begun, is over.
+
+    Attributes:
+        agent: Who that was: a name, or the path of one that was running already.
+        sub_run: The id of that run.
+        conversation: Where the journal has it; "" if another one has.
+        outcome: Of that run.
+        usage: Of it and of all below it.
+    """
+
+    run: str
+    agent: str
+    sub_run: str
+    conversation: str
+    outcome: Outcome
+    usage: Usage = attrs.field(factory=Usage)
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class GuardStopped:
+    """A guard has stopped the run. What it stopped stays here, and is never sent again.
+
+    Attributes:
+        guard: Its name.
+        on: "input": all of the run is meant; "output": the answer that was being given.
+        reason: In the guard's words.
+    """
+
+    run: str
+    guard: str
+    on: Literal["input", "output"]
+    reason: str
+    timestamp: float = 0.0
+
+
 Entry = (
     RunStarted
     | UserSaid
@@ -145,6 +198,9 @@ Entry = (
     | RunPaused
     | RunResumed
     | RunEnded
+    | HandedOver
+    | SubRunEnded
+    | GuardStopped
 )
 
 
@@ -152,7 +208,7 @@ Entry = (
 def _converter() -> JsonConverter:
     converter = make_converter()
     # Named by class: `Text` has no field of its own by which to tell it from `Thinking`.
-    for union in (Part, Entry):
+    for union in (Part, Shown, Entry):
         configure_tagged_union(union, converter, tag_name="kind")
     return converter
 

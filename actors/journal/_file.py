@@ -1,19 +1,14 @@
-"""A journal's file: an SQLite database that one program at a time has open. Blocks; no trio.
-
-What `write` has returned survives the end of the process and of the machine: write-ahead log,
-`synchronous=FULL`, https://www.sqlite.org/pragma.html#pragma_synchronous. The lock is the
-database's own exclusive one, which the system takes from a process that dies. It holds on the
-disks of one machine; network file systems may not keep it.
-"""
+"""A journal's file: an SQLite database that one program at a time has open. Blocks; no trio."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
 import zlib
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from actors.errors import JournalDamaged, JournalNotWritten, JournalUnusable
+from actors.sqlite import Database, Kind
 
 from ._entries import Entry, read_entry, write_entry
 from ._journal import Append, Fork, check_fork
@@ -22,20 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
 
-FILE_MARK: Final = 0x54524A4C  # "TRJL", SQLite's application_id
-FILE_VERSION: Final = 1  # of the tables, SQLite's user_version
 ENTRY_VERSION: Final = 1  # of the JSON of one entry
-WAIT: Final = 0.2  # seconds for another program that closes it just now, or opens it likewise
-SCHEMA: Final = (
-    "CREATE TABLE conversations (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE)",
-    (
-        "CREATE TABLE entries (number INTEGER PRIMARY KEY,"
-        " conversation INTEGER NOT NULL REFERENCES conversations, position INTEGER NOT NULL,"
-        " version INTEGER NOT NULL, checksum INTEGER NOT NULL, entry TEXT NOT NULL,"
-        " UNIQUE (conversation, position))"
+KIND: Final = Kind(
+    "journal",
+    mark=0x54524A4C,  # "TRJL"
+    version=1,
+    schema=(
+        "CREATE TABLE conversations (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE)",
+        (
+            "CREATE TABLE entries (number INTEGER PRIMARY KEY,"
+            " conversation INTEGER NOT NULL REFERENCES conversations, position INTEGER NOT NULL,"
+            " version INTEGER NOT NULL, checksum INTEGER NOT NULL, entry TEXT NOT NULL,"
+            " UNIQUE (conversation, position))"
+        ),
     ),
-    f"PRAGMA application_id = {FILE_MARK}",
-    f"PRAGMA user_version = {FILE_VERSION}",
+    unusable=JournalUnusable,
 )
 ADD: Final = (
     "INSERT INTO entries (conversation, position, version, checksum, entry) VALUES (?, ?, ?, ?, ?)"
@@ -49,20 +45,6 @@ COPY: Final = (
     " SELECT ?, position, version, checksum, entry FROM entries"
     " WHERE conversation = ? AND position <= ? ORDER BY position"
 )
-REASONS: Final = {
-    sqlite3.SQLITE_BUSY: "another program has it open: end that one, or use another file",
-    sqlite3.SQLITE_LOCKED: "another program has it open: end that one, or use another file",
-    sqlite3.SQLITE_NOTADB: "it is no journal, and no SQLite database at all",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; `sqlite3 FILE .recover` may save the rest",
-    sqlite3.SQLITE_CANTOPEN: "there is no such folder, or nothing can be written in it",
-    sqlite3.SQLITE_READONLY: "it may be read but not written",
-}
-
-
-def refused(path: Path, error: sqlite3.Error) -> JournalUnusable:
-    """Why the file cannot be opened."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it is detail
-    return JournalUnusable(f"the journal {path} cannot be used: {REASONS.get(code, error)}")
 
 
 class JournalFile:
@@ -74,65 +56,9 @@ class JournalFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        is_new = not path.exists()
-        try:
-            self._connection = sqlite3.connect(
-                path, timeout=WAIT, isolation_level=None, check_same_thread=False
-            )
-        except (sqlite3.Error, ValueError) as error:
-            raise JournalUnusable(
-                f"the journal {path} cannot be used: {REASONS[sqlite3.SQLITE_CANTOPEN]} ({error})"
-            ) from error
-        try:
-            if is_new:
-                path.chmod(0o600)  # while it is empty; its log is made with the same rights
-            self._prepare()
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise refused(path, error) from error
-        except BaseException:
-            self._connection.close()
-            raise
-
-    def _prepare(self) -> None:
-        execute = self._connection.execute
-        execute("PRAGMA locking_mode = EXCLUSIVE")  # from the first transaction to the close
-        with self._transaction("EXCLUSIVE"):
-            ((mark,),) = execute("PRAGMA application_id").fetchall()
-            ((version,),) = execute("PRAGMA user_version").fetchall()
-            ((tables,),) = execute("SELECT count(*) FROM sqlite_master").fetchall()
-            if mark == 0 and tables == 0:
-                for statement in SCHEMA:
-                    execute(statement)
-            elif mark != FILE_MARK:
-                self._refuse("it is a database of something else")
-            elif version != FILE_VERSION:
-                self._refuse(
-                    f"its tables are of version {version}, and this program knows {FILE_VERSION}"
-                )
-        ((mode,),) = execute("PRAGMA journal_mode = WAL").fetchall()
-        if mode != "wal":
-            self._refuse(f"SQLite keeps no write-ahead log there, only {mode!r}")
-        execute("PRAGMA synchronous = FULL")
-
-    def _refuse(self, reason: str) -> NoReturn:
-        raise JournalUnusable(f"the journal {self.path} cannot be used: {reason}")
-
-    @contextlib.contextmanager
-    def _transaction(self, kind: str = "IMMEDIATE") -> Generator[None]:
-        """All or nothing, and on the disk when the block has been left."""
-        self._connection.execute(f"BEGIN {kind}")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:  # a full disk ends it without us
-                self._connection.execute("ROLLBACK")
-            raise
-
-    def close(self) -> None:
-        """Let the next program have it. The log goes into the file and is removed."""
-        self._connection.close()
+        self._database = Database(path, KIND)
+        self._connection = self._database.connection
+        self.close = self._database.close
 
     def write(self, appends: Sequence[Append]) -> list[int | JournalNotWritten]:
         """Add entries to conversations in one commit.
@@ -143,7 +69,7 @@ class JournalFile:
         """
         encoded = [_encoded(append) for append in appends]
         try:
-            with self._transaction():
+            with self._database.transaction():
                 return [
                     each
                     if isinstance(each, JournalNotWritten)
@@ -222,7 +148,7 @@ class JournalFile:
             JournalNotWritten: If the disk does not take it.
         """
         try:
-            with self._transaction():
+            with self._database.transaction():
                 number, count = self._count(message.conversation)
                 taken, _ = self._count(message.into)
                 check_fork(message, count=count, taken=taken is not None)

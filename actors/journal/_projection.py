@@ -1,13 +1,13 @@
 """Turns a journal into the history that is sent to a model.
 
-Pure, and total: whatever the entries are, the history is one that every provider accepts, and
-so it is with the next user turn behind it.
+Pure, and total: whatever the entries are, every provider accepts the history.
 
 - It starts with a user turn; neighbouring user turns become one, with a blank line between.
 - No assistant turn is empty or follows another. One with tool calls is followed by a `ToolTurn`
   with exactly one result for each call, in order; one that nobody recorded is made up here.
 - Ids of calls are unique throughout, and names are made of letters, digits, `_` and `-`.
 - An interrupted answer keeps its text, and only those tool calls that are known to have started.
+- What a guard has stopped is not in it: all of a run, or the answer that it was giving.
 - Once a run is over its part of the history is fixed: what is recorded later is never sent,
   unless it is the latest and was resumed. A call that waits for approval was not carried out.
 """
@@ -15,19 +15,16 @@ so it is with the next user turn behind it.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from actors.chat import (
     AssistantTurn,
-    FinishReason,
-    Opaque,
     Outcome,
     Part,
     Text,
     Thinking,
-    ToolCall,
     ToolResult,
     ToolStatus,
     ToolTurn,
@@ -35,219 +32,16 @@ from actors.chat import (
     UserTurn,
 )
 
-from ._entries import (
-    ApprovalAsked,
-    AssistantSaid,
-    CallApproved,
-    CallDenied,
-    Entry,
-    RunEnded,
-    RunPaused,
-    RunResumed,
-    RunStarted,
-    ToolCalled,
-    ToolSealed,
-    UserSaid,
-)
+from ._entries import Entry, RunEnded, ToolSealed
+from ._record import UNKNOWN, Answer, Call, Record, Resumed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-UNKNOWN: Final = (
-    "The end of this call was not recorded. It may have had its effect: check before you call "
-    "it again."
-)
-NEVER_STARTED: Final = "This call was not carried out: the run ended before it started."
-NOT_APPROVED: Final = "This call was not carried out: it needs an approval that it did not get."
-DENIED: Final = "This call was not carried out: it was denied."
 GO_ON: Final = "(You were interrupted here. Go on.)"
-NOTHING_SAID: Final = "(no text)"
 BEGINNING: Final = "(the conversation begins here)"
 BETWEEN: Final = "\n\n"
 NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")
-
-
-@attrs.define
-class _Call:
-    """A tool call and what is recorded of it."""
-
-    call: ToolCall
-    started: bool = False
-    asked: bool = False
-    denied: bool = False
-    sealed: ToolSealed | None = None
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether somebody may still approve it."""
-        return self.asked and not self.started and not self.denied
-
-    def result(self) -> tuple[str, ToolStatus]:
-        if self.sealed is not None and self.sealed.status is not ToolStatus.UNKNOWN:
-            return self.sealed.content, self.sealed.status
-        if self.started:
-            return UNKNOWN, ToolStatus.UNKNOWN
-        if self.denied:
-            return DENIED, ToolStatus.ERROR
-        if self.asked:
-            return NOT_APPROVED, ToolStatus.CANCELLED
-        return NEVER_STARTED, ToolStatus.CANCELLED
-
-
-@attrs.define
-class _Answer:
-    """What one call of the model brought."""
-
-    parts: list[Part | _Call]
-    complete: bool
-    paused: bool
-    wire: str
-
-    def calls(self) -> list[_Call]:
-        return [part for part in self.parts if isinstance(part, _Call)]
-
-    def find(self, call_id: str, suits: Callable[[_Call], bool]) -> _Call | None:
-        """The first call of that id which suits and is not sealed."""
-        for each in self.calls():
-            if each.call.id == call_id and each.sealed is None and suits(each):
-                return each
-        return None
-
-    def keep(self) -> None:
-        """Forget what must not be sent."""
-        self.parts = [part for part in self.parts if self._is_kept(part)]
-
-    def _is_kept(self, part: Part | _Call) -> bool:
-        if isinstance(part, _Call):
-            return self.complete or (part.started and part.call.arguments_error is None)
-        return not isinstance(part, Text) or bool(part.text.strip())
-
-    def is_empty(self) -> bool:
-        """Thinking alone is no answer: providers refuse a turn that ends with it."""
-        silent = Thinking if self.paused else Thinking | Opaque
-        return all(isinstance(part, silent) for part in self.parts)
-
-    def unsealed(self) -> list[Part | _Call]:
-        """Its parts for a turn of another wire format, which would refuse its signatures."""
-        unsealed: list[Part | _Call] = []
-        for part in self.parts:
-            if isinstance(part, _Call):
-                unsealed.append(attrs.evolve(part, call=attrs.evolve(part.call, signature=None)))
-            elif not isinstance(part, Opaque):
-                unsealed.append(attrs.evolve(part, signature=None))
-        return unsealed
-
-
-class _Resumed:
-    """Where a run went on. A model that is to go on must be spoken to."""
-
-
-class _Record:
-    """Reads entries one by one; what they mean is decided when they arrive."""
-
-    def __init__(self) -> None:
-        self.said: list[str | _Answer | _Resumed] = []  # a text is the user's
-        self.open: str | None = None  # the run that goes on
-        self.answer: _Answer | None = None  # its latest
-        self.paused = False
-        self.left: tuple[str, _Answer | None] | None = None  # the latest run, once it is over
-        self._over: set[str] = set()
-        self.reads: dict[type[Entry], Callable[[Any], None]] = {
-            RunStarted: self._started,
-            UserSaid: self._user,
-            AssistantSaid: self._assistant,
-            ToolCalled: self._called,
-            ToolSealed: self._sealed,
-            ApprovalAsked: self._asked,
-            CallApproved: self._noted,
-            CallDenied: self._denied,
-            RunPaused: self._paused,
-            RunResumed: self._resumed,
-            RunEnded: self._ended,
-        }
-
-    def read(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
-            self.reads[type(entry)](entry)
-
-    def _started(self, entry: RunStarted) -> None:
-        self._turn_to(entry.run)
-
-    def _ended(self, entry: RunEnded) -> None:
-        if not self._is_over(entry):
-            self._turn_to(None)
-
-    def _turn_to(self, run: str | None) -> None:
-        if self.open is not None:
-            self._over.add(self.open)
-            self.left = (self.open, self.answer)
-        if run is not None:
-            self.left = None
-        self.open, self.answer, self.paused = run, None, False
-
-    def _noted(self, entry: Entry) -> None:
-        self._is_over(entry)
-
-    def _paused(self, entry: RunPaused) -> None:
-        if not self._is_over(entry):
-            self.paused = True
-
-    def _resumed(self, entry: RunResumed) -> None:
-        if self.left is not None and self.left[0] == entry.run:
-            self.open, self.answer = self.left
-            self.left = None
-            self._over.discard(entry.run)
-        if not self._is_over(entry):
-            self.paused = False
-            self.said.append(_Resumed())
-
-    def _is_over(self, entry: Entry) -> bool:
-        """Whether its run is; a run that nobody has heard of begins here."""
-        if entry.run != self.open and entry.run not in self._over:
-            self._turn_to(entry.run)
-        return entry.run != self.open
-
-    def _user(self, entry: UserSaid) -> None:
-        if not self._is_over(entry):
-            self.said.append(entry.text if entry.text.strip() else NOTHING_SAID)
-
-    def _assistant(self, entry: AssistantSaid) -> None:
-        if self._is_over(entry):
-            return
-        parts: list[Part | _Call] = [
-            _Call(part) if isinstance(part, ToolCall) else part for part in entry.turn.parts
-        ]
-        paused = entry.finish_reason is FinishReason.PAUSE
-        self.answer = _Answer(parts, entry.complete, paused, entry.turn.wire)
-        self.said.append(self.answer)
-
-    def _called(self, entry: ToolCalled) -> None:
-        call = self._find(entry, entry.call.id, lambda each: not each.started and not each.denied)
-        if call is not None:
-            call.started = True
-
-    def _asked(self, entry: ApprovalAsked) -> None:
-        call = self._find(entry, entry.call.id, lambda each: not each.started and not each.asked)
-        if call is not None:
-            call.asked = True
-
-    def _denied(self, entry: CallDenied) -> None:
-        call = self._find(entry, entry.call_id, lambda each: each.is_waiting)
-        if call is not None:
-            call.denied = True
-
-    def _sealed(self, entry: ToolSealed) -> None:
-        call = self._find(entry, entry.call_id, lambda each: each.started or each.denied)
-        if call is not None:
-            call.sealed = entry
-
-    def _find(self, entry: Entry, call_id: str, suits: Callable[[_Call], bool]) -> _Call | None:
-        if self._is_over(entry) or self.answer is None:
-            return None
-        return self.answer.find(call_id, suits)
-
-    def answers(self) -> list[_Answer]:
-        return [each for each in self.said if isinstance(each, _Answer)]
 
 
 def project(entries: Iterable[Entry]) -> tuple[Turn, ...]:
@@ -256,29 +50,29 @@ def project(entries: Iterable[Entry]) -> tuple[Turn, ...]:
     Args:
         entries: Of one conversation, in order. Any sequence will do.
     """
-    record = _Record()
+    record = Record()
     record.read(entries)
     for answer in record.answers():
         answer.keep()
     heard = _joined(_spoken_to(record.said))
     said = [each for each in heard if isinstance(each, str) or not each.is_empty()]
-    if said and isinstance(said[0], _Answer):
+    if said and isinstance(said[0], Answer):
         said.insert(0, BEGINNING)
     return tuple(_Writer().write(said))
 
 
-def _spoken_to(said: Iterable[str | _Answer | _Resumed]) -> list[str | _Answer]:
+def _spoken_to(said: Iterable[str | Answer | Resumed]) -> list[str | Answer]:
     """Ask the model to go on where a run was resumed behind an answer that it had begun."""
-    spoken: list[str | _Answer] = []
+    spoken: list[str | Answer] = []
     for each in said:
-        if not isinstance(each, _Resumed):
+        if not isinstance(each, Resumed):
             spoken.append(each)
         elif _ends_with_words(spoken):
             spoken.append(GO_ON)
     return spoken
 
 
-def _ends_with_words(said: list[str | _Answer]) -> bool:
+def _ends_with_words(said: list[str | Answer]) -> bool:
     """Whether nobody has spoken since the model; what a provider paused it expects again."""
     for each in reversed(said):
         if isinstance(each, str):
@@ -288,19 +82,19 @@ def _ends_with_words(said: list[str | _Answer]) -> bool:
     return False
 
 
-def _joined(said: Iterable[str | _Answer]) -> list[str | _Answer]:
+def _joined(said: Iterable[str | Answer]) -> list[str | Answer]:
     """Join neighbouring answers, unless the results of calls stand between them."""
-    joined: list[str | _Answer] = []
+    joined: list[str | Answer] = []
     for each in said:
         before = joined[-1] if joined else None
-        if isinstance(each, _Answer) and isinstance(before, _Answer) and not before.calls():
+        if isinstance(each, Answer) and isinstance(before, Answer) and not before.calls():
             joined[-1] = attrs.evolve(each, parts=[*_continued(before, each), *each.parts])
         else:
             joined.append(each)
     return joined
 
 
-def _continued(answer: _Answer, by: _Answer) -> list[Part | _Call]:
+def _continued(answer: Answer, by: Answer) -> list[Part | Call]:
     """Its parts, to be followed by others. What a provider paused goes on in mid-sentence."""
     parts = answer.parts if answer.wire == by.wire else answer.unsealed()
     last = parts[-1] if parts else None
@@ -316,9 +110,9 @@ class _Writer:
         self._ids: set[str] = set()
         self._turns: list[Turn] = []
 
-    def write(self, said: Iterable[str | _Answer]) -> list[Turn]:
+    def write(self, said: Iterable[str | Answer]) -> list[Turn]:
         for each in said:
-            if isinstance(each, _Answer):
+            if isinstance(each, Answer):
                 self._answer(each)
             else:
                 self._user(each)
@@ -331,11 +125,11 @@ class _Writer:
         else:
             self._turns.append(UserTurn(text))
 
-    def _answer(self, answer: _Answer) -> None:
+    def _answer(self, answer: Answer) -> None:
         parts: list[Part] = []
         results: list[ToolResult] = []
         for part in answer.parts:
-            if not isinstance(part, _Call):
+            if not isinstance(part, Call):
                 parts.append(part)
                 continue
             name = NOT_IN_NAMES.sub("_", part.call.name)[:64] or "unnamed"
@@ -368,7 +162,7 @@ def closing(entries: Iterable[Entry], *, reason: str, timestamp: float) -> tuple
         reason: Why the run is over.
         timestamp: Now, in seconds since the epoch.
     """
-    record = _Record()
+    record = Record()
     record.read(entries)
     run = record.open
     if run is None:

@@ -28,6 +28,7 @@ from actors.chat import (
     ToolStart,
     ToolStatus,
     Usage,
+    in_words,
 )
 
 from ._entries import (
@@ -36,10 +37,13 @@ from ._entries import (
     CallApproved,
     CallDenied,
     Entry,
+    GuardStopped,
+    HandedOver,
     RunEnded,
     RunPaused,
     RunResumed,
     RunStarted,
+    SubRunEnded,
     ToolCalled,
     ToolSealed,
     UserSaid,
@@ -90,7 +94,8 @@ def _block(entry: Entry) -> str:
             return f"### Tool `{call.name}`{BETWEEN}{_fenced(_indented(call.arguments_text))}"
         case ToolSealed(_, _, name, content, status):
             sealed = "" if status is ToolStatus.OK else f", {status}"
-            return f"### Result of `{name}`{sealed}{BETWEEN}{_fenced(content)}"
+            shown = "".join(f"{BETWEEN}*(it shows {in_words(part)})*" for part in entry.shown)
+            return f"### Result of `{name}`{sealed}{BETWEEN}{_fenced(content)}{shown}"
         case RunEnded(_, outcome, reason) if outcome is not Outcome.DONE:
             return f"*The run ended: {outcome}{reason and f' ({reason})'}*"
         case _:
@@ -111,6 +116,21 @@ def _decision(entry: Entry) -> str:
             return "*The run was paused*"
         case RunResumed():
             return "*The run goes on*"
+        case _:
+            return _others(entry)
+
+
+def _others(entry: Entry) -> str:
+    """What other agents, and guards, did."""
+    match entry:
+        case HandedOver(_, to):
+            return f"*Handed over to {to}.*"
+        case SubRunEnded(_, agent, _, conversation, outcome):
+            where = conversation and f", in the conversation `{conversation}`"
+            return f"*{agent} was asked{where}: {outcome}.*"
+        case GuardStopped(_, guard, on, reason):
+            what = "the run" if on == "input" else "the answer above"
+            return f"*The guard {guard} stopped {what}, which is not sent again: {reason}*"
         case _:
             return ""
 
@@ -176,6 +196,8 @@ class _Replay:
             case RunEnded():
                 self._over.add(entry.run)
                 self._ended(entry)
+            case SubRunEnded():
+                self._usage += entry.usage
             case _:
                 self._tool(entry)
 
@@ -212,7 +234,7 @@ class _Replay:
         if entry.call_id not in self._open:
             return
         self._open.remove(entry.call_id)
-        result = ToolResult(entry.call_id, entry.name, entry.content, entry.status)
+        result = ToolResult(entry.call_id, entry.name, entry.content, entry.status, entry.shown)
         self.events.append(ToolEnd(entry.content, result, entry.timestamp))
 
     def _ended(self, entry: RunEnded) -> None:

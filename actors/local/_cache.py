@@ -20,7 +20,15 @@ import attrs
 
 from actors.errors import ModelNotPulled, PullFailed
 
-from ._models import LocalModel, Package, Wheel, find
+from ._models import (
+    EMBEDDING_MODELS,
+    EmbeddingModel,
+    LocalModel,
+    Package,
+    Wheel,
+    find,
+    find_embedding,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,6 +54,29 @@ class PulledModel:
     model: LocalModel
     engine: Path
     weights: Path
+
+
+@attrs.frozen
+class PulledEmbedding:
+    """Where the files of a model that makes vectors stand on this machine."""
+
+    model: EmbeddingModel
+    weights: Path
+    tokenizer: Path
+
+
+AnyLocal = str | LocalModel | EmbeddingModel
+
+
+def found(model: AnyLocal) -> LocalModel | EmbeddingModel:
+    """The record of a model of either table.
+
+    Raises:
+        UnknownModel: There is no such local model.
+    """
+    if isinstance(model, LocalModel | EmbeddingModel):
+        return model
+    return find_embedding(model) if model in EMBEDDING_MODELS else find(model)
 
 
 def cache_folder() -> Path:
@@ -74,7 +105,9 @@ def platform_name() -> str | None:
     return None
 
 
-def wheels_for_this_machine(model: LocalModel) -> list[tuple[Package, Wheel]] | None:
+def wheels_for_this_machine(
+    model: LocalModel | EmbeddingModel,
+) -> list[tuple[Package, Wheel]] | None:
     """Each package with its file for this platform; None where one of them has no such file."""
     here = platform_name()
     if here is None:
@@ -118,16 +151,16 @@ def is_whole(folder: Path, wheel: Wheel) -> bool:
         return False  # whatever is wrong with it, the next pull replaces it
 
 
-def is_pulled(model: str | LocalModel) -> bool:
+def is_pulled(model: AnyLocal) -> bool:
     """Whether everything that `model` needs is here.
 
     Args:
-        model: A name of `LOCAL_MODELS`, or a record.
+        model: A name of `LOCAL_MODELS` or `EMBEDDING_MODELS`, or a record.
 
     Raises:
         UnknownModel: There is no such local model.
     """
-    wheels = wheels_for_this_machine(find(model))
+    wheels = wheels_for_this_machine(found(model))
     folder = cache_folder()
     return wheels is not None and all(is_whole(folder / p.folder, wheel) for p, wheel in wheels)
 
@@ -143,15 +176,37 @@ def locate(model: str | LocalModel) -> PulledModel:
         ModelNotPulled: It is not on this machine, or cannot run here; the text says what to do.
     """
     record = find(model)
-    folder = cache_folder()
-    if wheels_for_this_machine(record) is None:
-        raise ModelNotPulled(f"local:{record.name} cannot run on this machine: {SUPPORTED}")
-    if not is_pulled(record):
-        raise ModelNotPulled(
-            f"local:{record.name} is not in {folder}: run `runtime pull {record.name}`"
-        )
+    folder = _folder_of(record, f"local:{record.name}")
     return PulledModel(
         record,
         engine=folder / record.engine.folder,
         weights=folder / record.weights.folder / record.weights_file,
     )
+
+
+def locate_embedding(model: str | EmbeddingModel) -> PulledEmbedding:
+    """Where the files of a model that makes vectors are.
+
+    Args:
+        model: A name of `EMBEDDING_MODELS`, or a record.
+
+    Raises:
+        UnknownModel: There is no such model.
+        ModelNotPulled: It is not on this machine, or cannot run here; the text says what to do.
+    """
+    record = find_embedding(model)
+    folder = _folder_of(record, f"the embedder {record.name}")
+    return PulledEmbedding(
+        record,
+        weights=folder / record.weights.folder / record.weights_file,
+        tokenizer=folder / record.tokenizer.folder / record.tokenizer_file,
+    )
+
+
+def _folder_of(record: LocalModel | EmbeddingModel, name: str) -> Path:
+    folder = cache_folder()
+    if wheels_for_this_machine(record) is None:
+        raise ModelNotPulled(f"{name} cannot run on this machine: {SUPPORTED}")
+    if not is_pulled(record):
+        raise ModelNotPulled(f"{name} is not in {folder}: run `runtime pull {record.name}`")
+    return folder

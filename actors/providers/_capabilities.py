@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from actors.chat import File, Image, UserTurn
+from actors.chat import File, Image, Shown, UserTurn, without_results_shown
 from actors.errors import CapabilityMissing
 
 if TYPE_CHECKING:
@@ -86,6 +86,22 @@ def require(request: Request, capabilities: Capabilities, model: str) -> None:
                 f"{model} cannot {what}: {instead}, or choose another model. If it can, say so: "
                 f"Model({model!r}, capabilities=Capabilities({name}=True))"
             )
+
+
+def fitted(request: Request, capabilities: Capabilities) -> Request:
+    """The request without what tools have shown and its model cannot see; the results say so.
+
+    A user who shows something is told so instead (`require`): nobody can ask a tool again.
+    """
+
+    def is_left_out(part: Shown) -> bool:
+        can = capabilities.images if isinstance(part, Image) else capabilities.files
+        return can is False
+
+    if capabilities.images is not False and capabilities.files is not False:
+        return request
+    turns = tuple(without_results_shown(turn, is_left_out) for turn in request.turns)
+    return attrs.evolve(request, turns=turns)
 
 
 def _needs(request: Request) -> Iterator[tuple[str, str, str]]:

@@ -16,7 +16,7 @@ from runtime import Actor, Exit, Sink
 
 from ._api import Generate, ProviderApi
 from ._caller import Caller, Endpoint
-from ._capabilities import require
+from ._capabilities import fitted, require
 from ._exchange import Question, fit_to_send
 from ._rates import estimated_tokens
 from ._several import capabilities_of
@@ -75,7 +75,7 @@ class Provider(Actor, ProviderApi):
         streamed = request.streamed and self._capabilities.streaming
         request = attrs.evolve(request, settings=settings, streamed=streamed)
         require(request, self._capabilities, self._route.model.name)
-        return request
+        return fitted(request, self._capabilities)
 
 
 def merged(usual: Settings, asked: Settings) -> Settings:

@@ -12,7 +12,7 @@ from actors.http import Limits
 from runtime import Actor, Sink
 
 from ._api import Clock, Generate, ProviderApi, Requests, ScriptedApi
-from ._capabilities import Capabilities, require
+from ._capabilities import Capabilities, fitted, require
 from ._script import Crash, Fail, Happening, Pause, Playback, Stall, play
 from ._whole import Whole
 
@@ -48,10 +48,11 @@ class Scripted(Actor, ProviderApi, ScriptedApi):
     @Generate.handles(concurrent=True)
     async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
         require(message.request, self._capabilities, self._model)
-        if not (self._capabilities.streaming and message.request.streamed):
+        request = fitted(message.request, self._capabilities)
+        if not (self._capabilities.streaming and request.streamed):
             out = Whole(out)
-        async with metered(out, self._model, message.request) as counted:
-            await self._play(message.request, counted)
+        async with metered(out, self._model, request) as counted:
+            await self._play(request, counted)
 
     async def _play(self, request: Request, out: Sink[StreamChunk]) -> None:
         number, answer = self._playback.next(request)

@@ -23,6 +23,7 @@ NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 ID: Final = re.compile(r"[a-zA-Z0-9_-]+")
 REQUIRED: Final = ("model", "max_tokens", "messages")
 LEAST_BUDGET: Final = 1024
+IN_RESULTS: Final = ("document", "image", "search_result", "text", "tool_reference")
 THINKING: Final = ("thinking", "redacted_thinking")
 
 
@@ -109,6 +110,8 @@ def _block(block: Json, where: str) -> Iterator[Failure]:
                 yield no(f"{where}: Invalid `signature` in `thinking` block")
         case "tool_use":
             yield from _call(block, f"{where}.tool_use")
+        case "tool_result":
+            yield from _result(block, f"{where}.tool_result")
         case None:
             yield no(f"{where}.type: Field required")
         case _:
@@ -129,6 +132,23 @@ def _call(block: Json, where: str) -> Iterator[Failure]:
         yield no(f"{where}.name: String should match pattern '{_PATTERN}'")
     if not isinstance(block.get("input"), dict):
         yield no(f"{where}.input: Input should be a valid dictionary")
+
+
+def _result(block: Json, where: str) -> Iterator[Failure]:
+    content = objects(block.get("content"))
+    kinds = [str(each.get("type")) for each in content]
+    for number, kind in enumerate(kinds):
+        if kind not in IN_RESULTS:
+            expected = ", ".join(f"'{each}'" for each in IN_RESULTS)
+            yield no(
+                f"{where}.content.{number}: Input tag '{kind}' found using 'type' does not "
+                f"match any of the expected tags: {expected}"
+            )
+    if block.get("is_error") and any(kind != "text" for kind in kinds):
+        yield no(f"{where}: all content must be type `text` if `is_error` is true")
+    for each in content:
+        if each.get("type") == "text":
+            yield from _text(str(each.get("text") or ""))
 
 
 def _results(messages: list[Json]) -> Iterator[Failure]:

@@ -131,6 +131,14 @@ def _content(content: Json, path: str) -> Iterator[Failure]:
             value = _get(part, name)
             if value is not None and not object_of(value).get("name"):
                 yield _field(f"{path}.parts[{number}].{written}.name", "Name cannot be empty.")
+        yield from _shown(object_of(_get(part, "functionResponse")), f"{path}.parts[{number}]")
+
+
+def _shown(response: Json, path: str) -> Iterator[Failure]:
+    for number, part in enumerate(objects(response.get("parts"))):
+        if not object_of(_get(part, "inlineData")).get("data"):
+            required = "required oneof field 'data' must have one initialized field"
+            yield _field(f"{path}.function_response.parts[{number}].data", required)
 
 
 def _parts(content: Json, name: str) -> list[Json]:

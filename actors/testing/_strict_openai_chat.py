@@ -86,6 +86,11 @@ def _message(message: Json, index: int) -> Iterator[Failure]:
     elif not isinstance(content, str | list | None):
         expected = f"expected a string or an array of objects, but got {kind_of(content)} instead."
         yield no(f"Invalid type for '{where}.content': {expected}", "invalid_type", where)
+    for number, part in enumerate(objects(message.get("content")) if role == "tool" else []):
+        if part.get("type") != "text":
+            name = f"{where}.content[{number}].type"
+            said = f"Invalid value: '{part.get('type')}'. Supported values are: 'text'."
+            yield no(said, "invalid_value", name)
     if calls == []:
         yield _empty(f"{where}.tool_calls")
     for number, call in enumerate(objects(calls)):

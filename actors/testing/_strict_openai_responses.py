@@ -28,6 +28,7 @@ GIVEN: Final = (
     "computer_screenshot",
     "summary_text",
 )
+SHOWN: Final = ("input_text", "input_image", "input_file")
 SPOKEN: Final = ("output_text", "refusal")
 OUTPUTS: Final = {
     "function_call_output": "function_call",
@@ -69,11 +70,19 @@ def _item(item: Json, where: str) -> Iterator[Failure]:
     elif kind == "function_call":
         yield from check_name(f"{where}.name", item.get("name"))
         yield from _text(item, where, "arguments")
-    elif kind == "function_call_output" and not isinstance(item.get("output"), list):
-        yield from _text(item, where, "output")
+    elif kind == "function_call_output":
+        yield from _output(item, where)
     id = str(item.get("call_id", ""))
     if len(id) > LONGEST_ID:
         yield too_long(f"{where}.call_id", id, LONGEST_ID)
+
+
+def _output(item: Json, where: str) -> Iterator[Failure]:
+    if not isinstance(item.get("output"), list):
+        yield from _text(item, where, "output")
+    for number, part in enumerate(objects(item.get("output"))):
+        if part.get("type") not in SHOWN:
+            yield _unsupported(part.get("type"), SHOWN, f"{where}.output[{number}].type")
 
 
 def _text(item: Json, where: str, name: str) -> Iterator[Failure]:

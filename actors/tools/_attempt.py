@@ -13,7 +13,7 @@ import attrs
 from actors.chat import ToolResult, ToolStatus
 
 from ._options import MAX_RESULT
-from ._results import bounded, error_text, result_text
+from ._results import bounded, error_text, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,11 +50,11 @@ class Report:
 
     def returned(self, value: object) -> ToolResult:
         try:
-            text = result_text(value, self.limit)
+            text, shown = result_of(value, self.limit)
         except (TypeError, ValueError, RecursionError) as error:  # the model and the record hear
             kind = type(value).__name__
             return self.failed(f"the tool ran, but its result ({kind}) is no JSON: {error}")
-        return ToolResult(self.call_id, self.name, text)
+        return ToolResult(self.call_id, self.name, text, shown=shown)
 
     def unknown(self, text: str) -> ToolResult:
         """For the record: nobody waited for the end of the call."""

@@ -12,7 +12,59 @@ from typing import Final, cast
 
 from cattrs.preconf.json import make_converter
 
+from actors.chat import File, Image, Shown
+
+MAX_SHOWN: Final = 20
+MAX_SHOWN_BYTES: Final = 5_000_000  # in the journal, and again in every later request of the run
+
+
+def _unwritable(value: object) -> object:
+    kind = type(value).__name__
+    advice = {
+        "Image": "return it by itself, or in a list with texts",
+        "File": "return it by itself, or in a list with texts",
+        "bytes": "return text, or an Image or a File that holds them",
+    }.get(kind, "return a list")
+    raise TypeError(f"{kind} inside a result: {advice}")
+
+
 CONVERTER: Final = make_converter()
+for _kind in (Image, File, bytes):
+    CONVERTER.register_unstructure_hook(_kind, _unwritable)
+
+
+def result_of(value: object, limit: int) -> tuple[str, tuple[Shown, ...]]:
+    """Write a result: its text, and the pictures and files beside it.
+
+    Args:
+        value: An `Image` or a `File`, or a list or tuple that has some in it, beside texts; or
+            what `result_text` takes.
+        limit: The longest text in characters.
+
+    Raises:
+        TypeError: If the value cannot be written as JSON, or shows something deeper inside it.
+        ValueError: Likewise, and if what it shows is too large.
+    """
+    if isinstance(value, Shown):
+        return "", _bounded_shown([value])
+    if not isinstance(value, list | tuple):
+        return result_text(value, limit), ()
+    parts = cast("list[object] | tuple[object, ...]", value)
+    shown = [part for part in parts if isinstance(part, Shown)]
+    if not shown:
+        return result_text(parts, limit), ()
+    said = [result_text(part, limit) for part in parts if not isinstance(part, Shown)]
+    return bounded("\n".join(said), limit), _bounded_shown(shown)
+
+
+def _bounded_shown(shown: list[Shown]) -> tuple[Shown, ...]:
+    size = sum(len(part.data or b"") for part in shown)
+    if size > MAX_SHOWN_BYTES or len(shown) > MAX_SHOWN:
+        raise ValueError(
+            f"it shows {len(shown)} pictures and files with {size} bytes; at most {MAX_SHOWN} with "
+            f"{MAX_SHOWN_BYTES} bytes together can be kept"
+        )
+    return tuple(shown)
 
 
 def result_text(value: object, limit: int) -> str:

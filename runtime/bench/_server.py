@@ -5,7 +5,8 @@ script. It prints its port, then one line "closed <time>" for each stream that i
 before the end, and ends when its standard input does. The address says what to send:
 `/200/1000/v1/chat/completions` is 1 000 chunks at 200 a second, and 0 a second is a flood. What
 follows the two numbers tells the wire: `/v1/chat/completions`, `/v1/responses`, `/v1/messages`,
-`/v1beta/models/bench:streamGenerateContent` or `/api/chat`. A chunk's text is the time at which
+`/v1beta/models/bench:streamGenerateContent` or `/api/chat`. `/0/0/v1/calling/chat/completions`
+calls four tools. A chunk's text is the time at which
 it was sent. Times are `time.perf_counter_ns()`, which all processes of a Linux machine share.
 """
 
@@ -88,6 +89,25 @@ CHAT: Final = Wire(
     framed(EVENT % (b'{"content":"%s "}' % NOW, b"null")),
     framed(EVENT % (b"{}", b'"stop"')) + framed(USAGE) + framed(b"[DONE]"),
 )
+# Four calls, of the tools "ask_0" to "ask_3", whatever the two numbers in the address are.
+CALLING: Final = Wire(
+    SSE,
+    framed(
+        EVENT
+        % (
+            b'{"role":"assistant","content":null,"tool_calls":[%s]}'
+            % b",".join(
+                b'{"index":%d,"id":"call_%d","type":"function",'
+                b'"function":{"name":"ask_%d","arguments":"{\\"task\\":\\"go\\"}"}}'
+                % (number, number, number)
+                for number in range(4)
+            ),
+            b"null",
+        )
+    ),
+    b"",
+    framed(EVENT % (b"{}", b'"tool_calls"')) + framed(USAGE) + framed(b"[DONE]"),
+)
 RESPONSES: Final = Wire(
     SSE,
     named(
@@ -144,6 +164,7 @@ OLLAMA: Final = Wire(
 )
 WIRES: Final = {
     "/v1/chat/completions": CHAT,
+    "/v1/calling/chat/completions": CALLING,
     "/v1/responses": RESPONSES,
     "/v1/messages": MESSAGES,
     "/v1beta/models/bench:streamGenerateContent": GEMINI,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from ._agents import agents, tool_round
 from ._answers import chunk, flood, interrupt
 from ._appends import appends
+from ._bridges import bridge
 from ._chains import chain
 from ._crowds import fairness
+from ._delegation import delegate, households
 from ._figures import Benchmark
 from ._imports import imports
 from ._lives import idle, memory, restart, spawn
 from ._messages import ask, stream, tell
+from ._remembering import remembering
 from ._stalls import stall
 from ._trees import teardown
 from ._wires import codecs, streams
@@ -34,6 +38,12 @@ BENCHMARKS: Final = (
         "from the handler's `send` to the reader's hand, item by item",
         "one memory channel with the same buffer",
         stream,
+    ),
+    Benchmark(
+        "bridge",
+        "an item that is asked for across the bridge, by asyncio and by a thread that blocks",
+        "a bare thread that is asked through a queue, and answers into one",
+        bridge,
     ),
     Benchmark(
         "chain",
@@ -115,6 +125,31 @@ BENCHMARKS: Final = (
         interrupt,
     ),
     Benchmark(
+        "delegate",
+        "the cancel of agents below agents: 5 deep, 4 wide, until all is quiet and closed",
+        "the same streams of plain httpx2 in a nest of nurseries, cancelled",
+        delegate,
+    ),
+    Benchmark(
+        "household",
+        "the same with 1 365 agents, 1 024 of which stream",
+        "the same streams of plain httpx2 in a nest of nurseries, cancelled",
+        households,
+        by_name_only=True,
+    ),
+    Benchmark(
+        "toolround",
+        "from a tool's result to the arrival of the next request at the provider",
+        "opening a stream of the same provider without an agent",
+        tool_round,
+    ),
+    Benchmark(
+        "agents",
+        "1 000 agents in one process: memory of an idle one, evenness and pace of busy ones",
+        "an idle actor, and as many streams of the same provider without agents",
+        agents,
+    ),
+    Benchmark(
         "stall",
         "an answer that goes silent, through provider and agent: its error, beyond the limit",
         "the read timeout of plain httpx2",
@@ -125,5 +160,12 @@ BENCHMARKS: Final = (
         "an entry into the journal until it is acknowledged, and how late the loop is meanwhile",
         "one insert and commit of bare sqlite3 in a thread, as durable",
         appends,
+    ),
+    Benchmark(
+        "remember",
+        "what a paced stream feels while 5 000 documents are stored in a memory",
+        "Chroma's embedded client in a thread, given the same",
+        remembering,
+        by_name_only=True,
     ),
 )

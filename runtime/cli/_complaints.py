@@ -8,10 +8,15 @@ from __future__ import annotations
 from typing import Final
 
 from actors.errors import (
+    ChromaEnded,
     ConfigurationError,
+    EmbedderEnded,
     JournalDamaged,
     JournalNotWritten,
     LimitReached,
+    MemoryDamaged,
+    MemoryUnreachable,
+    NeedsApproval,
     ProviderError,
     StreamInterrupted,
 )
@@ -21,9 +26,14 @@ FORESEEN: Final = (
     ConfigurationError,
     JournalDamaged,
     JournalNotWritten,
+    MemoryDamaged,
+    MemoryUnreachable,
+    ChromaEnded,
+    EmbedderEnded,
     ProviderError,
     StreamInterrupted,
     LimitReached,
+    NeedsApproval,
 )
 MESSENGERS: Final = (ActorCrashed, SupervisorGaveUp, SystemFailed)  # they bring another's error
 

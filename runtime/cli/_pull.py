@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from actors.local import PullProgress, pull
+from actors.local import PulledModel, PullProgress, pull
 
 LOCAL: Final = "local:"
 
@@ -16,7 +16,7 @@ LOCAL: Final = "local:"
 @click.command(name="pull")
 @click.argument("model")
 def command(model: str) -> None:
-    """Fetch MODEL (there is smollm2) into the cache, so that local:MODEL runs on this machine.
+    """Fetch MODEL into the cache: smollm2, a model to talk to, or minilm, which finds memories.
 
     Does nothing when it is there. Pulling again goes on where a pull broke off.
     """
@@ -34,7 +34,8 @@ def command(model: str) -> None:
         disable=not console.is_terminal,
     ) as bar:
         pulled = pull(name, on_progress=_Report(bar, console))
-    click.echo(f"{LOCAL}{pulled.model.name} is on this machine: {pulled.weights.parent}")
+    prefix = LOCAL if isinstance(pulled, PulledModel) else ""
+    click.echo(f"{prefix}{pulled.model.name} is on this machine: {pulled.weights.parent}")
 
 
 class _Report:

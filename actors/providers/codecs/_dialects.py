@@ -45,6 +45,7 @@ class Dialect:
         strict: Whether a schema may be marked as strict.
         documents: How it takes files, and whether by their address.
         call_id_length: So many letters and digits must an id of a call have; None for any.
+        answers_results: Whether it refuses a user's message right behind tools' results.
         request_fields: What every request carries beside OpenAI's own fields.
     """
 
@@ -63,6 +64,7 @@ class Dialect:
     strict: bool = True
     documents: Literal["file", "file or address", "document_url"] = "file"
     call_id_length: int | None = None
+    answers_results: bool = False
     request_fields: Fields = attrs.field(factory=dict[str, Any])
 
 
@@ -104,7 +106,8 @@ _OPENROUTER: Final = Dialect(
     thinking_off=(("", {"reasoning": {"effort": "none"}}),),
     documents="file or address",
 )
-# Mistral refuses every field that it does not know, and ids of calls that are not like its own.
+# Mistral refuses every field that it does not know, ids of calls that are not like its own, and a
+# user's message behind results ("Unexpected role 'user' after role 'tool'").
 _MISTRAL: Final = Dialect(
     seed="random_seed",
     stream_options=False,
@@ -112,6 +115,7 @@ _MISTRAL: Final = Dialect(
     thinking_off=(("mistral-small", NO_EFFORT), ("", {})),
     documents="document_url",
     call_id_length=9,
+    answers_results=True,
 )
 # llama.cpp takes a named choice for "auto". Whether a template can think is the template's word.
 _LLAMACPP: Final = Dialect(

@@ -29,6 +29,7 @@ from actors.chat import (
 )
 from actors.errors import ConfigurationError
 from actors.providers.codecs._plain_json import arguments_object
+from actors.providers.codecs._results import text_and_parts
 from actors.providers.codecs._values import mapping
 
 from ._wire import WIRE, Fields, read_json, text_of
@@ -115,11 +116,19 @@ def _document(part: File) -> Fields:
 
 
 def _result(result: ToolResult, ids: _Ids) -> Fields:
+    """A result, with what it shows as blocks of its own.
+
+    Source: https://docs.claude.com/en/docs/agents-and-tools/tool-use/implement-tool-use; an
+    error's blocks must all be text, as the API says when they are not.
+    """
     block: Fields = {"type": "tool_result", "tool_use_id": ids.of_result(result.call_id)}
-    if result.content.strip():
-        block["content"] = result.content
+    text, shown = text_and_parts(result, _shown)
+    if text.strip():
+        block["content"] = [{"type": "text", "text": text}, *shown] if shown else text
+    elif shown:
+        block["content"] = shown
     if result.status is not ToolStatus.OK:
-        block |= {"content": result.content or result.status.value, "is_error": True}
+        block |= {"content": text or result.status.value, "is_error": True}
     return block
 
 

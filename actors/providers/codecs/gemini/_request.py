@@ -31,6 +31,7 @@ from actors.chat import (
 from actors.errors import ConfigurationError
 from actors.providers.codecs._codec import WireRequest
 from actors.providers.codecs._plain_json import arguments_object, extended, is_made_up, write_json
+from actors.providers.codecs._results import text_and_parts
 
 from ._wire import WIRE
 
@@ -50,6 +51,7 @@ _LEVELS: Final[Mapping[Effort, str]] = {
     "medium": "MEDIUM",
     "high": "HIGH",
 }
+_IN_RESULTS: Final = ("image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain")
 _MODES: Final[Mapping[str, str]] = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 # "skip_thought_signature_validator" in base64: what Google asks for where a call was made by
 # another model, so that it has no signature: https://ai.google.dev/gemini-api/docs/thought-signatures
@@ -103,7 +105,7 @@ def _content(turn: Turn, *, signed: bool) -> Fields:
         case UserTurn(parts):
             return {"role": "user", "parts": [_user_part(part) for part in parts]}
         case ToolTurn(results):
-            return {"role": "user", "parts": [_result(result) for result in results]}
+            return {"role": "user", "parts": _results(results, inside=signed)}
         case AssistantTurn():
             return {"role": "model", "parts": _model_parts(turn, signed=signed)}
         case SystemTurn():
@@ -121,9 +123,38 @@ def _user_part(part: UserPart) -> Fields:
             return {"inlineData": {"mimeType": kind, "data": encoded}}
 
 
-def _result(result: ToolResult) -> Fields:
+def _results(results: Sequence[ToolResult], *, inside: bool) -> list[Fields]:
+    """The results of a round; what they show stands in them, or behind all of them.
+
+    Source: https://ai.google.dev/gemini-api/docs/function-calling#multimodal (since Gemini 3, by
+    their bytes, of the types in `_IN_RESULTS`).
+
+    Args:
+        results: One for each call.
+        inside: Whether the model takes what they show inside them.
+    """
+    written: list[Fields] = []
+    behind: list[Fields] = []
+    for result in results:
+        text, parts = text_and_parts(result, _user_part)
+        fits = [inside and _fits_inside(part) for part in parts]
+        beside = [part for part, fit in zip(parts, fits, strict=True) if not fit]
+        within = [part for part, fit in zip(parts, fits, strict=True) if fit]
+        written.append(_result(result, text, within))
+        if beside:
+            behind += [{"text": f"Shown by {result.name}:"}, *beside]
+    return [*written, *behind]
+
+
+def _fits_inside(part: Fields) -> bool:
+    return part.get("inlineData", {}).get("mimeType") in _IN_RESULTS
+
+
+def _result(result: ToolResult, text: str, parts: list[Fields]) -> Fields:
     key = "output" if result.status is ToolStatus.OK else "error"
-    response: Fields = {"name": result.name, "response": {key: result.content}}
+    response: Fields = {"name": result.name, "response": {key: text}}
+    if parts:
+        response["parts"] = parts
     if not is_made_up(WIRE, result.call_id):
         response["id"] = result.call_id
     return {"functionResponse": response}

@@ -24,6 +24,7 @@ from actors.chat import (
 from actors.errors import ConfigurationError
 from actors.providers.codecs._codec import WireRequest
 from actors.providers.codecs._plain_json import arguments_object, extended, is_made_up, write_json
+from actors.providers.codecs._results import text_and_parts
 
 from ._wire import WIRE
 
@@ -105,7 +106,15 @@ def _image(part: Image | File) -> str:
 
 
 def _result(result: ToolResult) -> Fields:
-    message: Fields = {"role": "tool", "content": result.content, "tool_name": result.name}
+    """A result, with the pictures that it shows.
+
+    Source: Ollama's server puts a message's `images` into the prompt whatever its role
+    (server/prompt.go).
+    """
+    text, images = text_and_parts(result, _image)
+    message: Fields = {"role": "tool", "content": text, "tool_name": result.name}
+    if images:
+        message["images"] = images
     if not is_made_up(WIRE, result.call_id):
         message["tool_call_id"] = result.call_id
     return message

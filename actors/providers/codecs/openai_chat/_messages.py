@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -16,11 +17,13 @@ from actors.chat import (
     Text,
     Thinking,
     ToolCall,
+    ToolResult,
     ToolTurn,
     Turn,
     UserTurn,
 )
 from actors.errors import ConfigurationError
+from actors.providers.codecs._results import text_and_parts
 from actors.providers.codecs._values import data_url
 
 from ._wire import WIRE
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 
+SHOWN_BELOW: Final = "(shown below)"
+BRIDGE: Final = "I have the results."
 _LETTERS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -45,7 +50,7 @@ def messages_of(turns: Sequence[Turn], dialect: Dialect) -> list[Message]:
         isinstance(turn, AssistantTurn) and turn.tool_calls for turn in turns
     ):
         dialect = attrs.evolve(dialect, echo_reasoning=None)
-    return [message for turn in turns for message in _messages(turn, dialect)]
+    return _bridged([message for turn in turns for message in _messages(turn, dialect)], dialect)
 
 
 def message_of(role: str, content: object) -> Message:
@@ -60,16 +65,38 @@ def _messages(turn: Turn, dialect: Dialect) -> list[Message]:
         case UserTurn():
             return [message_of("user", _content(turn, dialect))]
         case ToolTurn(results):
-            return [
-                {
-                    "role": "tool",
-                    "tool_call_id": _call_id(result.call_id, dialect),
-                    "content": result.content,
-                }
-                for result in results
-            ]
+            return _results(results, dialect)
         case AssistantTurn():
             return _assistant(turn.seen_by(WIRE), dialect)
+
+
+def _results(results: Sequence[ToolResult], dialect: Dialect) -> list[Message]:
+    """The results of a round, and behind all of them a message with what they show.
+
+    A tool's message takes text only (the API reference, "Tool message"), so that it is shown as
+    a user would show it.
+    """
+    messages: list[Message] = []
+    shown: list[Message] = []
+    for result in results:
+        text, parts = text_and_parts(result, partial(_part, dialect=dialect))
+        message = message_of("tool", text or (SHOWN_BELOW if parts else ""))
+        messages.append(message | {"tool_call_id": _call_id(result.call_id, dialect)})
+        if parts:
+            shown += [_part(Text(f"Shown by {result.name}:"), dialect), *parts]
+    return [*messages, message_of("user", shown)] if shown else messages
+
+
+def _bridged(messages: list[Message], dialect: Dialect) -> list[Message]:
+    """With an answer between results and what the user says next, where the server insists."""
+    if not dialect.answers_results:
+        return messages
+    bridged: list[Message] = []
+    for message in messages:
+        if message["role"] == "user" and bridged and bridged[-1]["role"] == "tool":
+            bridged.append(message_of("assistant", BRIDGE))
+        bridged.append(message)
+    return bridged
 
 
 def _content(turn: UserTurn, dialect: Dialect) -> str | list[Message]:

@@ -26,6 +26,7 @@ from actors.chat import (
 from actors.errors import ConfigurationError
 from actors.providers.codecs._codec import WireRequest
 from actors.providers.codecs._plain_json import extended, write_json
+from actors.providers.codecs._results import text_and_parts
 from actors.providers.codecs._values import data_url
 
 from ._replay import replayed
@@ -102,8 +103,16 @@ def _items(turns: Sequence[Turn], *, stateless: bool) -> Iterator[Fields]:
 
 
 def _result(result: ToolResult, custom: set[str]) -> Fields:
+    """A result; what it shows goes in its output, as what a user shows in a message.
+
+    Source: https://developers.openai.com/api/docs/guides/function-calling (an output is a string
+    or a list of input_text, input_image and input_file).
+    """
     kind = CUSTOM if result.call_id in custom else FUNCTION
-    return {"type": f"{kind}_output", "call_id": result.call_id, "output": result.content}
+    text, shown = text_and_parts(result, _part)
+    said = [_part(Text(text))] if text else []
+    output = [*said, *shown] if shown else text
+    return {"type": f"{kind}_output", "call_id": result.call_id, "output": output}
 
 
 def _content(turn: UserTurn) -> str | list[Fields]:

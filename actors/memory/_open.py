@@ -1,0 +1,281 @@
+"""`open_memory`: a supervised memory for people in a hurry, and the handle that they hold."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import tempfile
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
+
+import trio
+
+from actors.errors import ConfigurationError, MemoryUnusable
+from runtime import (
+    Backoff,
+    Ref,
+    RestartLimit,
+    RestartPolicy,
+    RestartStrategy,
+    StreamBlock,
+    Supervisor,
+    System,
+    open_system,
+)
+
+from ._embedders import AnyEmbedder, check_embedder, start_memory_embedder
+from ._entries import Found, IndexProgress, Item, MemoryEntry, MemoryStatistics, Metadata
+from ._index import checked_url
+from ._memory import (
+    FOREVER,
+    Clear,
+    Forget,
+    Get,
+    ListEntries,
+    Measure,
+    Memory,
+    Search,
+    Store,
+    WatchIndex,
+)
+from ._server import ChromaServer
+from ._vector_memory import VectorMemory
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncGenerator, Iterable
+
+    from ._filters import Filter
+    from ._server import ChromaApi
+
+LOG: Final = "memory.db"
+FOLDER: Final = "chroma"
+BACKOFF: Final = Backoff(first=0.05, longest=5.0)
+LIMIT: Final = RestartLimit(restarts=5, seconds=30.0)
+NO_RESTART: Final = RestartLimit(restarts=0)
+# The highest number of a memory in each system, so that none is looked for from the beginning.
+NUMBERS: Final = WeakKeyDictionary[System, int]()
+
+
+class MemoryHandle:
+    """A memory that is open: what `open_memory` gives.
+
+    Attributes:
+        ref: The actor, for those who send it messages themselves.
+        system: The system that it runs in.
+    """
+
+    def __init__(self, ref: Ref[Memory], system: System) -> None:
+        self.ref = ref
+        self.system = system
+
+    async def store(
+        self, text: str, metadata: Metadata | None = None, *, id: str | None = None
+    ) -> str:
+        """Keep a text; its id. It is on the disk then, and searched a moment later.
+
+        Args:
+            text: What is found again by its meaning.
+            metadata: Names and values to filter by, `{"topic": "travel", "year": 2026}`: flat.
+            id: Its name for good; what has this name already is replaced.
+
+        Cancelled: it is kept or not; `get` tells which.
+
+        Raises:
+            ConfigurationError: If one of them cannot be kept; the text says why.
+            MemoryNotWritten: The disk did not take it.
+        """
+        item = Item(text, metadata, id) if metadata is not None else Item(text, id=id)
+        (stored,) = await self.ref.ask(Store((item,)))
+        return stored
+
+    async def store_many(self, items: Iterable[Item | str]) -> tuple[str, ...]:
+        """Keep many, all of them or none; their ids, in the same order.
+
+        Raises:
+            ConfigurationError, MemoryNotWritten: As for `store`.
+        """
+        return await self.ref.ask(Store(tuple(items)))
+
+    async def search(
+        self,
+        text: str,
+        *,
+        limit: int = 10,
+        threshold: float | None = None,
+        where: Filter | None = None,
+    ) -> Found:
+        """Find what is like `text` in meaning, the most similar first.
+
+        What was stored just before is waited for, if it is little (64 entries). Beside more than
+        that, the answer is from what is indexed, and `Found.pending` says how much is not.
+
+        Args:
+            text: What to look for.
+            limit: At most how many.
+            threshold: The least similarity, which is the cosine (-1 to 1); None for all.
+            where: A filter over metadata: `{"topic": "travel"}`, `{"year": {"$gte": 2020}}`.
+
+        Raises:
+            ConfigurationError: If one of them cannot be; the text says what to write.
+            MemoryUnreachable: The index does not answer. Nothing is lost; try again.
+            ProviderError, EmbedderEnded: There is no vector for the text.
+        """
+        return await self.ref.ask(Search(text, limit, threshold, where))
+
+    async def get(self, id: str) -> MemoryEntry | None:
+        """The entry with this id, None if there is none."""
+        found = await self.ref.ask(Get((id,)))
+        return found[0] if found else None
+
+    async def entries(
+        self,
+        *,
+        since: float = 0.0,
+        until: float = FOREVER,
+        where: Filter | None = None,
+        limit: int = 100,
+    ) -> tuple[MemoryEntry, ...]:
+        """Entries by the time of their creation, the newest first.
+
+        Args:
+            since: Seconds since the epoch.
+            until: Likewise, and beyond the last one.
+            where: A filter over metadata, as for `search`.
+            limit: At most how many.
+        """
+        return await self.ref.ask(ListEntries(since, until, where, limit))
+
+    async def forget(self, *ids: str) -> int:
+        """Forget entries for good; how many of them there were."""
+        return await self.ref.ask(Forget(ids))
+
+    async def clear(self) -> int:
+        """Forget everything; how many entries there were."""
+        return await self.ref.ask(Clear())
+
+    async def statistics(self) -> MemoryStatistics:
+        """The memory in numbers."""
+        return await self.ref.ask(Measure())
+
+    def progress(self) -> StreamBlock[IndexProgress]:
+        """Watch the index catch up: `async with memory.progress() as steps: async for step in ...`.
+
+        The loop ends when everything that is stored can be searched.
+        """
+        return self.ref.stream(WatchIndex())
+
+    async def settled(self) -> None:
+        """Wait until everything that is stored can be searched."""
+        async with self.progress() as steps:
+            async for _ in steps:
+                pass
+
+    def __repr__(self) -> str:
+        return f"<MemoryHandle {self.ref.path}>"
+
+
+@asynccontextmanager
+async def open_memory(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    embedder: AnyEmbedder = "minilm",
+    url: str | None = None,
+    system: System | None = None,
+) -> AsyncGenerator[MemoryHandle]:
+    """Open a memory with its embedder and its Chroma server, supervised; all has ended afterwards.
+
+    It can be written and read at once. Its index is connected, checked and, where it is damaged,
+    made anew meanwhile: see `MemoryHandle.progress`.
+
+    Args:
+        path: The folder that it lives in, made if it is not there; one program at a time has it.
+            None for one that ends with the block.
+        embedder: "minilm" (`runtime pull minilm`), a provider's ("openai:text-embedding-3-small",
+            or a `Model`), "lexical" for tests, or an actor that answers `Embed`. A memory
+            remembers it and refuses another.
+        url: Of a Chroma server elsewhere, instead of one of its own; `path` then has the log alone.
+        system: Where to start it; a system of its own if None.
+
+    Raises:
+        ConfigurationError: If something is missing or cannot be; the text says what to do
+            (`ModelNotPulled`, `MissingKey`, `MemoryUnusable`, `EmbedderMismatch`).
+        ChromaEnded, EmbedderEnded: If one of the processes does not come up.
+        SystemFailed: If something crashed too often, in a system of its own. In the one given,
+            what is asked ends with `ActorStopped` then.
+    """
+    _check(path, embedder, url)
+    async with AsyncExitStack() as stack:
+        if path is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="memory-")))
+        else:
+            folder = await trio.to_thread.run_sync(_made, path)
+        restart = RestartPolicy.TEMPORARY  # a group that gave up does not trouble its neighbours
+        if system is None:
+            system = await stack.enter_async_context(open_system(limit=NO_RESTART))
+            restart = RestartPolicy.PERMANENT  # to be refused: `SystemFailed` says why
+        group = await _supervise(system, restart)
+        try:
+            yield MemoryHandle(await _start(group, folder, embedder, url), system)
+        except BaseException:
+            await group.stop(now=True)
+            raise
+        else:
+            await group.stop()
+
+
+def _check(path: object, embedder: AnyEmbedder, url: str | None) -> None:
+    missing = [name for name in ("chromadb", "httpx") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"a memory needs {missing[0]}: pip install 'troupe-runtime[memory]'"
+        )
+    if url is not None:
+        checked_url(url)
+        if path is None:
+            raise ConfigurationError(
+                "a memory on a server elsewhere keeps its log here: open_memory(FOLDER, url=...)"
+            )
+    check_embedder(embedder)
+
+
+def _made(path: str | os.PathLike[str]) -> Path:
+    folder = Path(path).absolute()  # the same after a crash, wherever the program is by then
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise MemoryUnusable(f"the memory {folder} cannot be used: {error}") from error
+    return folder
+
+
+async def _start(
+    group: Supervisor, folder: Path, embedder: AnyEmbedder, url: str | None
+) -> Ref[VectorMemory]:
+    made = await start_memory_embedder(group, embedder)
+    chroma: Ref[ChromaApi] | str
+    if url is None:
+        chroma = await group.spawn(ChromaServer, folder / FOLDER, name="chroma")
+    else:
+        chroma = url
+    return await group.spawn(VectorMemory, folder / LOG, made.ref, made.name, chroma, name="memory")
+
+
+async def _supervise(system: System, restart: RestartPolicy) -> Supervisor:
+    """A group of our own: "memory" if that name is free, else with a number behind it."""
+    for number in itertools.chain((1,), itertools.count(NUMBERS.get(system, 1) + 1)):
+        name = "memory" if number == 1 else f"memory-{number}"
+        try:
+            group = await system.supervise(
+                name,
+                strategy=RestartStrategy.ONE_FOR_ONE,
+                limit=LIMIT,
+                backoff=BACKOFF,
+                restart=restart,
+            )
+        except ValueError:  # taken: the next one
+            continue
+        NUMBERS[system] = max(number, NUMBERS.get(system, 1))
+        return group
+    raise AssertionError

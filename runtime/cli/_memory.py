@@ -1,0 +1,85 @@
+"""`runtime memory`: what a memory holds, searched and counted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import click
+import trio
+
+from actors.memory import Hit, MemoryHandle, MemoryStatistics, open_memory
+
+from ._screen import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+LOG: Final = "memory.db"
+FOLDER = click.argument("folder", type=click.Path(exists=True, file_okay=False))
+EMBEDDER = click.option(
+    "--embedder", default="minilm", show_default=True, help="The one that it was filled with."
+)
+
+
+@click.group(name="memory")
+def command() -> None:
+    """Search the memory that lives in FOLDER, and say what there is.
+
+    FOLDER is one that `open_memory(FOLDER)` made, and that no program has open.
+    """
+
+
+@command.command(name="search")
+@FOLDER
+@click.argument("text")
+@EMBEDDER
+@click.option("--limit", default=10, show_default=True, help="At most how many.")
+@click.option("--threshold", type=float, help="The least similarity, a cosine: -1 to 1.")
+def search(folder: str, text: str, embedder: str, limit: int, threshold: float | None) -> None:
+    """Print what is like TEXT in meaning: similarity, time, id, text."""
+
+    async def look(memory: MemoryHandle) -> tuple[Hit, ...]:
+        await memory.settled()
+        return (await memory.search(text, limit=limit, threshold=threshold)).hits
+
+    for hit in _asked(folder, embedder, look):
+        time = datetime.fromtimestamp(hit.entry.created, tz=UTC)
+        line = f"{hit.similarity:6.3f}  {time:%Y-%m-%d %H:%M}  {hit.entry.id}  {hit.entry.text}"
+        click.echo(visible(" ".join(line.splitlines())))
+
+
+@command.command(name="stats")
+@FOLDER
+@EMBEDDER
+def stats(folder: str, embedder: str) -> None:
+    """Say how much there is, and how its index stands."""
+
+    async def look(memory: MemoryHandle) -> MemoryStatistics:
+        await memory.settled()
+        return await memory.statistics()
+
+    found = _asked(folder, embedder, look)
+    for name, value in (
+        ("entries", found.entries),
+        ("embedder", found.embedder),
+        ("dimensions", found.dimensions),
+        ("log", f"{found.bytes / 1e6:.1f} MB"),
+        ("index", f"{found.state}, made anew just now" if found.rebuilds else found.state),
+    ):
+        click.echo(f"{name:<11}{visible(str(value))}")
+
+
+def _asked(folder: str, embedder: str, question: Callable[[MemoryHandle], Awaitable[T]]) -> T:
+    """What the memory in the folder answers; it is closed again."""
+    if not (Path(folder) / LOG).is_file():
+        raise click.UsageError(f"there is no memory in {folder}: it would have a {LOG}")
+
+    async def ask() -> T:
+        async with open_memory(folder, embedder=embedder) as memory:
+            return await question(memory)
+
+    return trio.run(ask)
