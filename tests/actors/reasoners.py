@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 import trio
@@ -11,7 +12,7 @@ import trio
 from actors.agents import Reasoner, ReasonerHandle, ReasonerSetup
 from actors.chat import Request, StreamChunk, SystemTurn, UserTurn
 from actors.providers import Generate, Pause, ProviderApi, play, say, script
-from actors.reasoning import ReAct, TreeOfThoughts
+from actors.reasoning import Command, Machine, ReAct, Task, Transitions, TreeOfThoughts
 from actors.tools import Toolbox
 from runtime import Actor, Sink, open_system
 
@@ -113,3 +114,44 @@ def acting_model(request: Request) -> Script:
     if "Observation:" in asked(request):
         return script(say("Thought: I know.\nFinal Answer: a cat", pieces=4))
     return script(say('Thought: I look.\nAction: look_up\nAction Input: {"word": "cat"}', pieces=5))
+
+
+@attrs.frozen
+class Rival:
+    """Asks twice; a call that says "no" is cut, and the other answers."""
+
+    name: str = "rival"
+    good_for: str = "tests"
+
+    def machine(self, task: Task) -> RivalMachine:
+        return RivalMachine(task)
+
+
+class RivalPhase(enum.StrEnum):
+    NEW = "new"
+    ASKED = "asked"
+    ENDED = "ended"
+
+
+class RivalMachine(Machine):
+    TRANSITIONS: ClassVar[Transitions] = {
+        (RivalPhase.NEW, "begin"): {RivalPhase.ASKED},
+        (RivalPhase.ASKED, "said"): {RivalPhase.ASKED},
+        (RivalPhase.ASKED, "answered"): {RivalPhase.ENDED},
+    }
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task, "rival", RivalPhase.NEW)
+
+    def begun(self, now: float) -> list[Command]:
+        self.move("begin", RivalPhase.ASKED)
+        turns = self.task.turns("Answer.")
+        return [*self.ask("rival", turns, now), *self.ask("rival", turns, now)]
+
+    def heard(self, call: str, text: str, thinking: str, now: float) -> list[Command]:
+        del thinking
+        return self.cut((call,), now) if "no" in text else []
+
+    def concluded(self, call: str, text: str, now: float) -> list[Command]:
+        del call
+        return self.show_and_finish("answered", RivalPhase.ENDED, text, now)

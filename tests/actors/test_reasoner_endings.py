@@ -11,6 +11,7 @@ from reasoners import (
     ACTING,
     TREE,
     Busy,
+    Rival,
     acting_model,
     collect,
     look_up,
@@ -20,6 +21,8 @@ from reasoners import (
 )
 
 from actors.agents import (
+    Reasoner,
+    ReasonerHandle,
     ReasonerOptions,
     ReasonerSetup,
     ReasoningLimits,
@@ -27,7 +30,7 @@ from actors.agents import (
     open_reasoner,
 )
 from actors.budget import move_on_after_tokens
-from actors.chat import FinishReason, Outcome, Thought
+from actors.chat import FinishReason, Outcome, StreamChunk, Thought
 from actors.errors import (
     BudgetSpent,
     ConfigurationError,
@@ -36,7 +39,9 @@ from actors.errors import (
     StreamTruncated,
 )
 from actors.providers import (
+    Generate,
     Model,
+    ProviderApi,
     crash,
     fail,
     finish,
@@ -55,13 +60,12 @@ from actors.reasoning import (
     Select,
     SelfConsistency,
 )
-from runtime import ActorCrashed, ActorRestarting, open_system
+from runtime import Actor, ActorCrashed, ActorRestarting, Sink, open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
 
-    from actors.agents import ReasonerHandle
     from actors.providers import Script
 
 CHAIN = say("Sure.\nStep 1: two and two\nEvidence: a\nConfidence: 0.9\nAnswer: 4", pieces=12)
@@ -253,3 +257,30 @@ async def test_a_slow_reader_makes_every_call_wait() -> None:
             events = [await anext(run) for _ in range(5)]
         assert len(events) == 5
         assert run.response.chunk_count <= taken + 5
+
+
+async def test_a_call_that_fails_after_it_was_cut_fails_nothing() -> None:
+    refused = script(say("no "), fail(ProviderRejected("too late")))
+    model = model_of(refused, script(say("yes")))
+    async with open_reasoner(model, strategy=Rival()) as reasoner:
+        trace = await reasoner.run("Which?")
+
+    assert trace.answer == "yes"
+    assert sorted(call.status for call in trace.calls) == ["cancelled", "done"]
+
+
+class Unfinished(Actor, ProviderApi):
+    """Ends its streams as no provider should."""
+
+    @Generate.handles(concurrent=True)
+    async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
+        del message
+        await out.send(StreamChunk("Step 1: a"))
+
+
+async def test_a_stream_without_its_final_chunk_is_no_answer_whoever_made_it() -> None:
+    async with open_system() as system:
+        provider = await system.spawn(Unfinished)
+        reasoner = await system.spawn(Reasoner, provider, ReasonerSetup())
+        with pytest.raises(StreamTruncated):
+            await ReasonerHandle(reasoner, system, ChainOfThought()).run("What?")

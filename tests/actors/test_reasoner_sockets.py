@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import enum
 import traceback
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
-import attrs
 import pytest
 import trio
-from reasoners import collect, look_up
+from reasoners import Rival, collect, look_up
 
 from actors.agents import ReasonerOptions, ReasoningLimits, open_reasoner
 from actors.chat import Outcome, Thought
@@ -17,12 +15,8 @@ from actors.errors import AnswerFailed, ProviderUnavailable
 from actors.providers import Model, Retry, say
 from actors.reasoning import (
     CallStatus,
-    Command,
-    Machine,
     ReAct,
     SelfConsistency,
-    Task,
-    Transitions,
     TreeOfThoughts,
 )
 from actors.testing import FakeOpenAI, answer, error, open_fake_openai
@@ -60,64 +54,27 @@ async def test_samples_that_can_change_nothing_have_their_sockets_closed() -> No
             await until_closed(cut)
 
 
-@attrs.frozen
-class Rival:
-    """Asks twice; a call that says "no" is cut, and the other answers."""
-
-    name: str = "rival"
-    good_for: str = "tests"
-
-    def machine(self, task: Task) -> RivalMachine:
-        return RivalMachine(task)
-
-
-class RivalPhase(enum.StrEnum):
-    NEW = "new"
-    ASKED = "asked"
-    ENDED = "ended"
-
-
-class RivalMachine(Machine):
-    TRANSITIONS: ClassVar[Transitions] = {
-        (RivalPhase.NEW, "begin"): {RivalPhase.ASKED},
-        (RivalPhase.ASKED, "said"): {RivalPhase.ASKED},
-        (RivalPhase.ASKED, "answered"): {RivalPhase.ENDED},
-    }
-
-    def __init__(self, task: Task) -> None:
-        super().__init__(task, "rival", RivalPhase.NEW)
-
-    def begun(self, now: float) -> list[Command]:
-        self.move("begin", RivalPhase.ASKED)
-        turns = self.task.turns("Answer.")
-        return [*self.ask("rival", turns, now), *self.ask("rival", turns, now)]
-
-    def heard(self, call: str, text: str, thinking: str, now: float) -> list[Command]:
-        del thinking
-        return self.cut((call,), now) if "no" in text else []
-
-    def concluded(self, call: str, text: str, now: float) -> list[Command]:
-        del call
-        return self.show_and_finish("answered", RivalPhase.ENDED, text, now)
-
-
 async def test_a_branch_that_is_cut_closes_its_socket_and_only_its() -> None:
     """With a strategy of one's own, which goes on after the cut."""
     no = answer(say("no " * 2_000, pieces=2_000), slow=0.002)
-    slow = answer(say("yes " * 50, pieces=50), slow=0.005)
+    slow = answer(say("yes " * 200, pieces=200), slow=0.01)
     with assert_no_leaks():
         async with (
             open_fake_openai(no, slow) as server,
             open_reasoner(model_of(server), strategy=Rival()) as reasoner,
             reasoner.stream("Which?") as run,
         ):
-            await collect(run)
+            async for event in run:
+                if event.content.partition(" ")[2].startswith("cancelled"):
+                    break
             refused, answered = server.requests
             await until_closed(refused)
+            assert not answered.finished
+            await collect(run)
             assert answered.finished
             assert not answered.closed.is_set()
 
-    assert run.response.text == "yes " * 50
+    assert run.response.text == "yes " * 200
     assert sorted(call.status for call in run.trace.calls) == ["cancelled", "done"]
 
 
