@@ -66,6 +66,10 @@ class CapabilityMissing(ConfigurationError):
     """The request needs what its model cannot do; the text says what. Nothing was sent."""
 
 
+class AddressRefused(ConfigurationError):
+    """A host leads to an address that may not be asked, such as a private one. Nothing was sent."""
+
+
 class PullFailed(ConfigurationError):
     """A local model's files could not be fetched; what had arrived is kept for the next try."""
 

@@ -39,11 +39,11 @@ NO_RESTART: Final = RestartLimit(restarts=0)
 class ReasoningRun:
     """One problem: `async with reasoner.stream("...") as run: async for event in run: ...`.
 
-    The events are `Thought` and `Token` as they are said, `ToolStart`, `ToolEnd`, and `Noted`
-    whenever the trace has something new: a step, its score, a call, a choice. Of side by side
-    branches each thought comes whole. Then `Answer`, and `Complete`, which is the last, or the
-    loop raises what ended the run. Leaving the block before that cancels all calls and tools,
-    and returns when nothing of it is running.
+    The events are `Thought` and `Token` as they are said, `ToolStart`, `ToolProgress`, `ToolEnd`,
+    and `Noted` whenever the trace has something new: a step, its score, a call, a choice. Of
+    branches side by side each thought comes whole. Then `Answer`, and `Complete`, which is the
+    last, or the loop raises what ended the run. Leaving the block before that cancels all calls
+    and tools, and returns when nothing of it is running.
 
     Attributes:
         trace: What was thought, as far as the reader has taken it; readable at any time and
@@ -203,8 +203,8 @@ async def open_reasoner(
         system: Where to start it; a system of its own if None.
 
     Raises:
-        ConfigurationError: If the model cannot be used as it is named, or the strategy needs
-            tools and there are none.
+        ConfigurationError: If the model cannot be used as it is named, the strategy needs tools
+            and there are none, or a tool needs approval or cannot run in its process.
         TypeError, ValueError: If a function cannot be a tool, or the instructions no text.
         SystemFailed: If it crashed too often, in a system of its own. In the one given, its
             runs end with `ActorStopped` then.

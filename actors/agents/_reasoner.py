@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from actors.chat import Answer, Complete, Request, StreamChunk, StreamResponse
+from actors.chat import Answer, Complete, Request, StreamChunk, StreamResponse, ToolProgress
 from actors.errors import LimitReached, StreamTruncated
-from actors.providers import Clock, Generate
+from actors.providers import Clock, Generate, ProviderApi
 from actors.reasoning import (
     CallModel,
     CallStatus,
@@ -29,15 +29,16 @@ from actors.reasoning import (
     ReasoningEvent,
     RunTool,
 )
-from actors.tools import Late, Terms, execute
+from actors.tools import Held, Late, Terms, execute, hold
 from runtime import Actor, Ref, Sink
 
+from ._progress import ProgressShown
 from ._reasoning import Reason, ReasonerSetup, Reasoning
 
 if TYPE_CHECKING:
     from actors.chat import ToolCall
-    from actors.providers import ProviderApi
     from actors.reasoning import Machine
+    from actors.tools import Progress
 
 log = logging.getLogger("actors.agents")
 
@@ -54,6 +55,10 @@ class Reasoner(Actor, Reasoning):
         self._provider = provider
         self._setup = setup
         self._limiter = trio.CapacityLimiter(setup.options.limits.at_once)
+        self._held: Held | None = None
+
+    async def started(self) -> None:
+        self._held = await hold(self, self._setup.toolbox)
 
     def described(self) -> str:
         """How many model calls run, and how many wait for that."""
@@ -64,7 +69,18 @@ class Reasoner(Actor, Reasoning):
     async def reason(self, message: Reason, out: Sink[ReasoningEvent]) -> None:
         strategy = message.strategy or self._setup.strategy
         machine = strategy.machine(self._setup.task(message))
-        await _Problem(machine, self._setup, self._provider, self._limiter).solve(out)
+        means = _Means(self._setup, self._provider, self._limiter, self._held)
+        await _Problem(machine, means).solve(out)
+
+
+@attrs.frozen
+class _Means:
+    """What all problems of a reasoner share."""
+
+    setup: ReasonerSetup
+    provider: Ref[ProviderApi]
+    limiter: trio.CapacityLimiter
+    held: Held | None
 
 
 @attrs.frozen
@@ -82,24 +98,16 @@ _End = Finish | Exhausted | _GiveUp
 class _Problem:
     """One problem on its way to an answer."""
 
-    def __init__(
-        self,
-        machine: Machine,
-        setup: ReasonerSetup,
-        provider: Ref[ProviderApi],
-        limiter: trio.CapacityLimiter,
-    ) -> None:
+    def __init__(self, machine: Machine, means: _Means) -> None:
         self._machine = machine
-        self._setup = setup
-        self._provider = provider
-        self._limiter = limiter
+        self._means = means
         self._now = Clock().now
         self._scopes: dict[str, trio.CancelScope] = {}  # of the calls that were not cancelled
         self._inputs, self._heard = trio.open_memory_channel[_Input](0)
 
     async def solve(self, out: Sink[ReasoningEvent]) -> None:
         answer: str | None = None
-        budget = self._setup.options.limits.budget()
+        budget = self._means.setup.options.limits.budget()
         with self._inputs, self._heard, budget:
             answer = await self._think(out)
         if answer is None:  # the budget has cancelled its block
@@ -174,7 +182,7 @@ class _Problem:
                     for call in calls:
                         self._scopes[call].cancel("its branch was cut")
                 case RunTool(call):
-                    nursery.start_soon(self._run_tool, call)
+                    nursery.start_soon(self._run_tool, call, nursery)
                 case _:
                     end = command
         return events, end
@@ -182,7 +190,7 @@ class _Problem:
     async def _call_model(self, command: CallModel, scope: trio.CancelScope) -> None:
         try:
             with scope:
-                async with self._limiter:
+                async with self._means.limiter:
                     await self._ask(command)
         except Exception as error:  # noqa: BLE001 - the reader hears of it
             await self._inputs.send(partial(self._failed, command.call, error))
@@ -191,7 +199,7 @@ class _Problem:
         machine, call = self._machine, command.call
         request = Request(command.turns, settings=command.settings)
         response = StreamResponse(self._now())
-        async with self._provider.stream(Generate(request)) as stream:
+        async with self._means.provider.stream(Generate(request)) as stream:
             while chunks := await stream.take_many():
                 for chunk in chunks:
                     response.add(chunk)
@@ -217,11 +225,31 @@ class _Problem:
             return ()
         return [*self._machine.failed(call, self._now()), _GiveUp(error)]
 
-    async def _run_tool(self, call: ToolCall) -> None:
-        setup = self._setup
-        terms = Terms(cleanup=setup.options.cleanup, late=_note_late)
-        result = await execute(setup.toolbox, call, terms=terms)
+    async def _run_tool(self, call: ToolCall, nursery: trio.Nursery) -> None:
+        shown = ProgressShown(nursery, partial(self._show_progress, call))
+        setup = self._means.setup
+        terms = Terms(
+            cleanup=setup.options.cleanup,
+            late=_note_late,
+            held=self._means.held,
+            progress=shown.hear,
+        )
+        try:
+            result = await execute(setup.toolbox, call, terms=terms)
+        except Exception as error:  # noqa: BLE001 - the reader hears of it
+            end = _GiveUp(error)
+            await self._inputs.send(lambda: [end])
+            return
+        finally:
+            last = shown.close()  # a thread may speak on
+        await shown.sent()
+        if last is not None:
+            await self._show_progress(call, last)
         await self._inputs.send(lambda: self._machine.tool_ended(result, self._now()))
+
+    async def _show_progress(self, call: ToolCall, said: Progress) -> None:
+        shown = ToolProgress(said.content, call, said.fraction, self._now())
+        await self._inputs.send(lambda: [Emit((shown,))])
 
 
 def _note_late(late: Late) -> None:

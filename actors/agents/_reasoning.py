@@ -10,6 +10,7 @@ import attrs
 
 from actors.budget import Budget, Prices
 from actors.chat import Settings
+from actors.errors import ConfigurationError
 from actors.reasoning import ChainOfThought, ReasoningEvent, Strategy, Task
 from actors.tools import Toolbox
 from runtime import Stream
@@ -125,7 +126,8 @@ class ReasonerSetup:
 
     Raises:
         TypeError, ValueError: If the instructions are no text that can be sent.
-        ConfigurationError: If the strategy needs what there is not, such as tools.
+        ConfigurationError: If the strategy needs what there is not, such as tools, or a tool
+            needs approval, which a reasoner cannot wait for.
     """
 
     strategy: Strategy = DEFAULT_STRATEGY
@@ -136,6 +138,12 @@ class ReasonerSetup:
     def __attrs_post_init__(self) -> None:
         if self.instructions is not None:
             check_text(self.instructions, "the instructions")
+        for tool in self.toolbox:
+            if tool.approve is not False:
+                raise ConfigurationError(
+                    f"the tool {tool.name} needs approval, and a reasoner cannot wait for that: "
+                    "give it to an agent, or a reasoner another tool"
+                )
         self.strategy.machine(self.task(Reason("")))
 
     def task(self, message: Reason) -> Task:

@@ -176,7 +176,10 @@ class RunInProgress:
             await self._obey(self._todo.pop(0))
 
     async def _obey_all(self) -> None:
-        while self._todo and self.machine.phase is not Phase.ENDED:
+        """Go on until the machine knows the end, and that is written."""
+        while self._todo:
+            if self.machine.phase is Phase.ENDED and not isinstance(self._todo[0], Record):
+                return
             await self._obey(self._todo.pop(0))
 
     def _first(self, resumption: Resumption | None) -> list[Command]:

@@ -6,8 +6,11 @@ What it carries can be written to a file, and played from there without a networ
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from ._addresses import is_public
+from ._connection import Reach
 from ._limits import Limits
 from ._open import open_client
+from ._reach import Resolve, checked_reach
 from ._recording import Recorder
 from ._replay import Player, read_header
 from ._secrets import Secrets
@@ -25,10 +28,14 @@ __all__ = [
     "HttpStream",
     "Limits",
     "Player",
+    "Reach",
     "Recorder",
+    "Resolve",
     "Secrets",
     "Transport",
     "TransportStream",
+    "checked_reach",
+    "is_public",
     "open_client",
     "read_header",
 ]

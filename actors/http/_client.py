@@ -14,6 +14,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Final
 
 import httpx2
+import trio
 
 from actors.errors import ConfigurationError
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
+    from ._connection import Reach
     from ._transport import TransportStream
 
 USER_AGENT: Final = "troupe-runtime/0.1"
@@ -54,15 +56,22 @@ class HttpClient:
         connections: At most so many sockets at once; further streams wait for one.
         secure: For https, which costs about 0.1 s once to load the certificates. Without it
             only plain http will do, and no proxy of the environment is asked.
+        reach: Opens the sockets, where it matters to which address of a host; no proxy is
+            asked then either, for that would choose the address itself.
     """
 
     def __init__(
-        self, limits: Limits | None = None, *, connections: int = 100, secure: bool = True
+        self,
+        limits: Limits | None = None,
+        *,
+        connections: int = 100,
+        secure: bool = True,
+        reach: Reach | None = None,
     ) -> None:
         self.limits = limits if limits is not None else Limits()
         self._context = _certificates() if secure else None
-        self._may_use_proxy = secure and _has_proxy()
-        self._pool = Pool(connections, KEEP_IDLE_SECONDS)
+        self._may_use_proxy = secure and reach is None and _has_proxy()
+        self._pool = Pool(connections, KEEP_IDLE_SECONDS, reach or trio.open_tcp_stream)
         self._client = httpx2.AsyncClient(
             verify=False if self._context is None else self._context,
             trust_env=secure,

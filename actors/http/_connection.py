@@ -6,7 +6,7 @@ Closing a socket needs no wait, so that a cancel has nothing to shield and nothi
 from __future__ import annotations
 
 import select
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 import trio
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 READ_BYTES: Final = 65_536
 READ_ERRORS: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+class Reach(Protocol):
+    """Opens a socket to a host; raises `OSError` where there is none."""
+
+    async def __call__(self, host: str, port: int, /) -> trio.SocketStream: ...
 
 
 @attrs.frozen
@@ -61,14 +67,21 @@ class Connection:
         self._socket.close()
 
 
-async def open_connection(origin: Origin, context: ssl.SSLContext | None) -> Connection:
+async def open_connection(
+    origin: Origin, context: ssl.SSLContext | None, reach: Reach = trio.open_tcp_stream
+) -> Connection:
     """Connect, and shake hands where it is to be secure. Cancelled: no socket is left.
+
+    Args:
+        origin: Where to.
+        context: For TLS.
+        reach: Opens the socket.
 
     Raises:
         OSError: No connection.
         trio.BrokenResourceError: No TLS, or a certificate that is not to be trusted.
     """
-    tcp = await trio.open_tcp_stream(origin.host, origin.port)
+    tcp = await reach(origin.host, origin.port)
     if not origin.is_secure:
         return Connection(origin, tcp, tcp)
     assert context is not None, "a client for plain http refuses https"
@@ -87,9 +100,11 @@ class Pool:
     Args:
         most: Sockets, idle ones included.
         keep: Seconds for which an idle one may be used again.
+        reach: Opens them.
     """
 
-    def __init__(self, most: int, keep: float) -> None:
+    def __init__(self, most: int, keep: float, reach: Reach = trio.open_tcp_stream) -> None:
+        self.reach = reach
         self._turns = trio.Semaphore(most, max_value=most)
         self._most = most
         self._keep = keep

@@ -150,7 +150,7 @@ class HttpStream(TransportStream):
         seconds = self._limits.connect
         try:
             with trio.move_on_after(seconds):
-                return await open_connection(self._to, self._context)
+                return await open_connection(self._to, self._context, self._pool.reach)
         except (OSError, trio.BrokenResourceError, ssl.CertificateError) as error:
             cause = error
         else:

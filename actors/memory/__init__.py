@@ -22,6 +22,7 @@ from ._memory import (
 )
 from ._minilm import LocalEmbedder
 from ._open import MemoryHandle, open_memory
+from ._search_tool import search_tool
 from ._server import ChromaAddress, ChromaApi, ChromaPid, ChromaServer
 from ._vector_memory import VectorMemory
 
@@ -51,4 +52,5 @@ __all__ = [
     "VectorMemory",
     "WatchIndex",
     "open_memory",
+    "search_tool",
 ]

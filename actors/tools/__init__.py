@@ -5,6 +5,7 @@ from actors.schema import Bounds
 from ._calculator import calculator
 from ._clock import clock_tools
 from ._execution import Late, Terms, execute
+from ._fetch import fetch_tool
 from ._files import file_tools
 from ._options import Approve, Isolation, ToolOptions
 from ._progress import Progress, progress
@@ -35,6 +36,7 @@ __all__ = [
     "calculator",
     "clock_tools",
     "execute",
+    "fetch_tool",
     "file_tools",
     "hold",
     "progress",

@@ -20,6 +20,7 @@ from actors.chat import ToolCall, ToolResult, ToolStatus
 
 from ._attempt import Report
 from ._job import Job, check_importable
+from ._pipe import heard
 from ._processes import Processes
 from ._progress import Listener, heard_by
 from ._results import leaves
@@ -193,14 +194,16 @@ async def _run_in_process(running: _Running) -> ToolResult:
         return report.failed(f"the arguments cannot be sent to the tool's process: {why}")
     with running.limit():
         async with running.place():
-            return await (_run_alone(running.tool, job) if held is None else held.run(job))
-    return running.too_slow("its process was killed")
+            if held is None:
+                return await _run_alone(running, job)
+            return await heard(job, running.terms.progress, held.run)
+    return running.too_slow("no process of it is left")
 
 
-async def _run_alone(tool: AnyTool, job: Job) -> ToolResult:
-    check_importable(tool)
+async def _run_alone(running: _Running, job: Job) -> ToolResult:
+    check_importable(running.tool)
     async with Processes() as processes:
-        return await processes.run(job)
+        return await heard(job, running.terms.progress, processes.run)
 
 
 def _ended_late(result: ToolResult) -> Late:

@@ -23,6 +23,8 @@ from ._tool import AnyTool, tool
 if TYPE_CHECKING:
     import os
 
+    from ._options import Approve
+
 MAX_ENTRIES: Final = 1_000  # that a listing names
 MAX_LOOKS: Final = 50_000  # at entries, for one listing
 MAX_BYTES: Final = 1_000_000
@@ -33,7 +35,11 @@ Line = Annotated[int, Bounds(ge=1)]
 
 
 def file_tools(
-    root: str | os.PathLike[str], *, write: bool = False, max_bytes: int = MAX_BYTES
+    root: str | os.PathLike[str],
+    *,
+    write: bool = False,
+    approve: Approve = False,
+    max_bytes: int = MAX_BYTES,
 ) -> tuple[AnyTool, ...]:
     """Make the tools `list_files`, `read_file` and, with `write`, `write_file` and `edit_file`.
 
@@ -44,6 +50,7 @@ def file_tools(
     Args:
         root: A directory that exists.
         write: Whether files may be changed. Nothing can be deleted.
+        approve: Whether somebody has to approve each change, or which ones; as `tool` says it.
         max_bytes: The largest file that is read or written.
 
     Raises:
@@ -51,7 +58,7 @@ def file_tools(
     """
     if max_bytes < 1:
         raise ValueError(f"max_bytes must be 1 byte or more, not {max_bytes}")
-    return _Files(Root(root), max_bytes).tools(write=write)
+    return _Files(Root(root), max_bytes).tools(write=write, approve=approve)
 
 
 class _Files:
@@ -62,9 +69,12 @@ class _Files:
         self._max_bytes = max_bytes
         self._writing = threading.Lock()  # the calls of one answer run side by side
 
-    def tools(self, *, write: bool) -> tuple[AnyTool, ...]:
+    def tools(self, *, write: bool, approve: Approve) -> tuple[AnyTool, ...]:
         reading = (tool(self.list_files), tool(self.read_file))
-        return (*reading, tool(self.write_file), tool(self.edit_file)) if write else reading
+        if not write:
+            return reading
+        changing = tool(effect=True, approve=approve)
+        return (*reading, changing(self.write_file), changing(self.edit_file))
 
     def list_files(self, path: str = ".", depth: Depth = 1, pattern: str = "*") -> str:
         """List files and directories, with the sizes of files in bytes.

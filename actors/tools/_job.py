@@ -6,7 +6,10 @@ text has been written and cut over there, so that a result of any size costs wha
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import json
+import os
 import pickle
 import sys
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +19,7 @@ import attrs
 from actors.errors import ConfigurationError
 
 from ._attempt import Report
+from ._progress import Progress, heard_by
 from ._tool import AnyTool, BoundCall, Tool
 
 if TYPE_CHECKING:
@@ -33,12 +37,14 @@ class Job:
         function: Its name there.
         data: The pickled arguments.
         report: What writes the result.
+        pipe: Where it says what progress it makes; None if nobody listens.
     """
 
     module: str
     function: str
     data: bytes = attrs.field(repr=False)
     report: Report
+    pipe: str | None = None
 
     @classmethod
     def of(cls, tool: AnyTool, bound: BoundCall, report: Report) -> Self:
@@ -61,6 +67,29 @@ def _found(module: str, name: str) -> Callable[..., Any]:
     return found.function if isinstance(found, Tool) else found
 
 
+class Writer:
+    """In the worker process: writes reports into the pipe of its call.
+
+    Args:
+        path: Of the pipe.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._pipe: int | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        line = json.dumps([progress.content, progress.fraction], ensure_ascii=False) + "\n"
+        with contextlib.suppress(OSError):  # full, or nobody reads any more: it is but a report
+            if self._pipe is None:
+                self._pipe = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
+            os.write(self._pipe, line.encode())  # all or nothing, since it is short: pipe(7)
+
+    def close(self) -> None:
+        if self._pipe is not None:
+            os.close(self._pipe)
+
+
 def carry_out(job: Job) -> ToolResult:
     """In the worker process: run the function; whatever it raises is a result."""
     try:
@@ -68,10 +97,15 @@ def carry_out(job: Job) -> ToolResult:
     except BaseException as error:  # noqa: BLE001 (the model hears of it; a module may even exit)
         why = job.report.raised(error).content
         return job.report.failed(f"the tool cannot be loaded in its process: {why}")
+    writer = None if job.pipe is None else Writer(job.pipe)
     try:
-        return job.report.attempt(bound)
+        with heard_by(writer):
+            return job.report.attempt(bound)
     except (SystemExit, KeyboardInterrupt) as error:  # ends the call; the worker is good for more
         return job.report.raised(error)
+    finally:
+        if writer is not None:
+            writer.close()
 
 
 def check_importable(tool: AnyTool) -> None:

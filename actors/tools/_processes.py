@@ -11,8 +11,8 @@ import importlib
 import logging
 import multiprocessing
 import signal
-import traceback
 from contextlib import AsyncExitStack
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import trio
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("actors.tools")
 
-GRACE: Final = 1.0  # seconds that an idle worker gets to leave by itself; it needs about 0.03
+GRACE: Final = 0.2  # seconds that an idle worker gets to leave by itself; it needs about 0.03
 
 
 def _imported() -> Any:
@@ -91,9 +91,14 @@ class Processes:
         try:
             await self._stack.aclose()
         except _imported().BrokenWorkerError as broken:
-            # None is alive: some did not leave by themselves, or crashed on the way
-            log.warning("worker processes of tools did not end cleanly: %s", broken)
+            # None is alive, and none had work: a busy machine, or a library that crashes at exit
+            log.debug("idle workers did not leave by themselves: %s", str(broken))
+            # Whoever still holds the error, such as trio's idle thread, shall not hold the pipes.
+            clear_frames(broken.__traceback__)
+            broken.args = ()
+            getattr(self._workers, "_worker_cache", []).clear()  # private: looked for
         finally:
+            self._workers = None
             with trio.CancelScope(shield=True):  # some milliseconds
                 await trio.to_thread.run_sync(tracker_use.end)
 
@@ -106,9 +111,11 @@ class Processes:
             result: ToolResult = await self._workers.run_sync(carry_out, job, kill_on_cancel=True)
         except _imported().BrokenWorkerError as broken:
             return job.report.failed(f"the tool's process died: {_cause(broken)}")
+        except OSError as error:  # the system has no room for a process
+            return job.report.failed(f"the tool could not run in a process: {error}")
         except trio.Cancelled as cancelled:
             # Else the pipes of the dead worker are open as long as somebody holds the error.
-            traceback.clear_frames(cancelled.__traceback__)
+            clear_frames(cancelled.__traceback__)
             raise
         return result
 

@@ -14,6 +14,8 @@ from ._tool import AnyTool, tool
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from ._options import Approve
+
 TIMEOUT: Final = 60.0
 MAX_OUTPUT: Final = 30_000  # bytes of stdout, and of stderr
 # What programs need to find their way. No key of a provider is among them.
@@ -24,6 +26,7 @@ def shell_tool(
     cwd: str | os.PathLike[str],
     *,
     allowed: Collection[str] | None = None,
+    approve: Approve = False,
     timeout: float = TIMEOUT,
     env: Mapping[str, str] | None = None,
     max_output: int = MAX_OUTPUT,
@@ -41,6 +44,7 @@ def shell_tool(
     Args:
         cwd: The directory that commands run in.
         allowed: Names of the programs that may be run, as in `["git", "ls"]`; None for any.
+        approve: Whether somebody has to approve each command, or which ones; as `tool` says it.
         timeout: Seconds, after which a command is killed, and the model told so.
         env: Environment variables to add. Of this program's own, only a few are handed on (PATH,
             HOME and those of language and time zone), and no key.
@@ -78,7 +82,7 @@ def shell_tool(
             )
         return f"{_how(ending.status)}{_written(ending)}"
 
-    return tool(run_command_, name="run_command")
+    return tool(run_command_, name="run_command", effect=True, approve=approve)
 
 
 def _check(

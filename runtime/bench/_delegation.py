@@ -37,9 +37,8 @@ FIRST_TEXT: Final = 2  # the event before it has none
 MODEL: Final = "openai-compatible:bench"
 PATIENCE: Final = 120.0  # seconds until all of a thousand agents stream
 CANCELS: Final = 10  # a round
-OPTIONS: Final = AgentOptions(
-    journal_patience=60.0
-)  # a thousand that start at once share one journal
+# A thousand that start at once share one journal.
+OPTIONS: Final = AgentOptions(journal_patience=60.0)
 
 
 @attrs.frozen

@@ -6,6 +6,7 @@ Prints the `Cost` of each of them as JSON. Nothing imports this: it is run.
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import resource
 import sys
@@ -18,6 +19,10 @@ import attrs
 import trio
 import trio.testing
 
+from actors import AgentOptions
+from actors.agents import Agent, AgentSetup
+from actors.journal import MemoryJournal
+from actors.providers import start_provider
 from runtime import open_system
 
 from ._lives import Cost, IdleActor
@@ -53,8 +58,25 @@ async def _open_tasks() -> AsyncGenerator[Start]:
         nursery.cancel_scope.cancel()
 
 
+@asynccontextmanager
+async def _open_agents() -> AsyncGenerator[Start]:
+    """Agents that share a provider and a journal."""
+    async with open_system() as system:
+        provider = await start_provider(system, "scripted:echo")
+        journal = await system.spawn(MemoryJournal)
+        numbers = itertools.count()
+
+        async def start(count: int) -> None:
+            for _ in range(count):
+                options = AgentOptions(conversation=str(next(numbers)))
+                await system.spawn(Agent, provider, journal, AgentSetup(options=options))
+
+        yield start
+
+
 KINDS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[Start]]]] = {
     "actor": _open_actors,
+    "agent": _open_agents,
     "task": _open_tasks,
 }
 

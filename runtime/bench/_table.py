@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ._agents import agents, tool_round
 from ._answers import chunk, flood, interrupt
 from ._appends import appends
 from ._bridges import bridge
@@ -135,6 +136,18 @@ BENCHMARKS: Final = (
         "the same streams of plain httpx2 in a nest of nurseries, cancelled",
         households,
         by_name_only=True,
+    ),
+    Benchmark(
+        "toolround",
+        "from a tool's result to the arrival of the next request at the provider",
+        "opening a stream of the same provider without an agent",
+        tool_round,
+    ),
+    Benchmark(
+        "agents",
+        "1 000 agents in one process: memory of an idle one, evenness and pace of busy ones",
+        "an idle actor, and as many streams of the same provider without agents",
+        agents,
     ),
     Benchmark(
         "stall",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
 import trio
+
+from runtime import BridgeClosed
 
 from ._block import Block
 from ._call import Call, Promise
@@ -86,6 +89,7 @@ class BlockingBlock(Generic[T]):
         self._bridge = bridge  # which is open as long as somebody has a block of it
         self._entered = ThreadSignal()
         self._was_used = False
+        self._was_left = False
         self.block = Block(make, Promise[T](self._entered.set), cut_short=_leave_it_to_the_exit)
 
     def __enter__(self) -> T:
@@ -110,6 +114,7 @@ class BlockingBlock(Generic[T]):
     ) -> bool | None:
         if self._thread.is_elsewhere:  # this is a fork: the block goes on in the other process
             return False
+        self._was_left = True
         try:
             return leave(self.block, self._thread, error)
         except BaseException as failure:
@@ -117,6 +122,12 @@ class BlockingBlock(Generic[T]):
                 raise
             note(error, failure)
             return False
+
+    def __del__(self) -> None:
+        """Leave it after an interrupt between its begin and its body, where Python does not."""
+        if self.block.entered.has_value and not self._was_left:
+            with contextlib.suppress(BridgeClosed):
+                self._thread.cancel(self.block, "it was thrown away")
 
 
 class Bridge:

@@ -98,6 +98,8 @@ class TrioThread:
         if promise is not None:
             promise.awaited = self._awaited
             self._awaited.add(promise)
+            if promise.is_settled:  # meanwhile, or before: this is asked for once more
+                self._awaited.discard(promise)
         try:
             self._token.run_sync_soon(function, *args)
         except trio.RunFinishedError:

@@ -26,16 +26,16 @@ class ThreadSignal:
 
     def __init__(self) -> None:
         self._queue = queue.SimpleQueue[None]()
+        self._is_set = False  # stays, also where an interrupt comes right behind the wait
 
     def set(self) -> None:
+        self._is_set = True
         self._queue.put(None)
 
     def wait(self) -> None:
-        while True:
-            try:
-                return self._queue.get(timeout=LOOK_SECONDS)
-            except queue.Empty:
-                continue
+        while not self._is_set:
+            with contextlib.suppress(queue.Empty):
+                self._queue.get(timeout=LOOK_SECONDS)
 
     def carry_out(self, begin: Callable[[], None], give_up: Callable[[str], None]) -> None:
         """Begin something, and wait until it has set this.

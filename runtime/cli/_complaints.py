@@ -16,6 +16,7 @@ from actors.errors import (
     LimitReached,
     MemoryDamaged,
     MemoryUnreachable,
+    NeedsApproval,
     ProviderError,
     StreamInterrupted,
 )
@@ -32,6 +33,7 @@ FORESEEN: Final = (
     ProviderError,
     StreamInterrupted,
     LimitReached,
+    NeedsApproval,
 )
 MESSENGERS: Final = (ActorCrashed, SupervisorGaveUp, SystemFailed)  # they bring another's error
 

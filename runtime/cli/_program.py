@@ -30,6 +30,7 @@ class LazyCommand:
 COMMANDS: Final = {
     "demo": LazyCommand("runtime.cli._demo", "See supervised agents stream, crash and recover."),
     "chat": LazyCommand("runtime.cli._chat", "Talk to a model, and interrupt it."),
+    "reason": LazyCommand("runtime.cli._reason", "Think about a problem step by step."),
     "conversations": LazyCommand(
         "runtime.cli._conversations", "List, show, export and fork what a journal keeps."
     ),

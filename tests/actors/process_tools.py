@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from actors.tools import tool
+from actors.tools import progress, tool
 
 
 @attrs.frozen
@@ -46,6 +46,23 @@ def hang(note: str) -> None:
 def too_slow() -> None:
     """Never end."""
     time.sleep(600)
+
+
+@tool(isolation="process")
+def reports(number: int) -> str:
+    """Say how far it is."""
+    for step in range(number):
+        progress(f"step {step} \N{SNOWMAN}", fraction=step / number)
+    progress("\0" * 1000)
+    return "there"
+
+
+@tool(isolation="process")
+def says_and_waits(note: str) -> None:
+    """Say something, and wait until a file is there."""
+    progress("at work")
+    while not Path(note).exists():
+        time.sleep(0.01)
 
 
 @tool(isolation="process")

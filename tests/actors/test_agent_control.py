@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 import trio.testing
+from agents_parts import agent_of
 from agents_scripted import (
     assert_next_turn_is_accepted,
     assert_one_truth,
@@ -20,10 +21,30 @@ from strict_history import refusals
 
 from actors import AgentOptions
 from actors.agents import AgentHandle, Report, RunLimits
-from actors.chat import AssistantTurn, Complete, Outcome, Token, ToolStart, ToolStatus, UserTurn
+from actors.chat import (
+    AssistantTurn,
+    Complete,
+    Outcome,
+    StreamChunk,
+    Token,
+    ToolStart,
+    ToolStatus,
+    UserTurn,
+)
 from actors.errors import LimitReached, RunInterrupted, RunNotOpen, StreamTruncated
 from actors.journal import RunEnded, RunPaused, RunResumed, ToolSealed, UserSaid
-from actors.providers import call, pause, say, script, truncate, usage
+from actors.providers import (
+    Generate,
+    ProviderApi,
+    call,
+    pause,
+    say,
+    script,
+    truncate,
+    usage,
+)
+from runtime import Actor, Sink
+from runtime.testing import simulate
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -131,18 +152,20 @@ async def test_a_tool_may_interrupt_its_own_run(
         await assert_next_turn_is_accepted(agent)
 
 
-async def test_whoever_leaves_a_run_that_was_interrupted_gets_his_own_cancel(
+async def test_whoever_leaves_a_run_while_it_is_interrupted_gets_his_own_cancel(
     autojump_clock: MockClock,  # noqa: ARG001
 ) -> None:
     async with scripted(SLOW, script("ok", repeat=True)) as agent:
         run = agent.stream("Go")
-        with trio.CancelScope() as scope:
-            async with run:
-                await anext(run)
-                scope.cancel("mine")
-                await agent.interrupt("somebody else's")
-        assert scope.cancelled_caught
-        assert run.outcome is Outcome.CANCELLED
+        async with trio.open_nursery() as nursery:
+            with trio.CancelScope() as scope:
+                async with run:
+                    await anext(run)
+                    nursery.start_soon(agent.interrupt, "somebody else's")
+                    scope.cancel("mine")
+                    await collect(run)
+            assert scope.cancelled_caught
+        await assert_one_truth(agent, run, Outcome.CANCELLED)
         await assert_next_turn_is_accepted(agent)
 
 
@@ -154,7 +177,8 @@ async def test_nothing_is_interrupted_where_nothing_goes_on() -> None:
             while not isinstance(await anext(run), Token):
                 pass
             await trio.testing.wait_all_tasks_blocked()
-            assert not await run.interrupt("too late")  # its end is in the journal
+            with trio.fail_after(5):
+                assert not await run.interrupt("too late")  # its end is in the journal
             assert isinstance((await collect(run))[-1], Complete)
         assert run.outcome is Outcome.DONE
         assert not await run.interrupt()
@@ -402,3 +426,56 @@ async def test_a_run_is_interrupted_by_its_reader_at_any_event_and_goes_on_no_fu
                 await collect(run)
         await assert_one_truth(agent, run, Outcome.CANCELLED)
         await assert_next_turn_is_accepted(agent)
+
+
+class Punctual(Actor, ProviderApi):
+    """A model whose answer ends after a second and so many steps of the event loop."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+
+    @Generate.handles(concurrent=True)
+    async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
+        del message
+        await out.send(StreamChunk("one "))
+        await trio.sleep(1)
+        for _ in range(self._steps):
+            await trio.lowlevel.checkpoint()
+        await out.send(StreamChunk(is_final=True))
+
+
+async def interrupted_at_its_end(steps: int) -> Outcome | None:
+    """Interrupt a run in the step in which its answer is complete, or next to it."""
+    async with agent_of(provider=lambda: Punctual(steps)) as agent:
+        run = agent.stream("Go")
+        events: list[Event] = []
+
+        async def interrupt() -> None:
+            await trio.sleep(1)
+            await agent.interrupt("just now")
+
+        async with trio.open_nursery() as nursery, run:
+            nursery.start_soon(interrupt)
+            events.append(await anext(run))
+            await trio.sleep(2)  # so that nobody takes what is sent last
+            try:
+                events += await collect(run)
+            except RunInterrupted:
+                assert not isinstance(events[-1], Complete)
+                assert run.outcome is None
+            else:
+                assert isinstance(events[-1], Complete)
+        report = await agent.ref.ask(Report(run.id))
+        assert report.outcome is run.outcome
+        assert isinstance(events[-1], Complete) is (run.outcome is Outcome.DONE)
+        return run.outcome
+
+
+def test_an_interruption_that_meets_the_end_of_a_run_is_one_or_the_other_for_all() -> None:
+    outcomes = {
+        simulate(seed).run(interrupted_at_its_end, steps)
+        for steps in range(12)
+        for seed in range(8)
+    }
+
+    assert outcomes == {Outcome.DONE, Outcome.CANCELLED}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from actors.testing import FakeProvider
     from runtime.bridge import Bridge
 
+CANCELS = 100
 WORDS = served(say("word " * 1000, pieces=1000), slow=0.001)
 CLOSE_SECONDS = 1.0  # until the server must have seen a close; it takes less than a millisecond
 
@@ -45,9 +47,15 @@ async def see_the_close(server: FakeProvider) -> int:
     return server.requests[-1].written
 
 
+async def see_all_closes(server: FakeProvider) -> None:
+    with trio.fail_after(CLOSE_SECONDS):
+        for received in server.requests:
+            await received.closed.wait()
+
+
 def run(program: Coroutine[object, object, None]) -> None:
     with assert_no_leaks():
-        asyncio.run(asyncio.wait_for(program, SECONDS))
+        asyncio.run(asyncio.wait_for(program, SECONDS * 6))
 
 
 # asyncio
@@ -92,6 +100,33 @@ def test_a_cancelled_task_closes_the_socket_and_keeps_what_was_shown() -> None:
             assert await servers.run(see_the_close, server) < 100_000
             assert (await agent.history())[-1].text == "".join(shown)  # type: ignore[union-attr]
             assert (await agent.run("Go on")).text == "Fine"
+
+    run(main())
+
+
+def test_random_cancels_close_every_socket() -> None:
+    async def read(agent: AsyncioAgent) -> None:
+        async with agent.stream("Go") as run:
+            async for _ in run:
+                pass
+
+    async def main() -> None:
+        dice = random.Random(5)  # noqa: S311
+        async with (
+            open_asyncio_bridge() as servers,
+            servers.open(open_fake_provider, WORDS) as server,
+            open_asyncio_bridge() as bridge,
+        ):
+            for _ in range(CANCELS):
+                async with for_asyncio.open_agent(model_of(server), bridge=bridge) as agent:
+                    task = asyncio.create_task(read(agent))
+                    await asyncio.sleep(dice.random() / 30)
+                    task.cancel()
+                    with pytest.raises(asyncio.CancelledError):
+                        await task
+                    await servers.run(see_all_closes, server)
+            assert len(server.requests) > CANCELS / 10
+            assert not any(received.finished for received in server.requests)
 
     run(main())
 

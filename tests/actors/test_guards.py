@@ -534,3 +534,22 @@ async def test_a_run_that_a_guard_has_stopped_does_not_go_on() -> None:
         with pytest.raises(RunNotOpen, match="a guard has stopped the run"):
             async with agent.resume(run.id) as again:
                 await collect(again)
+
+
+async def test_wherever_a_guarded_run_is_cancelled_its_end_is_in_the_journal() -> None:
+    runs: list[AgentRun] = []
+    guarded = options(guard(no_secrets, on="input"))
+    async with scripted(script("Fine.", repeat=True), options=guarded) as agent:
+
+        async def scenario() -> None:
+            runs.append(agent.stream("Go"))
+            async with runs[-1] as run:
+                await collect(run)
+
+        async def check() -> None:
+            entries = of_run(await entries_of(agent), runs[-1])
+            ends = [entry.outcome for entry in entries if isinstance(entry, RunEnded)]
+            assert ends == ([runs[-1].outcome] if entries else [])
+            assert runs[-1].outcome is not Outcome.FAILED
+
+        assert await cancel_everywhere(scenario, check=check) > 10

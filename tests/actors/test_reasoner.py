@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
+import trio.testing
 from reasoners import (
     TREE,
     Busy,
@@ -23,7 +26,17 @@ from actors.agents import (
     open_agent,
     open_reasoner,
 )
-from actors.chat import Answer, Complete, FinishReason, Outcome, Settings, Thought, Token, ToolEnd
+from actors.chat import (
+    Answer,
+    Complete,
+    FinishReason,
+    Outcome,
+    Settings,
+    Thought,
+    Token,
+    ToolEnd,
+    ToolStart,
+)
 from actors.errors import (
     ConfigurationError,
     UnknownModel,
@@ -44,7 +57,9 @@ from actors.reasoning import (
     SelfConsistency,
     StepStatus,
 )
+from actors.tools import progress, tool
 from runtime import open_system
+from runtime.testing import assert_no_leaks
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -184,6 +199,58 @@ async def test_a_tool_that_fails_is_told_to_the_model() -> None:
 
     assert "no a" in run.tool_results[0].content
     assert run.trace.answer == "it broke"
+
+
+async def test_a_tool_says_how_far_it_has_come() -> None:
+    async def dig(word: str) -> str:
+        """Dig."""
+        for number in (1, 2):
+            progress(f"{word} {number}", fraction=number / 2)
+            await trio.testing.wait_all_tasks_blocked()
+        progress("nearly")
+        return "gold"
+
+    model = model_of(script("Action: dig[hole]"), script("Final Answer: gold"))
+    async with (
+        open_reasoner(model, strategy=ReAct(), tools=[dig]) as reasoner,
+        reasoner.stream("What?") as run,
+    ):
+        events = [event for event in await collect(run) if event.type.startswith("tool")]
+
+    assert [event.content for event in events] == ["dig", "hole 1", "hole 2", "nearly", "gold"]
+
+
+async def test_a_tool_can_run_in_a_process_and_is_killed_with_its_run(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    model = model_of(script(f'Action: sleep("{begun}")'))
+    asleep = tool(isolation="process")(sleep)
+    with assert_no_leaks():
+        async with (
+            open_reasoner(model, strategy=ReAct(), tools=[asleep]) as reasoner,
+            reasoner.stream("What?") as run,
+        ):
+            async for event in run:
+                if isinstance(event, ToolStart):
+                    break
+            with trio.fail_after(20):
+                while not begun.exists():  # noqa: ASYNC110 - there is no event
+                    await trio.sleep(0.01)
+    assert run.outcome is Outcome.CANCELLED
+
+
+def sleep(begun: str) -> str:
+    """Say that it has begun, and sleep."""
+    Path(begun).touch()
+    time.sleep(60)
+    return "slept"
+
+
+async def test_a_tool_that_needs_approval_is_refused_at_once() -> None:
+    with pytest.raises(ConfigurationError, match="look_up needs approval"):
+        async with open_reasoner(
+            "scripted:echo", strategy=ReAct(), tools=[tool(approve=True)(look_up)]
+        ):
+            pass
 
 
 async def test_a_selector_says_in_the_trace_which_way_and_why() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reasoning_play import SEEDS, WITH_TOOLS, Player, check, one, play, seeded, thoughts_of
 
@@ -70,6 +70,7 @@ STRATEGIES: list[Strategy] = [
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda each: each.name)
+@settings(deadline=None)
 @given(texts=st.lists(SAID, min_size=1, max_size=8), seed=SEEDS)
 def test_whatever_is_said_in_any_order_gives_a_valid_trace_and_ends(
     strategy: Strategy, texts: list[str], seed: int
@@ -83,6 +84,7 @@ def test_whatever_is_said_in_any_order_gives_a_valid_trace_and_ends(
 
 
 @pytest.mark.parametrize("strategy", [ChainOfThought(), ReAct(max_steps=2)])
+@settings(deadline=None)
 @given(text=SAID, seed=SEEDS)
 def test_a_text_that_is_cut_anywhere_gives_the_same_steps_and_the_same_answer(
     strategy: Strategy, text: str, seed: int
@@ -194,6 +196,7 @@ def test_the_answer_that_comes_most_often_wins_and_each_sample_has_its_share() -
     assert {round(step.score or 0, 2) for step in played.trace.steps} == {0.33, 0.67}
 
 
+@settings(deadline=None)
 @given(seed=SEEDS)
 def test_samples_that_can_change_nothing_are_cancelled(seed: int) -> None:
     played = play(SelfConsistency(5), lambda _: "Step 1: a\nAnswer: 4", seeded(seed))

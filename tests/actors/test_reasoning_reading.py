@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.chat import ToolSpec
@@ -42,17 +42,20 @@ def cut(text: str, places: list[int]) -> list[str]:
     return [text[start:end] for start, end in itertools.pairwise(edges)]
 
 
+@settings(deadline=None)
 @given(TEXTS, st.lists(st.integers(0, 400), max_size=30))
 def test_a_text_that_is_cut_anywhere_has_the_same_sections(text: str, places: list[int]) -> None:
     assert read(cut(text, places)) == read([text]) == read(list(text))
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_nothing_of_a_text_without_labels_is_lost(text: str) -> None:
     if len(read([text])) == 1:
         assert read([text])[0][1] == text
 
 
+@settings(deadline=None)
 @given(TEXTS, st.lists(st.integers(0, 400), max_size=30))
 def test_a_trimmer_gives_the_stripped_text_in_pieces(text: str, places: list[int]) -> None:
     trimmer = Trimmer()
@@ -103,6 +106,7 @@ def test_a_share_is_read_or_there_is_none(text: str, whole: float, share: float 
     assert found == (None if share is None else pytest.approx(share))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.sampled_from([1.0, 10.0]))
 def test_a_share_is_from_0_to_1_whatever_the_text(text: str, whole: float) -> None:
     share = read_share(text, whole)
@@ -190,6 +194,7 @@ def test_a_text_that_is_deep_or_long_does_no_harm(text: str) -> None:
     assert read_action("act", text, (TEXT,), "action-1").arguments["query"]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80), st.none() | st.text(max_size=80), st.sampled_from([TWO, TEXT]))
 def test_any_action_is_read_without_an_error_of_our_own(
     written: str, given_input: str | None, tool: ToolSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from reasoning_play import SEEDS, WITH_TOOLS, one, play, seeded, thoughts_of
 
 from actors.chat import SystemTurn, UserTurn
@@ -66,6 +66,7 @@ NAMES = ("a", "b", "aa", "ab", "ba", "bb", "aaa", "aab", "baa", "bab", "bba", "b
 SCORES = dict.fromkeys(NAMES, 1)
 
 
+@settings(deadline=None)
 @given(seed=SEEDS)
 def test_a_beam_follows_the_best_and_prunes_the_rest_whatever_comes_first(seed: int) -> None:
     scores = SCORES | {"a": 3, "b": 8, "ba": 2, "bb": 9}
@@ -84,6 +85,7 @@ def test_a_beam_follows_the_best_and_prunes_the_rest_whatever_comes_first(seed: 
     assert played.trace.answer == "done"
 
 
+@settings(deadline=None)
 @given(seed=SEEDS)
 def test_best_first_goes_back_to_an_earlier_branch(seed: int) -> None:
     scores = SCORES | {"a": 8, "b": 6, "aa": 2, "ab": 5}
@@ -95,6 +97,7 @@ def test_best_first_goes_back_to_an_earlier_branch(seed: int) -> None:
     assert played.trace.answer == "7"
 
 
+@settings(deadline=None)
 @given(seed=SEEDS)
 def test_a_beam_forgets_what_it_left(seed: int) -> None:
     scores = SCORES | {"a": 8, "b": 6, "aa": 2, "ab": 5}
@@ -106,6 +109,7 @@ def test_a_beam_forgets_what_it_left(seed: int) -> None:
     assert played.trace.answer == "7"
 
 
+@settings(deadline=None)
 @given(seed=SEEDS)
 def test_an_answer_that_is_good_enough_cancels_all_other_calls(seed: int) -> None:
     scores = SCORES | {"a": 8, "b": 8, "ab": 10}

@@ -52,11 +52,17 @@ from runtime import RestartStrategy, open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trio.testing import MockClock
 
     from actors.agents import AgentRun
     from runtime import Node
 
+WHOLE = (
+    *("/", "/agent", "/agent/journal", "/agent/provider", "/agent/agent", "/agent/researcher-1"),
+    *(f"/agent/researcher-1/{name}" for name in ("journal", "provider", "agent")),
+)
 LONG = script(say("word " * 100, pieces=100))
 FINE = script("Fine.", usage(10, 2))
 
@@ -403,3 +409,19 @@ async def test_what_it_says_and_calls_is_told_to_the_reader_as_progress(
     told = [event.content for event in events if isinstance(event, ToolProgress)]
     assert told[0] == "researcher calls look"
     assert told[-1] == "word " * 40
+
+
+async def test_control_is_back_only_when_what_it_held_is_closed(tmp_path: Path) -> None:
+    """A journal on disk of its own takes a thread, and so a while, to close."""
+    own = AgentOptions(journal=tmp_path / "below.db")
+    helper = recipe(script(say("So far "), stall()), options=own)
+    async with scripted(asks(), tools=(agent_tool(helper),)) as agent:
+        with trio.CancelScope() as scope:
+            async with agent.stream("Go") as run:
+                await anext(run)
+                await anext(run)
+                while len(paths(agent.system.tree())) < len(WHOLE):  # noqa: ASYNC110
+                    await trio.sleep(0.001)
+                scope.cancel()
+                await trio.lowlevel.checkpoint()
+        assert len(agent.system.tree().children[0].children) == 3

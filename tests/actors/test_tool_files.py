@@ -68,6 +68,15 @@ def test_writing_has_to_be_asked_for(root: Path) -> None:
     assert Toolbox(file_tools(root, write=True)).names[2:] == ("write_file", "edit_file")
 
 
+def test_what_changes_files_is_an_effect_and_may_need_approval(root: Path) -> None:
+    reading, writing = slice(0, 2), slice(2, 4)
+    tools = file_tools(root, write=True, approve=True)
+
+    assert [(each.effect, each.approve) for each in tools[reading]] == [(False, False)] * 2
+    assert [(each.effect, each.approve) for each in tools[writing]] == [(True, True)] * 2
+    assert [each.approve for each in file_tools(root, write=True)[writing]] == [False, False]
+
+
 async def test_files_are_listed_with_their_sizes(box: Toolbox, root: Path) -> None:
     (root / "a.md").write_text("#")
 

@@ -17,10 +17,10 @@ import pytest
 import trio
 from agents_scripted import assert_next_turn_is_accepted, assert_one_truth, collect, scripted
 
-from actors.chat import Outcome, ToolCall, ToolEnd, ToolResult, ToolStart, ToolStatus
+from actors.chat import Outcome, ToolCall, ToolEnd, ToolProgress, ToolResult, ToolStart, ToolStatus
 from actors.errors import ConfigurationError
 from actors.providers import call, script
-from actors.tools import Held, Limits, Terms, Toolbox, Workers, execute, tool
+from actors.tools import Held, Limits, Progress, Terms, Toolbox, Workers, execute, tool
 from runtime import System, open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
@@ -100,6 +100,42 @@ async def test_the_end_of_a_process_is_an_error_of_its_call_alone(how: str, text
         assert (await it.run("pid")).status is ToolStatus.OK
 
 
+async def test_a_process_is_heard_while_it_works(tmp_path: Path) -> None:
+    note = tmp_path / "go on"
+    async with (
+        assert_no_leaks(),
+        scripted(
+            script(call("says_and_waits", note=str(note))),
+            script("Fine."),
+            tools=(process_tools.says_and_waits,),
+        ) as agent,
+        agent.stream("Begin") as run,
+    ):
+        async for event in run:
+            if isinstance(event, ToolProgress):
+                await trio.Path(note).touch()  # else the tool would wait for ever
+        assert run.tool_results[0].status is ToolStatus.OK
+
+
+@pytest.mark.parametrize("alone", ["alone", ""])
+async def test_all_that_a_process_says_arrives_before_its_result(alone: str) -> None:
+    heard: list[Progress] = []
+    async with bench(process_tools.reports) as it:
+        terms = attrs.evolve(it.terms, progress=heard.append, held=None if alone else it.terms.held)
+        await execute(it.box, ToolCall("1", "reports", {"number": 20}), terms=terms)
+
+    assert heard[:2] == [Progress("step 0 \N{SNOWMAN}", 0.0), Progress("step 1 \N{SNOWMAN}", 0.05)]
+    assert (len(heard), heard[-1]) == (21, Progress("\0" * 500))
+
+
+async def test_a_process_that_says_more_than_a_pipe_holds_goes_on() -> None:
+    async with bench(process_tools.reports) as it:
+        terms = attrs.evolve(it.terms, progress=lambda _: None)
+        result = await execute(it.box, ToolCall("1", "reports", {"number": 20_000}), terms=terms)
+
+    assert result.content == "there"
+
+
 async def test_an_error_of_the_tool_is_told_like_that_of_any_other() -> None:
     async with bench(process_tools.fails) as it:
         assert (await it.run("fails")).content == "ValueError: no such thing"
@@ -121,7 +157,7 @@ async def test_a_timeout_kills_the_process() -> None:
 
         assert (result.status, result.content) == (
             ToolStatus.ERROR,
-            "the tool took longer than its timeout of 0.05 s; its process was killed",
+            "the tool took longer than its timeout of 0.05 s; no process of it is left",
         )
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -17,6 +18,9 @@ from actors.chat import ToolCall, ToolResult, ToolStatus
 from actors.tools import AnyTool, Toolbox, execute, shell_tool
 from actors.tools import _command as command_module
 from runtime.testing import assert_no_leaks, cancel_everywhere
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # A family: one in the group that ignores SIGTERM, one in a session of its own, one below that.
 FAMILY = """
@@ -124,6 +128,16 @@ async def test_no_key_is_in_the_environment_of_a_command(
     assert "secret" not in told + of_the_guard
     known = {"PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "GREETING"}
     assert {line.partition("=")[0] for line in told.splitlines()[3:]} <= known
+
+
+def test_a_command_is_an_effect_and_may_need_approval(tmp_path: Path) -> None:
+    def approve(arguments: Mapping[str, Any]) -> bool:
+        return bool(arguments["command"][0] != "ls")
+
+    shell = shell_tool(tmp_path, approve=approve)
+
+    assert (shell.effect, shell.approve) == (True, approve)
+    assert shell_tool(tmp_path).approve is False
 
 
 def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:

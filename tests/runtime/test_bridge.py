@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import random
+import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import partial
@@ -42,6 +46,9 @@ from runtime.testing import assert_no_leaks
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator
 
+    from runtime import Ref
+
+INTERRUPTS = 200
 NAME = ContextVar("NAME", default="nobody")
 
 
@@ -451,3 +458,33 @@ def test_a_second_ctrl_c_waits_no_longer_for_what_does_not_end() -> None:
             bridge.run(shield)
         assert second.is_set()
         over.set()
+
+
+def test_many_random_ctrl_cs_leave_nothing() -> None:
+    dice = random.Random(5)  # noqa: S311
+
+    def interrupt(seconds: float) -> None:
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def use(bridge: Bridge, counter: Ref[Counter], interrupter: threading.Thread) -> None:
+        interrupter.start()
+        while True:
+            bridge.run(counter.ask, Add(1))
+            with bridge.stream(counter.stream, CountUp()) as numbers:
+                for number in numbers:
+                    if number % 7 == 6:
+                        break
+
+    with (
+        assert_no_leaks(),
+        open_bridge() as bridge,
+        bridge.open(open_counter, Notes()) as counter,
+    ):
+        for number in range(INTERRUPTS):
+            thread = threading.Thread(target=interrupt, args=(dice.random() / 100,))
+            with pytest.raises(KeyboardInterrupt):
+                use(bridge, counter, thread)
+            thread.join()
+            assert bridge.run(counter.ask, Add(1)) > number
+            assert "0 waiting" in repr(bridge)

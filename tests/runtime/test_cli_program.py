@@ -55,7 +55,7 @@ def test_help_lists_the_commands(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
 
     assert result.returncode == 0
-    names = ("demo", "chat", "conversations", "pull", "bench")
+    names = ("demo", "chat", "reason", "conversations", "pull", "bench")
     assert all(f"\n  {name} " in result.stdout for name in names)
 
 

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from actors.providers import ProviderHandle
+    from runtime.bridge import AsyncioBridge, Bridge
 
 T = TypeVar("T")
 
@@ -394,3 +395,21 @@ async def structured_output(provider: ProviderHandle) -> None:
             assert_type(partial, Partial)
     assert_type(stream.value, Found)
     AgentOptions(output=Found, output_attempts=2)
+
+
+def behind_a_bridge(bridge: Bridge, ref: Ref[Savings]) -> None:
+    assert_type(bridge.run(ref.ask, Deposit(5)), int)
+    with bridge.open(open_system) as system:
+        assert_type(system, System)
+    with bridge.stream(ref.stream, History(3)) as lines:
+        for line in lines:
+            assert_type(line, str)
+
+
+async def behind_a_bridge_in_asyncio(bridge: AsyncioBridge, ref: Ref[Savings]) -> None:
+    assert_type(await bridge.run(ref.ask, Deposit(5)), int)
+    async with bridge.open(open_system) as system:
+        assert_type(system, System)
+    async with bridge.stream(ref.stream, History(3)) as lines:
+        async for line in lines:
+            assert_type(line, str)
