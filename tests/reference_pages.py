@@ -36,6 +36,8 @@ PACKAGES: Final = (
     "actors.journal",
     "actors.memory",
     "actors.reasoning",
+    "actors.recall",
+    "actors.react",
     "actors.agents",
     "actors.budget",
     "actors.errors",

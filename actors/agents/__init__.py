@@ -5,7 +5,7 @@ Beside them reasoners, which carry out the strategies of `actors.reasoning`.
 
 from ._agent import Agent
 from ._control import Interrupt, Pause, Resume, Steer, Unfinished, Unpause
-from ._conversation import Conversation, History, Report, Run, RunReport, UseModel
+from ._conversation import Conversation, Entries, History, Pin, Report, Run, RunReport, UseModel
 from ._guards import Guard, guard
 from ._open import AgentHandle, AgentRun, open_agent
 from ._open_reasoner import ReasonerHandle, ReasoningRun, open_reasoner
@@ -25,11 +25,13 @@ __all__ = [
     "AgentRun",
     "AgentSetup",
     "Conversation",
+    "Entries",
     "Guard",
     "History",
     "Interrupt",
     "ModelSwitch",
     "Pause",
+    "Pin",
     "Reason",
     "Reasoner",
     "ReasonerHandle",

@@ -12,13 +12,16 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+import attrs
 import trio
 
 from actors.chat import Event, Outcome, Request, SystemTurn, Turn
 from actors.errors import ConfigurationError
-from actors.journal import Entry, append, closing, project, read
+from actors.journal import Entry, Pinned, append, closing, project, read
 from actors.output import asked_for, output_of
 from actors.providers import Clock, capabilities_of, looked_up
+from actors.react import AsItIs
+from actors.recall import Frame, Keeper
 from actors.tools import hold
 from runtime import (
     Actor,
@@ -45,7 +48,9 @@ from ._control import (
 )
 from ._conversation import (
     Conversation,
+    Entries,
     History,
+    Pin,
     Report,
     Run,
     RunReport,
@@ -61,8 +66,10 @@ from ._switch import ModelSwitch
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from actors.chat import Usage
     from actors.journal import Journal
     from actors.providers import Model, ProviderApi, Several
+    from actors.recall import Recollection
     from actors.tools import Held
     from runtime import Supervisor
 
@@ -94,6 +101,7 @@ class Agent(Actor, Conversation):
         self._journal = journal
         self._setup = setup
         self._entries: list[Entry] = []
+        self._keeper = Keeper(setup.options.memory, self, lambda: self._entries)
         self._ids: set[str] = set()  # of all runs so far
         self._runs = Runs(setup.options.limits)
         self.roster = Roster(setup)
@@ -133,6 +141,20 @@ class Agent(Actor, Conversation):
         self._require_copy()
         return report_of(self._entries, message.id)
 
+    @Entries.handles
+    async def entries(self, message: Entries) -> tuple[Entry, ...]:
+        del message
+        self._require_copy()
+        return tuple(self._entries)
+
+    @Pin.handles
+    async def pin(self, message: Pin) -> None:
+        if message.id not in self._ids:
+            raise ConfigurationError(
+                f"this conversation has no run {message.id!r}: pin one by its `run.id`"
+            )
+        await self.record([Pinned(message.id, message.pinned, Clock().now())])
+
     @UseModel.handles(concurrent=True)
     async def use_model(self, message: UseModel) -> None:
         if not isinstance(self._provider, ModelSwitch):
@@ -152,7 +174,17 @@ class Agent(Actor, Conversation):
 
     async def _carry_out(self, message: Run | Resume, out: Sink[Event]) -> None:
         with carry(within(self.ref, message, self._setup.options.limits.depth)):
-            await self._runs.carry_out(RunInProgress(self, message, out))
+            try:
+                await self._runs.carry_out(RunInProgress(self, message, out))
+            finally:
+                self._remember()
+
+    def _remember(self) -> None:
+        """What the memory wants done after a run: nobody waits for it."""
+        if self._keeper.is_idle:
+            return
+        with contextlib.suppress(ActorStopped, RuntimeError):  # then after a run of the next one
+            self.start_soon(self._keeper.run_ended, self._frame())
 
     @Interrupt.handles(concurrent=True)
     async def interrupt(self, message: Interrupt) -> bool:
@@ -256,16 +288,31 @@ class Agent(Actor, Conversation):
         self._ids.add(message.id)
         return None
 
-    def request(self) -> Request:
-        """The history as it is now, valid for any provider."""
+    async def recall(self, run: str) -> Recollection:
+        """What of the conversation the next request of a run brings."""
+        return await self._keeper.recall(run, self._frame())
+
+    def counted(self, usage: Usage) -> None:
+        """Hear what the provider has counted of the latest request."""
+        self._keeper.counted(usage)
+
+    def request(self, turns: tuple[Turn, ...]) -> Request:
+        """These turns with all that stands around them."""
+        bare = self._bare_request()
+        return attrs.evolve(bare, turns=bare.turns + turns)
+
+    def _frame(self) -> Frame:
+        request = self._bare_request()
+        if not isinstance(self._provider, ModelSwitch):
+            return Frame(request)  # nothing is known of its model
+        context = capabilities_of(self.model).context_tokens
+        return Frame(request, context, request.settings.max_tokens)
+
+    def _bare_request(self) -> Request:
         setup = self.roster.acting.setup
         instructions = setup.instructions
         first: tuple[Turn, ...] = () if instructions is None else (SystemTurn(instructions),)
-        request = Request(
-            first + project(self._entries),
-            setup.toolbox.specs,
-            setup.options.settings,
-        )
+        request = Request(first, setup.toolbox.specs, setup.options.settings)
         output = self._setup.options.output
         if output is None:
             return request
@@ -273,6 +320,8 @@ class Agent(Actor, Conversation):
 
     def _is_held(self, request: Request) -> bool:
         """Whether the provider can hold the model to a schema, and still let it call tools."""
+        if not isinstance(self.roster.acting.setup.options.style, AsItIs):
+            return False  # it would hold the model back from its thoughts and actions
         if not isinstance(self._provider, ModelSwitch):
             return not request.tools  # nothing is known of its model
         can = capabilities_of(self.model)

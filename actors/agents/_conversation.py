@@ -77,7 +77,24 @@ class Run(Stream[Conversation, Event]):
 
 @attrs.frozen
 class History(Ask[Conversation, tuple[Turn, ...]]):
-    """What the next request would send, without the instructions."""
+    """The whole conversation as turns. What of it is sent is for `AgentOptions(memory=...)`."""
+
+
+@attrs.frozen
+class Entries(Ask[Conversation, tuple[Entry, ...]]):
+    """All that the journal has of the conversation."""
+
+
+@attrs.frozen
+class Pin(Ask[Conversation, None]):
+    """Send a run with every request, whatever else is left out; with `pinned=False`, no longer.
+
+    Raises:
+        ConfigurationError: The conversation has no such run.
+    """
+
+    id: str
+    pinned: bool = True
 
 
 @attrs.frozen

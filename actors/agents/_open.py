@@ -13,6 +13,7 @@ from actors.chat import (
     Complete,
     Event,
     Outcome,
+    Recalled,
     StreamChunk,
     StreamResponse,
     Thought,
@@ -49,6 +50,7 @@ from ._agent import Agent
 from ._control import AgentControl, Resume, RunControl
 from ._conversation import Conversation, History, Report, Run, UseModel, verdict
 from ._group import supervise_group
+from ._keepsakes import Keepsakes
 from ._options import AgentOptions, AgentSetup
 from ._recipe import all_recipes
 from ._switch import ModelSwitch
@@ -78,6 +80,7 @@ class AgentRun(RunControl):
         response: What was handed to the reader so far, over all model calls; readable at any
             time. Its usage is known when the block has been left, or with `Complete`.
         tool_results: Those that the reader has seen, in their order.
+        recalled: What the latest model call was sent of the conversation, where not all of it.
         outcome: How the run ended, as the journal has it; None before, and where the block
             could not be entered.
         answered_by: The name of who has answered, with `Complete`; "" before.
@@ -89,6 +92,7 @@ class AgentRun(RunControl):
         super().__init__(ref, message.id)
         self.response = StreamResponse()
         self.tool_results: list[ToolResult] = []
+        self.recalled: Recalled | None = None
         self.outcome: Outcome | None = None
         self.answered_by = ""
         self.pending: tuple[ToolCall, ...] = ()
@@ -166,6 +170,8 @@ class AgentRun(RunControl):
             case Thought(content, timestamp):
                 index = len(response.chunks)
                 response.add(StreamChunk(index=index, timestamp=timestamp, thinking=content))
+            case Recalled():
+                self.recalled = event
             case ToolEnd(_, result):
                 self.tool_results.append(result)
             case Complete(_, last):
@@ -180,7 +186,7 @@ class AgentRun(RunControl):
                 pass
 
 
-class AgentHandle(AgentControl):
+class AgentHandle(AgentControl, Keepsakes):
     """An agent that runs: what `open_agent` gives.
 
     Attributes:
@@ -268,7 +274,7 @@ class AgentHandle(AgentControl):
         await self.ref.ask(UseModel(model))
 
     async def history(self) -> tuple[Turn, ...]:
-        """The conversation so far, as the next request would send it."""
+        """The whole conversation so far, as turns; see `AgentOptions(memory=...)`."""
         return await self.ref.ask(History())
 
     def __repr__(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -13,6 +13,8 @@ from actors.budget import Budget, Prices
 from actors.chat import Settings
 from actors.journal import Journal
 from actors.output import output_of
+from actors.react import AsItIs, ReAct, Style
+from actors.recall import Full, Recall, recall_of
 from actors.tools import Toolbox
 from runtime import Ref
 
@@ -84,6 +86,21 @@ def check_text(text: object, what: str) -> None:
 DEFAULT_LIMITS: Final = RunLimits()
 DEFAULT_SETTINGS: Final = Settings()
 DEFAULT_TOOLBOX: Final = Toolbox()
+ALL: Final = Full()
+AS_IT_IS: Final = AsItIs()
+
+
+def _style(style: Literal["tools", "react"] | Style) -> Style:
+    if isinstance(style, str):
+        named: dict[str, Style] = {"tools": AsItIs(), "react": ReAct()}
+        if style in named:
+            return named[style]
+    elif hasattr(style, "asking"):
+        return style
+    raise ValueError(
+        f'style is {style!r}: write "tools" for a model that calls tools, "react" or ReAct(...) '
+        "for one that cannot"
+    )
 
 
 @attrs.frozen
@@ -98,6 +115,11 @@ class AgentOptions:
         settings: Sampling settings of every model call.
         journal: A file that keeps conversations for good, or a journal that runs already and
             may be shared; in memory if None. One agent at a time has a conversation.
+        memory: What of the conversation is sent with a request: `Window(turns=20)`, `Summary()`,
+            `Selective()`, or several in a list. All of it by default; in any case no more than
+            the model's context takes, where that is known. The journal keeps everything.
+        style: "tools" for a model that calls tools itself; "react", or a `ReAct(...)`, for one
+            that cannot: its thoughts and actions are read from its text.
         output: An attrs class or a dataclass that every run shall end with: `answer.value`. None
             for an answer in words.
         guards: Checks of what the user says and of what is answered; see `Guard`.
@@ -109,15 +131,17 @@ class AgentOptions:
             agent whose journal takes longer crashes, and starts again from what is written.
 
     Raises:
-        TypeError: If `output` is no class that a model can be asked for.
-        ValueError: If `conversation` or `journal` is empty, `cleanup` or `journal_patience` is no
-            number of seconds, or `output_attempts` is below 1.
+        TypeError: If `output` is no class that a model can be asked for, or `memory` is none.
+        ValueError: If `conversation` or `journal` is empty, there is no such `style`, `cleanup`
+            or `journal_patience` is no number of seconds, or `output_attempts` is below 1.
     """
 
     name: str = "agent"
     conversation: str = "main"
     limits: RunLimits = DEFAULT_LIMITS
     settings: Settings = DEFAULT_SETTINGS
+    memory: Recall = attrs.field(default=ALL, converter=recall_of)
+    style: Style = attrs.field(default=AS_IT_IS, converter=_style)
     output: type[Any] | None = None
     output_attempts: int = 3
     cleanup: float = 5.0

@@ -21,6 +21,7 @@ class Phase(enum.Enum):
 TRANSITIONS: Final[dict[tuple[Phase, str], set[Phase]]] = {
     (Phase.NEW, "begin"): {Phase.MODEL, Phase.HELD},
     (Phase.NEW, "resume"): {Phase.MODEL, Phase.TOOLS, Phase.HELD, Phase.ENDED},
+    (Phase.MODEL, "told"): {Phase.MODEL},
     (Phase.MODEL, "chunks"): {Phase.MODEL},
     # A provider that pauses wants to be called again with what it has said so far.
     (Phase.MODEL, "model_ended"): {

@@ -39,11 +39,23 @@ from ._turn import TurnMachine
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from actors.chat import Event, Outcome, Request, StreamChunk, StreamResponse, ToolCall
+    from actors.chat import (
+        Event,
+        Outcome,
+        Request,
+        StreamChunk,
+        StreamResponse,
+        ToolCall,
+        Turn,
+        Usage,
+    )
     from actors.journal import Entry
+    from actors.react import Asking
+    from actors.recall import Recollection
     from actors.tools import Held, Progress, Toolbox
 
     from ._calls import Resumption
+    from ._roles import Role
 
 log = logging.getLogger("actors.agents")
 
@@ -53,7 +65,9 @@ class RunsHere(Hosts, HandsOver, Protocol):
 
     @property
     def held(self) -> Held | None: ...
-    def request(self) -> Request: ...
+    async def recall(self, run: str) -> Recollection: ...
+    def request(self, turns: tuple[Turn, ...]) -> Request: ...
+    def counted(self, usage: Usage) -> None: ...
     async def make_way(self, message: Run | Resume) -> Resumption | None: ...
     def record_beside(self, entries: Sequence[Entry]) -> None: ...
 
@@ -62,17 +76,25 @@ class _Shown:
     """The sink of a model call: what its chunks mean to the reader goes to the reader."""
 
     def __init__(
-        self, read: Callable[[Sequence[StreamChunk]], list[Event]], out: Sink[Event]
+        self,
+        machine: TurnMachine,
+        asking: Asking,
+        out: Sink[Event],
+        enough: Callable[[], None],
     ) -> None:
-        self._read = read
+        self._machine = machine
+        self._asking = asking
         self._out = out
+        self._enough = enough  # stops the call
 
     async def send(self, item: StreamChunk) -> None:
         await self.send_many((item,))
 
     async def send_many(self, items: Sequence[StreamChunk]) -> None:
-        if events := self._read(items):
+        if events := self._machine.chunks(self._asking.read(items)):
             await self._out.send_many(events)
+        if self._asking.is_over and not items[-1].is_final:
+            self._enough()
 
     @property
     def taken(self) -> int:
@@ -245,23 +267,34 @@ class RunInProgress:
         machine.by = role.name
         await self._agent.make_ready(role)
         guarding.begin_answer()
-        with self._agent.provider() as provider:
-            request = Generate(self._agent.request())
+        asking = await self._asked(role)
+        with self._agent.provider() as provider, trio.CancelScope() as scope:
+            request = Generate(asking.request)
             if guarding.is_watching:  # in this task, so that guards know where they are
                 async with provider.stream(request) as stream:
-                    while chunks := await stream.take_many():
+                    while not asking.is_over and (taken := await stream.take_many()):
+                        chunks = asking.read(taken)
                         events = machine.chunks(chunks)
                         await guarding.look(chunks)
                         await self._out.send_many(events)
             else:
                 # The chunks become events in the provider's task: one task switch less for each.
-                await provider.stream_into(request, _Shown(machine.chunks, self._out))
+                shown = _Shown(machine, asking, self._out, scope.cancel)
+                await provider.stream_into(request, shown)
         if not machine.partial.is_complete:  # whoever implements a provider
             raise StreamTruncated(
                 "the provider's stream ended without its final chunk", partial=machine.partial
             )
+        self._agent.counted(machine.partial.usage)
         await guarding.before_end(machine.partial, effect=self._has_effect(machine.partial))
         return machine.model_ended(self._now())
+
+    async def _asked(self, role: Role) -> Asking:
+        """What is sent, and how it is read; the reader is told where it is not all there is."""
+        recalled = await self._agent.recall(self.id)
+        if recalled.event is not None:
+            await self._obey(self.machine.told(recalled.event))
+        return role.setup.options.style.asking(self._agent.request(recalled.turns))
 
     def _has_effect(self, answer: StreamResponse) -> bool:
         """Whether it calls for something that must not begin before the input has passed."""

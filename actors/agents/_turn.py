@@ -166,6 +166,13 @@ class TurnMachine:
         resumed = RunResumed(run=self._run, timestamp=now)
         return [Record((*landed, resumed)), self._call_model("released", now)]
 
+    def told(self, event: Event) -> Emit:
+        """The reader is told something before the model says anything; no part of its answer."""
+        self._check("told")
+        emit = self._emit(event)
+        self._emitted_before = self._emitted
+        return emit
+
     def chunks(self, chunks: Sequence[StreamChunk]) -> list[Event]:
         """The model has said something: what the reader gets to see of it."""
         self._check("chunks")

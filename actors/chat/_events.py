@@ -7,6 +7,7 @@ ends with `Complete` or by raising; `RunCancelled` and `RunFailed` are for obser
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import attrs
@@ -120,6 +121,33 @@ class Complete:
 
 
 @attrs.frozen
+class Recalled:
+    """What the model is sent of the conversation, where that is not all of it, or more.
+
+    `content` says so in words. It comes before what the model says.
+
+    Attributes:
+        left_out: Ids of runs that are not sent as they were.
+        told_of: Those of them that are summed up in what is sent.
+        notes: What is sent beside what was said.
+        tokens: An estimate of the whole request, corrected by what the provider has counted.
+        scores: How well what was picked fits what the user says, where it was picked by that:
+            by the ids of runs.
+        reasons: Why it is not what was asked for, if it is not.
+    """
+
+    type: ClassVar[Literal["recalled"]] = "recalled"
+    content: str
+    left_out: tuple[str, ...] = ()
+    told_of: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    tokens: int = 0
+    scores: Mapping[str, float] = attrs.field(factory=dict[str, float])
+    reasons: tuple[str, ...] = ()
+    timestamp: float = 0.0
+
+
+@attrs.frozen
 class RunCancelled:
     """The run was interrupted; `content` is the reason."""
 
@@ -147,6 +175,7 @@ Event = (
     | ApprovalNeeded
     | Answer
     | Complete
+    | Recalled
     | RunCancelled
     | RunFailed
 )

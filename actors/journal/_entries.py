@@ -186,6 +186,32 @@ class GuardStopped:
     timestamp: float = 0.0
 
 
+@attrs.frozen
+class SummedUp:
+    """What was said from the beginning of the conversation to the end of `run`, in short.
+
+    No part of the history: whoever chooses what is sent may send it in place of those runs.
+
+    Attributes:
+        run: The last one that is in it.
+        usage: Of the model call that wrote it, which is part of no run.
+    """
+
+    run: str
+    text: str
+    usage: Usage = attrs.field(factory=Usage)
+    timestamp: float = 0.0
+
+
+@attrs.frozen
+class Pinned:
+    """A run that is to be sent whatever else is left out; or no longer, if not `pinned`."""
+
+    run: str
+    pinned: bool = True
+    timestamp: float = 0.0
+
+
 Entry = (
     RunStarted
     | UserSaid
@@ -201,6 +227,8 @@ Entry = (
     | HandedOver
     | SubRunEnded
     | GuardStopped
+    | SummedUp
+    | Pinned
 )
 
 

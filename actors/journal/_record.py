@@ -25,11 +25,13 @@ from ._entries import (
     Entry,
     GuardStopped,
     HandedOver,
+    Pinned,
     RunEnded,
     RunPaused,
     RunResumed,
     RunStarted,
     SubRunEnded,
+    SummedUp,
     ToolCalled,
     ToolSealed,
     UserSaid,
@@ -149,6 +151,8 @@ class Record:
             GuardStopped: self._stopped,
             HandedOver: _pass_over,
             SubRunEnded: _pass_over,
+            SummedUp: _pass_over,
+            Pinned: _pass_over,
         }
 
     def read(self, entries: Iterable[Entry]) -> None:

@@ -44,6 +44,7 @@ from ._entries import (
     RunResumed,
     RunStarted,
     SubRunEnded,
+    SummedUp,
     ToolCalled,
     ToolSealed,
     UserSaid,
@@ -128,6 +129,8 @@ def _others(entry: Entry) -> str:
         case SubRunEnded(_, agent, _, conversation, outcome):
             where = conversation and f", in the conversation `{conversation}`"
             return f"*{agent} was asked{where}: {outcome}.*"
+        case SummedUp(_, text):
+            return f"### Summed up, up to here{BETWEEN}{text}"
         case GuardStopped(_, guard, on, reason):
             what = "the run" if on == "input" else "the answer above"
             return f"*The guard {guard} stopped {what}, which is not sent again: {reason}*"

@@ -108,7 +108,7 @@ def _needs(request: Request) -> Iterator[tuple[str, str, str]]:
     """By the names of capabilities: what it is, and how to do without."""
     shown = [part for turn in request.turns if isinstance(turn, UserTurn) for part in turn.parts]
     if request.tools:
-        yield "tools", "call tools", "give it none"
+        yield "tools", "call tools", 'give it none, or set AgentOptions(style="react")'
     if request.settings.thinking not in (None, "off"):
         yield "thinking", "reason before it answers", "leave out Settings(thinking=...)"
     if any(isinstance(part, Image) for part in shown):

@@ -23,6 +23,7 @@ from actors.chat import (
     Complete,
     FinishReason,
     Outcome,
+    Recalled,
     StreamChunk,
     Thinking,
     Thought,
@@ -73,6 +74,7 @@ INPUTS: dict[str, Callable[[TurnMachine], object]] = {
     "pause": lambda machine: machine.pause(),
     "unpause": lambda machine: machine.unpause(),
     "released": lambda machine: machine.released(NOW),
+    "told": lambda machine: machine.told(Recalled("1 of 2 turns are sent")),
     "chunks": lambda machine: machine.chunks([END]),
     "model_ended": lambda machine: machine.model_ended(NOW),
     "tool_ended": lambda machine: machine.tool_ended(ToolResult("a", "tool", "4"), NOW),
@@ -172,6 +174,16 @@ def test_an_answer_without_calls_is_recorded_with_the_end_before_it_is_complete(
     assert [type(event) for event in emit.events] == [Answer, Complete]
     assert emit.events[1].content == "Good day"
     assert machine.outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize("taken", range(4))
+def test_what_the_reader_is_told_first_is_no_part_of_the_answer(taken: int) -> None:
+    driver = Driver().begin()
+    driver.obey([driver.machine.told(Recalled("1 of 2 turns are sent"))])
+    driver.hear(StreamChunk("one "), StreamChunk("two "))
+    driver.stop(taken=taken)
+
+    assert driver.said()[0].turn.text == "one two "[: 4 * max(0, taken - 1)]
 
 
 def test_calls_are_recorded_before_their_tools_are_started_and_announced() -> None:
