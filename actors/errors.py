@@ -78,6 +78,10 @@ class ModelServerEnded(RuntimeFault):
     """The process that serves a local model did not come up, or ended; nothing is left of it."""
 
 
+class ReaderEnded(RuntimeFault):
+    """The process that reads documents did not come up, or ended; nothing is left of it."""
+
+
 class JournalNotWritten(RuntimeFault):
     """The disk did not take what was to be added: nothing of it is in the journal."""
 

@@ -16,12 +16,12 @@ import uuid
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.errors import EmbedderMismatch, MemoryDamaged, MemoryNotWritten
+from actors.errors import EmbedderMismatch, MemoryDamaged, MemoryNotWritten, MemoryUnusable
 from actors.sqlite import Database
 
 from ._entries import MemoryEntry, Metadata
 from ._filters import matches
-from ._tables import COLUMNS, KIND, PENDING, PUT, SAMPLE, Change, Standing
+from ._tables import BESIDE, CLEARED, COLUMNS, KIND, PENDING, PUT, SAMPLE, Change, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -51,8 +51,16 @@ class MemoryLog:
         self.path = path
         self._database = Database(path, KIND)
         self._connection = self._database.connection
+        self.connection = self._connection  # for those who keep something beside the entries
         self.close = self._database.close
         self._connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
+        try:
+            with self._database.transaction():
+                for statement in BESIDE:
+                    self._connection.execute(statement)
+        except sqlite3.Error as error:
+            self.close()
+            raise MemoryUnusable(f"the memory {path} cannot be used: {error}") from error
         self.id = str(self._fact("id"))
         self.embedder = str(self._fact("embedder"))
         self.dimensions = int(self._fact("dimensions"))
@@ -81,6 +89,8 @@ class MemoryLog:
             yield
         except (sqlite3.Error, ValueError) as error:
             raise MemoryDamaged(f"the memory {self.path} cannot be read: {error}") from error
+
+    writing, reading = _writing, _reading  # likewise
 
     # The embedder
 
@@ -156,7 +166,8 @@ class MemoryLog:
         """
         with self._writing():
             count = self._connection.execute("DELETE FROM entries").rowcount
-            self._connection.execute("DELETE FROM vectors")
+            for table in ("vectors", *CLEARED):
+                self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
             self._begin_anew(self.changes)
         self.index_has = self.changes
         return count

@@ -25,6 +25,7 @@ from runtime import (
     open_system,
 )
 
+from ._documents import Document, ForgetDocument, ListDocuments
 from ._embedders import AnyEmbedder, check_embedder, start_memory_embedder
 from ._entries import Found, IndexProgress, Item, MemoryEntry, MemoryStatistics, Metadata
 from ._index import checked_url
@@ -35,7 +36,6 @@ from ._memory import (
     Get,
     ListEntries,
     Measure,
-    Memory,
     Search,
     Store,
     WatchIndex,
@@ -67,7 +67,7 @@ class MemoryHandle:
         system: The system that it runs in.
     """
 
-    def __init__(self, ref: Ref[Memory], system: System) -> None:
+    def __init__(self, ref: Ref[VectorMemory], system: System) -> None:
         self.ref = ref
         self.system = system
 
@@ -155,6 +155,14 @@ class MemoryHandle:
     async def clear(self) -> int:
         """Forget everything; how many entries there were."""
         return await self.ref.ask(Clear())
+
+    async def documents(self) -> tuple[Document, ...]:
+        """The documents that were ingested as a whole, by their sources."""
+        return await self.ref.ask(ListDocuments())
+
+    async def forget_document(self, source: str) -> int:
+        """Forget a document with all of its entries; how many of them there were."""
+        return await self.ref.ask(ForgetDocument(source))
 
     async def statistics(self) -> MemoryStatistics:
         """The memory in numbers."""

@@ -33,6 +33,15 @@ KIND: Final = Kind(
     ),
     unusable=MemoryUnusable,
 )
+# Tables that came later, which older files get when they are opened. Their triggers hold also where
+# a program that does not know them forgets an entry.
+BESIDE: Final = (
+    (
+        "CREATE TABLE IF NOT EXISTS documents (source TEXT PRIMARY KEY, fingerprint TEXT NOT NULL,"
+        " chunks INTEGER NOT NULL, time REAL NOT NULL)"
+    ),
+)
+CLEARED: Final = ("documents",)  # with everything
 COLUMNS: Final = "id, text, metadata, created, updated"
 PUT: Final = (
     "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (id) DO UPDATE SET"

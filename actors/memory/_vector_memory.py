@@ -32,6 +32,7 @@ from ._memory import (
     WatchIndex,
 )
 from ._server import ChromaAddress
+from ._shelf import Shelf
 
 if TYPE_CHECKING:
     import os
@@ -57,7 +58,7 @@ OTHERS: Final = 50
 QUERIES: Final = 256  # whose vectors are kept
 
 
-class VectorMemory(Actor, Memory):
+class VectorMemory(Actor, Shelf, Memory):
     """Keeps entries in a log, and finds them again by the cosine of their vectors.
 
     One program at a time, and one of these, has the log. A crash of this actor loses nothing.
@@ -123,6 +124,12 @@ class VectorMemory(Actor, Memory):
     async def _in_thread(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Call it in the thread that has its turn; a cancel waits for it once it has begun."""
         return await trio.to_thread.run_sync(function, *args, limiter=self._one_at_a_time)
+
+    def _now_seconds(self) -> float:
+        return self._clock.now()
+
+    def _was_changed(self) -> None:
+        self._news.set()
 
     # What is stored
 
