@@ -78,6 +78,10 @@ class ModelServerEnded(RuntimeFault):
     """The process that serves a local model did not come up, or ended; nothing is left of it."""
 
 
+class DocumentRefused(RuntimeFault):
+    """A document is not read: the text says why, and what to do. Nothing of it was changed."""
+
+
 class ReaderEnded(RuntimeFault):
     """The process that reads documents did not come up, or ended; nothing is left of it."""
 

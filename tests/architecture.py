@@ -369,6 +369,7 @@ READING_ORDER = [
     "runtime.cli._reason",
     "runtime.cli._conversations",
     "runtime.cli._demo",
+    "runtime.cli._ingest",
     "runtime.cli._memory",
     "runtime.cli._program",
     "runtime.cli._pull",

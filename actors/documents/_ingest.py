@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from actors.memory import MemoryHandle
 from runtime import ChildOptions, RestartPolicy
 
 from ._files import PATTERNS
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import AsyncGenerator, Iterable
 
+    from actors.memory import MemoryHandle
     from runtime import StreamBlock
 
 
@@ -26,7 +26,7 @@ async def ingest(
     patterns: str | Iterable[str] = PATTERNS,
     options: IngestOptions | None = None,
 ) -> AsyncGenerator[StreamBlock[IngestStep]]:
-    """Bring files into a memory: `async with ingest(memory, "docs") as steps: async for ...`.
+    """Bring files into a memory, and tell each step of it.
 
     Leaving the block ends it, and its process; what was stored stays, and the same again goes on
     from there. Nothing goes on unless the steps are read.

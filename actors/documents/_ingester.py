@@ -17,7 +17,7 @@ from typing import Any, Final
 import attrs
 import trio
 
-from actors.errors import ConfigurationError, ReaderEnded
+from actors.errors import ConfigurationError, DocumentRefused, ReaderEnded
 from actors.memory import (
     DocumentIds,
     FindDocument,
@@ -106,10 +106,6 @@ def _has_pdf() -> bool:
     return importlib.util.find_spec("pypdf") is not None
 
 
-class _Refused(Exception):
-    """The text says why."""
-
-
 class _File:
     """One file on its way into the memory."""
 
@@ -133,7 +129,7 @@ class _File:
         """Read it and store what is new; the totals after it."""
         try:
             await self._read(ingester)
-        except _Refused as refusal:
+        except DocumentRefused as refusal:
             await self._tell(IngestState.REFUSED, refused=1, problem=str(refusal))
         return self._step.totals
 
@@ -156,7 +152,7 @@ class _File:
             while not await self._take(await self._answer(reader), way):
                 pass
         except ReaderEnded as fault:
-            raise _Refused(f"it ended the process that reads it: {fault}") from fault
+            raise DocumentRefused(f"it ended the process that reads it: {fault}") from fault
 
     async def _answer(self, reader: ReaderProcess) -> dict[str, Any]:
         seconds = self._options.page_seconds
@@ -165,7 +161,7 @@ class _File:
         reader.scope.cancel()
         await reader.gone.wait()
         page = f"its page {self._step.page}" if self._step.page else "it"
-        raise _Refused(
+        raise DocumentRefused(
             f"{page} takes more than {seconds:g} s: raise IngestOptions(page_seconds=...)"
         )
 
@@ -182,7 +178,7 @@ class _File:
             case "unchanged":
                 await self._tell(IngestState.UNCHANGED, unchanged=1)
             case "refused":
-                raise _Refused(answer["problem"])
+                raise DocumentRefused(answer["problem"])
             case _:
                 await self._finish(f"{answer['fingerprint']} {way}")
         return True

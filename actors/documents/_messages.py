@@ -6,7 +6,7 @@ import codecs
 import enum
 import os
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 
@@ -139,14 +139,14 @@ class IngestStep:
 
 def _listed(given: object) -> list[Any]:
     """What stands in a collection, or the one that is none."""
-    if isinstance(given, str | os.PathLike) or not isinstance(given, Iterable):
+    if isinstance(given, str) or not isinstance(given, Iterable):
         return [given]
-    return list(given)
+    return list(cast("Iterable[Any]", given))
 
 
 def _checked_paths(paths: object) -> tuple[str, ...]:
     given = _listed(paths)
-    if not given or not all(isinstance(path, str | os.PathLike) and str(path) for path in given):
+    if not given or not all(isinstance(path, str | os.PathLike) and path != "" for path in given):
         raise ConfigurationError(f"paths are files and folders, at least one, not {paths!r}")
     return tuple(os.fsdecode(path) for path in given)
 

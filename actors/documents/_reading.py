@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from actors.errors import DocumentRefused
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,10 +35,6 @@ MARKS: Final = (
 CONTROLS: Final = frozenset(map(chr, range(32))) - frozenset("\t\n\v\f\r\x1b")
 MARKDOWN: Final = (".md", ".markdown", ".mdown", ".mkd")
 NEEDS_PDF: Final = "reading PDFs needs pypdf: pip install 'troupe-runtime[pdf]'"
-
-
-class Refused(Exception):
-    """A file that is not read; the text says why, and what to do."""
 
 
 @attrs.frozen
@@ -56,7 +54,7 @@ def bytes_of(path: str, largest: int) -> bytes:
     """All of a file.
 
     Raises:
-        Refused: If it is no file, cannot be read, or is larger than `largest` bytes.
+        DocumentRefused: If it is no file, cannot be read, or is larger than `largest` bytes.
     """
     try:
         # Without waiting: the other end of a pipe may never come
@@ -64,12 +62,12 @@ def bytes_of(path: str, largest: int) -> bytes:
         with open(descriptor, "rb") as file:  # noqa: PTH123 - by its descriptor
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise Refused("it is no file")
+                raise DocumentRefused("it is no file")
             data = file.read(largest + 1)
     except OSError as error:
-        raise Refused(f"it cannot be read: {error.strerror or error}") from error
+        raise DocumentRefused(f"it cannot be read: {error.strerror or error}") from error
     if len(data) > largest:
-        raise Refused(
+        raise DocumentRefused(
             f"it has more than {largest} bytes: split it, or raise IngestOptions(largest_bytes=...)"
         )
     return data
@@ -89,12 +87,12 @@ def read(path: str, data: bytes, encoding: str | None, on_page: Callable[[int, i
         on_page: Called with each page of a PDF, and how many there are.
 
     Raises:
-        Refused: If it cannot be read.
+        DocumentRefused: If it cannot be read.
     """
     if PDF in data[:HEAD]:
         return _pdf(data, on_page)
     if path.lower().endswith(".pdf"):
-        raise Refused("it is called a PDF, and is none")
+        raise DocumentRefused("it is called a PDF, and is none")
     return Read(_decoded(data, encoding), Path(path).suffix.lower() in MARKDOWN)
 
 
@@ -102,16 +100,16 @@ def _decoded(data: bytes, encoding: str | None) -> str:
     marked = next((name for mark, name in MARKS if data.startswith(mark)), None)
     chosen = encoding or marked or "utf-8"
     if encoding is None and marked is None and b"\0" in data:
-        raise Refused("it is binary, not text")
+        raise DocumentRefused("it is binary, not text")
     try:
         text = data.decode(chosen)
     except UnicodeDecodeError as error:
-        raise Refused(
+        raise DocumentRefused(
             f"its byte {error.start} is not {chosen}: say what it is, for example "
             'IngestOptions(encoding="cp1252")'
         ) from error
     if sum(text.count(each) for each in CONTROLS) * 100 > len(text):
-        raise Refused("it is binary, not text")
+        raise DocumentRefused("it is binary, not text")
     return text.replace("\0", "")
 
 
@@ -119,18 +117,17 @@ def _pdf(data: bytes, on_page: Callable[[int, int], None]) -> Read:
     try:
         library: Any = importlib.import_module("pypdf")  # an extra, and slow to import
     except ImportError as error:
-        raise Refused(NEEDS_PDF) from error
+        raise DocumentRefused(NEEDS_PDF) from error
     try:
-        reader = library.PdfReader(io.BytesIO(data))
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise Refused("it is encrypted: save it without its password")
-        texts = _pages(reader, on_page)
-    except Refused:
+        texts = _pages(library.PdfReader(io.BytesIO(data)), on_page)
+    except DocumentRefused:
         raise
     except MemoryError as error:
-        raise Refused("it takes more memory than it may have") from error
+        raise DocumentRefused("it takes more memory than it may have") from error
     except Exception as error:  # what a damaged file does to a parser; the user hears of it
-        raise Refused(f"it cannot be read as a PDF: {type(error).__name__}: {error}") from error
+        raise DocumentRefused(
+            f"it cannot be read as a PDF: {type(error).__name__}: {error}"
+        ) from error
     starts: list[int] = []
     length = 0
     for text in texts:
@@ -140,6 +137,8 @@ def _pdf(data: bytes, on_page: Callable[[int, int], None]) -> Read:
 
 
 def _pages(reader: Any, on_page: Callable[[int, int], None]) -> list[str]:
+    if reader.is_encrypted and not reader.decrypt(""):
+        raise DocumentRefused("it is encrypted: save it without its password")
     texts: list[str] = []
     count = len(reader.pages)
     for number in range(count):
@@ -149,5 +148,7 @@ def _pages(reader: Any, on_page: Callable[[int, int], None]) -> list[str]:
         clean = said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         texts.append(clean.replace("\0", "").strip() + "\n\n")
     if not "".join(texts).strip():
-        raise Refused("there is no text in it: if it is scanned, have its text recognised first")
+        raise DocumentRefused(
+            "there is no text in it: if it is scanned, have its text recognised first"
+        )
     return texts

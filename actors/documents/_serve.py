@@ -19,7 +19,8 @@ import threading
 from typing import Any, Final
 
 from actors.documents._chunks import Chunking, chunks_of
-from actors.documents._reading import Refused, bytes_of, fingerprint_of, read
+from actors.documents._reading import bytes_of, fingerprint_of, read
+from actors.errors import DocumentRefused
 
 NICE: Final = 5  # a stream goes before it
 MOST_MEMORY: Final = 2 << 30  # bytes of addresses: a file that wants more is refused
@@ -73,7 +74,7 @@ def _carry_out(request: dict[str, Any], answer: Any) -> None:
             page = bisect.bisect_right(found.pages, chunk.start)  # 0 where there are no pages
             answer(state="chunk", text=chunk.text, headings=chunk.headings, page=page)
         answer(state="done", fingerprint=fingerprint)
-    except Refused as refusal:
+    except DocumentRefused as refusal:
         answer(state="refused", problem=str(refusal))
     except MemoryError:
         answer(state="refused", problem="it takes more memory than it may have")

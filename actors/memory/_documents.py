@@ -85,7 +85,7 @@ class ForgetDocument(Ask[Library, int]):
     """Forget a document with all of its entries; how many of them there were.
 
     Raises:
-        MemoryNotWritten: The disk did not take it. What is left of it goes when this is asked again.
+        MemoryNotWritten: The disk did not take it. What is left goes when asked again.
     """
 
     source: str = attrs.field(converter=_checked_source)

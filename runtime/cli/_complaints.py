@@ -18,6 +18,7 @@ from actors.errors import (
     MemoryUnreachable,
     NeedsApproval,
     ProviderError,
+    ReaderEnded,
     StreamInterrupted,
 )
 from runtime import ActorCrashed, RuntimeFault, SupervisorGaveUp, SystemFailed
@@ -30,6 +31,7 @@ FORESEEN: Final = (
     MemoryUnreachable,
     ChromaEnded,
     EmbedderEnded,
+    ReaderEnded,
     ProviderError,
     StreamInterrupted,
     LimitReached,

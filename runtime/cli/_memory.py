@@ -1,4 +1,4 @@
-"""`runtime memory`: what a memory holds, searched and counted."""
+"""`runtime memory`: what a memory holds, filled, searched and counted."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import trio
 
 from actors.memory import Hit, MemoryHandle, MemoryStatistics, open_memory
 
+from ._ingest import command as ingest
 from ._screen import visible
 
 if TYPE_CHECKING:
@@ -27,10 +28,13 @@ EMBEDDER = click.option(
 
 @click.group(name="memory")
 def command() -> None:
-    """Search the memory that lives in FOLDER, and say what there is.
+    """Fill and search the memory that lives in FOLDER, and say what there is.
 
-    FOLDER is one that `open_memory(FOLDER)` made, and that no program has open.
+    FOLDER is one that `open_memory(FOLDER)` made, or `ingest`, and that no program has open.
     """
+
+
+command.add_command(ingest)
 
 
 @command.command(name="search")

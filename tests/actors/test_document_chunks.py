@@ -69,11 +69,8 @@ TEXTS = st.one_of(
     st.text(max_size=400),
     st.text("ab \n.", max_size=1000),
 )
-CHUNKINGS = st.builds(
-    lambda size, part: Chunking(size, int(size * part)),
-    st.integers(16, 60),
-    st.floats(0, 0.5),
-)
+SIZES = st.tuples(st.integers(16, 60), st.floats(0, 0.5))
+CHUNKINGS = SIZES.map(lambda sizes: Chunking(sizes[0], int(sizes[0] * sizes[1])))
 
 
 def kinds(text: str, *, is_markdown: bool = True) -> list[tuple[Kind, str]]:
