@@ -22,6 +22,10 @@ from ._entries import (
     Metadata,
     checked_metadata,
 )
+from ._extraction import Learned, StatedFact, StatedFacts, learn_facts
+from ._facts import Fact, KnownFact, Neighbour
+from ._graph import AddAlias, AddFacts, EntityGraph, FindPath, ListFacts, Neighbours, RemoveFacts
+from ._graph_keeper import GraphHandle
 from ._memory import (
     Clear,
     Forget,
@@ -41,6 +45,8 @@ from ._vector_memory import VectorMemory
 
 __all__ = [
     "NOTHING",
+    "AddAlias",
+    "AddFacts",
     "AnyEmbedder",
     "ChromaAddress",
     "ChromaApi",
@@ -49,19 +55,26 @@ __all__ = [
     "Clear",
     "Document",
     "DocumentIds",
+    "EntityGraph",
+    "Fact",
     "FindDocument",
+    "FindPath",
     "Forget",
     "ForgetDocument",
     "Found",
     "Get",
+    "GraphHandle",
     "Hit",
     "IndexProgress",
     "Item",
     "KeepDocument",
+    "KnownFact",
+    "Learned",
     "LexicalEmbedder",
     "Library",
     "ListDocuments",
     "ListEntries",
+    "ListFacts",
     "LocalEmbedder",
     "Measure",
     "Memory",
@@ -69,12 +82,18 @@ __all__ = [
     "MemoryHandle",
     "MemoryStatistics",
     "Metadata",
+    "Neighbour",
+    "Neighbours",
+    "RemoveFacts",
     "Search",
+    "StatedFact",
+    "StatedFacts",
     "Store",
     "VectorMemory",
     "WatchIndex",
     "checked_metadata",
     "document_prefix",
+    "learn_facts",
     "open_memory",
     "search_tool",
 ]

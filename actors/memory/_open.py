@@ -28,6 +28,7 @@ from runtime import (
 from ._documents import Document, ForgetDocument, ListDocuments
 from ._embedders import AnyEmbedder, check_embedder, start_memory_embedder
 from ._entries import Found, IndexProgress, Item, MemoryEntry, MemoryStatistics, Metadata
+from ._graph_keeper import GraphHandle
 from ._index import checked_url
 from ._memory import (
     FOREVER,
@@ -65,11 +66,13 @@ class MemoryHandle:
     Attributes:
         ref: The actor, for those who send it messages themselves.
         system: The system that it runs in.
+        graph: The facts that it keeps beside its entries.
     """
 
     def __init__(self, ref: Ref[VectorMemory], system: System) -> None:
         self.ref = ref
         self.system = system
+        self.graph = GraphHandle(ref)
 
     async def store(
         self, text: str, metadata: Metadata | None = None, *, id: str | None = None

@@ -10,6 +10,8 @@ from actors.errors import MemoryUnusable
 from actors.sqlite import Kind
 
 from ._entries import Metadata
+from ._graph_tables import CLEARED as GRAPH_CLEARED
+from ._graph_tables import TABLES as GRAPH
 
 KIND: Final = Kind(
     "memory",
@@ -40,8 +42,9 @@ BESIDE: Final = (
         "CREATE TABLE IF NOT EXISTS documents (source TEXT PRIMARY KEY, fingerprint TEXT NOT NULL,"
         " chunks INTEGER NOT NULL, time REAL NOT NULL)"
     ),
+    *GRAPH,
 )
-CLEARED: Final = ("documents",)  # with everything
+CLEARED: Final = ("documents", *GRAPH_CLEARED)  # with everything
 COLUMNS: Final = "id, text, metadata, created, updated"
 PUT: Final = (
     "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (id) DO UPDATE SET"

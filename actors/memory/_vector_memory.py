@@ -18,6 +18,7 @@ from runtime import Actor, Ref, RuntimeFault
 
 from ._entries import Found, Hit, IndexProgress, MemoryEntry, MemoryStatistics
 from ._filters import matches
+from ._graph_keeper import GraphKeeper
 from ._index import ChromaIndex, open_index
 from ._log import MemoryLog
 from ._memory import (
@@ -58,7 +59,7 @@ OTHERS: Final = 50
 QUERIES: Final = 256  # whose vectors are kept
 
 
-class VectorMemory(Actor, Shelf, Memory):
+class VectorMemory(Actor, Shelf, GraphKeeper, Memory):
     """Keeps entries in a log, and finds them again by the cosine of their vectors.
 
     One program at a time, and one of these, has the log. A crash of this actor loses nothing.

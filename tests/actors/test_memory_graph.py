@@ -1,0 +1,144 @@
+"""The graph of entities beside a memory's entries: said, found, merged, forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.errors import ConfigurationError
+from actors.memory import Fact, Item, MemoryHandle, open_memory
+from actors.memory._facts import key_of
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+WORKS = Fact("Ada", "works at", "Acme")
+LIES = Fact("Acme", "is in", "Lisbon")
+KNOWS = Fact("Ben", "knows", "ada")
+HOME = Fact("Lisbon", "is home of", "Ben")
+
+
+def opened(tmp_path: Path) -> AbstractAsyncContextManager[MemoryHandle]:
+    return open_memory(tmp_path / "memory", embedder="lexical")
+
+
+async def said(memory: MemoryHandle, about: str | None = None) -> list[str]:
+    return [str(each.fact) for each in await memory.graph.facts(about)]
+
+
+async def test_facts_are_found_by_entity_by_source_and_after_a_reopening(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        entry = await memory.store("Ada works at Acme in Lisbon")
+        assert await memory.graph.add(WORKS, LIES, source=entry) == 2
+        assert await memory.graph.add(WORKS, KNOWS) == 1
+    async with opened(tmp_path) as memory:
+        assert await said(memory, "ADA") == ["Ada works at Acme", "Ben knows Ada"]
+        assert await said(memory, "nobody") == []
+        works, lies = await memory.graph.facts(source=entry)
+        assert (works.sources, works.by_hand) == ((entry,), True)
+        assert (lies.sources, lies.by_hand) == ((entry,), False)
+
+
+async def test_neighbours_and_paths_go_both_ways_through_cycles_within_bounds(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as memory:
+        graph = memory.graph
+        await graph.add(WORKS, LIES, KNOWS, HOME, Fact("Ada", "likes", "Ada"))
+        near = await graph.neighbours("Ada")
+        assert [(each.name, each.distance) for each in near] == [("Acme", 1), ("Ben", 1)]
+        far = await graph.neighbours("Ada", depth=9)
+        assert [(each.name, each.distance) for each in far][2:] == [("Lisbon", 2)]
+        assert str(far[2].by.fact) == "Acme is in Lisbon"
+        assert len(await graph.neighbours("Ada", depth=9, limit=1)) == 1
+
+        path = await graph.path("Lisbon", "ada")
+        assert path is not None
+        assert [str(each.fact) for each in path] == ["Acme is in Lisbon", "Ada works at Acme"]
+        assert await graph.path("Ada", "ADA") == ()
+        assert await graph.path("Lisbon", "Ada", longest=1) is None
+        await graph.add(Fact("Mars", "is near", "Venus"))
+        assert await graph.path("Ada", "Mars") is None
+        assert await graph.path("Ada", "nobody") is None
+
+
+async def test_a_long_chain_has_its_shortest_path(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        chain = [Fact(f"n{number}", "leads to", f"n{number + 1}") for number in range(12)]
+        await memory.graph.add(*chain, Fact("n9", "leads to", "n0"))
+        path = await memory.graph.path("n0", "n8", longest=10)
+        assert path is not None
+        assert [str(each.fact) for each in path] == ["n9 leads to n0", "n8 leads to n9"]
+
+
+async def test_facts_go_with_the_last_entry_that_says_them(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        await memory.store_many([Item("one", id="1"), Item("two", id="2"), Item("three", id="3")])
+        await memory.graph.add(WORKS, LIES, source="1")
+        await memory.graph.add(WORKS, source="2")
+        await memory.graph.add(HOME, source="3")
+        await memory.graph.add(KNOWS)
+        await memory.forget("1")
+        assert await said(memory) == ["Ada works at Acme", "Lisbon is home of Ben", "Ben knows Ada"]
+        await memory.store("another text", id="2")  # what it said, it says no more
+        await memory.store("three", {"topic": "x"}, id="3")  # the same text says the same
+        assert await said(memory) == ["Lisbon is home of Ben", "Ben knows Ada"]
+        assert await memory.graph.neighbours("Acme") == ()
+        assert await memory.graph.remove(KNOWS, KNOWS, WORKS) == 1
+        await memory.clear()
+        assert await said(memory) == []
+
+
+async def test_by_hand_facts_and_their_names_go_with_everything(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        await memory.graph.add(WORKS)
+        await memory.clear()
+        assert await said(memory) == []
+    assert b"Acme" not in (tmp_path / "memory" / "memory.db").read_bytes()
+
+
+async def test_an_alias_finds_an_entity_and_makes_two_one(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        graph = memory.graph
+        await memory.store_many([Item("one", id="1"), Item("two", id="2")])
+        await graph.add(WORKS, source="1")
+        await graph.add(Fact("Countess Lovelace", "works at", "Acme"), source="2")
+        await graph.add(Fact("Countess Lovelace", "is", "ADA"))
+        await graph.alias("Ada", "Countess Lovelace")
+        await graph.alias("Ada", "A. L.")
+        assert await said(memory, "a. l.") == ["Ada works at Acme", "Ada is Ada"]
+        (works, _) = await graph.facts("Countess  lovelace")
+        assert works.sources == ("1", "2")
+        await memory.forget("1")
+        assert await said(memory, "A. L.") == ["Ada works at Acme", "Ada is Ada"]
+        with pytest.raises(ConfigurationError, match="nobody is called 'Zoe'"):
+            await graph.alias("Zoe", "Z")
+
+
+async def test_what_cannot_be_is_refused_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        with pytest.raises(ConfigurationError, match="there is no entry 'nowhere'"):
+            await memory.graph.add(WORKS, source="nowhere")
+        assert await said(memory) == []
+        with pytest.raises(ConfigurationError, match="depth is 11"):
+            await memory.graph.neighbours("Ada", depth=11)
+        with pytest.raises(ConfigurationError, match="longest is 0"):
+            await memory.graph.path("Ada", "Ben", longest=0)
+    with pytest.raises(ConfigurationError, match="at most 200 characters"):
+        Fact("Ada", "says", "x" * 201)
+    with pytest.raises(ConfigurationError, match="at most 200 characters"):
+        Fact("...", "says", "x")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Ada", " ADA. "), ("Straße", "STRASSE"), ("\uff21da", "ada"), ("a\tb", "a b")],
+)
+def test_names_are_the_same_without_case_and_punctuation(one: str, other: str) -> None:
+    assert key_of(one) == key_of(other)
+
+
+def test_signs_distinguish_names() -> None:
+    assert len({key_of("C"), key_of("C++"), key_of("C#")}) == 3
