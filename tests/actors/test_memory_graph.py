@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.chat import Settings
 from actors.errors import ConfigurationError
-from actors.memory import Fact, Item, MemoryHandle, open_memory
+from actors.local import is_pulled
+from actors.memory import Fact, Item, MemoryHandle, learn_facts, open_memory
 from actors.memory._facts import key_of
+from actors.providers import Model, open_provider, say, script
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -142,3 +145,37 @@ def test_names_are_the_same_without_case_and_punctuation(one: str, other: str) -
 
 def test_signs_distinguish_names() -> None:
     assert len({key_of("C"), key_of("C++"), key_of("C#")}) == 3
+
+
+ADA = '{"facts": [{"subject": "Ada", "relation": "works at", "object": "Acme"}]}'
+HALF = '{"facts": [{"subject": "...", "relation": "is", "object": "x"}]}'
+NOT_IT = '{"facts": "many"}'
+
+
+async def test_a_model_takes_facts_from_entries_and_a_wrong_answer_costs_its_own(
+    tmp_path: Path,
+) -> None:
+    answers = tuple(script(*say(each)) for each in (NOT_IT, ADA, NOT_IT, NOT_IT, NOT_IT, HALF))
+    model = Model("scripted:facts", script=answers)
+    async with opened(tmp_path) as memory, open_provider(model) as provider:
+        ids = await memory.store_many(["Ada works at Acme.", "Nothing", "Half"])
+        first, second, third = await learn_facts(memory, provider, ["none", *ids])
+        assert (first.id, first.facts, first.problem) == (ids[0], (WORKS,), "")
+        assert second.facts == third.facts == ()
+        assert "facts" in second.problem
+        assert "at most 200 characters" in third.problem
+        (kept,) = await memory.graph.facts("Ada")
+        assert kept.sources == (ids[0],)
+
+
+@pytest.mark.model
+async def test_the_model_on_this_machine_is_asked_for_facts(tmp_path: Path) -> None:
+    if not is_pulled("smollm2"):
+        pytest.skip("the model is not here: `runtime pull smollm2`")
+    model = Model("local:smollm2", settings=Settings(max_tokens=200, temperature=0))
+    async with opened(tmp_path) as memory, open_provider(model) as provider:
+        id = await memory.store("Ada works at Acme. Acme is in Lisbon.")
+        (learned,) = await learn_facts(memory, provider, [id], attempts=2)
+        # The flow, not the wisdom: what it said is kept with its source, or why not is said.
+        kept = await memory.graph.facts(source=id)
+        assert bool(learned.problem) or len(kept) == len(learned.facts)
