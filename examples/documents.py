@@ -13,6 +13,7 @@ RULES = ["Shoes stay at the door.", "The cat is fed at seven.", "Lights go out a
 
 
 async def bring(memory: MemoryHandle, folder: Path) -> None:
+    """Bring what is below a folder into the memory; twice does no harm."""
     async with ingest(memory, folder, patterns="*.md", options=OPTIONS) as steps:
         last = [step async for step in steps][-1].totals
     print(f"{last.stored} stored, {last.kept} kept, {last.forgotten} forgotten,", end=" ")
@@ -20,6 +21,7 @@ async def bring(memory: MemoryHandle, folder: Path) -> None:
 
 
 async def main(folder: Path) -> None:
+    """Three versions of a file: new, the same, changed."""
     file = folder / "rules.md"
     async with open_memory(folder / "memory", embedder="lexical") as memory:
         for rules in (RULES, RULES, [*RULES[:2], "Lights go out at ten."]):

@@ -9,10 +9,11 @@ from actors.providers import Model, open_provider, say, script
 
 # A model that gives this answer; name "openai:gpt-4o-mini" to ask a real one.
 ANSWER = '{"facts": [{"subject": "Ada", "relation": "works at", "object": "Acme"}]}'
-MODEL = Model("scripted:example", script=(script(*say(ANSWER)),))
+MODEL = Model("scripted:example", script=(script(say(ANSWER)),))
 
 
 async def main(folder: str) -> None:
+    """One fact is learned, one is told; together they are a path."""
     async with open_memory(folder, embedder="lexical") as memory, open_provider(MODEL) as provider:
         entry = await memory.store("Since May, Ada works at Acme.")
         for learned in await learn_facts(memory, provider, [entry]):

@@ -65,10 +65,11 @@ FACTS: Final = (
     " JOIN entities s ON s.id = r.subject JOIN entities o ON o.id = r.object"
 )
 ABOUT: Final = f"{FACTS} WHERE r.subject = ?1 UNION {FACTS} WHERE r.object = ?1 ORDER BY 1 LIMIT ?2"
-LISTED: Final = (
-    FACTS + " WHERE (?1 IS NULL OR ?1 IN (r.subject, r.object)) AND (?2 IS NULL OR EXISTS"
-    " (SELECT 1 FROM said WHERE relation = r.id AND entry = ?2)) ORDER BY r.id LIMIT ?3"
+WANTED: Final = (
+    "(?1 IS NULL OR ?1 IN (r.subject, r.object)) AND"
+    " (?2 IS NULL OR EXISTS (SELECT 1 FROM said WHERE relation = r.id AND entry = ?2))"
 )
+LISTED: Final = f"{FACTS} WHERE {WANTED} ORDER BY r.id LIMIT ?3"
 Row = tuple[int, str, str, str, int, int, int]
 
 

@@ -155,7 +155,7 @@ NOT_IT = '{"facts": "many"}'
 async def test_a_model_takes_facts_from_entries_and_a_wrong_answer_costs_its_own(
     tmp_path: Path,
 ) -> None:
-    answers = tuple(script(*say(each)) for each in (NOT_IT, ADA, NOT_IT, NOT_IT, NOT_IT, HALF))
+    answers = tuple(script(say(each)) for each in (NOT_IT, ADA, NOT_IT, NOT_IT, NOT_IT, HALF))
     model = Model("scripted:facts", script=answers)
     async with opened(tmp_path) as memory, open_provider(model) as provider:
         ids = await memory.store_many(["Ada works at Acme.", "Nothing", "Half"])
