@@ -141,7 +141,7 @@ def _listed(given: object) -> list[Any]:
     """What stands in a collection, or the one that is none."""
     if isinstance(given, str) or not isinstance(given, Iterable):
         return [given]
-    return list(cast("Iterable[Any]", given))
+    return [*cast("Iterable[object]", given)]
 
 
 def _checked_paths(paths: object) -> tuple[str, ...]:

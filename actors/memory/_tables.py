@@ -10,8 +10,8 @@ from actors.errors import MemoryUnusable
 from actors.sqlite import Kind
 
 from ._entries import Metadata
-from ._graph_tables import CLEARED as GRAPH_CLEARED
-from ._graph_tables import TABLES as GRAPH
+from ._graph_schema import CLEARED as GRAPH_CLEARED
+from ._graph_schema import TABLES as GRAPH
 
 KIND: Final = Kind(
     "memory",

@@ -38,16 +38,13 @@ SHOWN: Final = 48  # characters of a path, in the bar
 @click.option("--overlap", default=25, show_default=True, help="Tokens that chunks share.")
 @click.option("--encoding", help="Of text that is not UTF-8.")
 @click.option("--forget-missing", is_flag=True, help="Forget documents whose files are gone.")
-@click.pass_context
-def command(
-    context: click.Context, folder: str, paths: tuple[str, ...], embedder: str, **_: object
-) -> int:
+def command(folder: str, paths: tuple[str, ...], embedder: str, **_: object) -> int:
     """Bring PATHS, files and folders, into the memory in FOLDER, which is made if need be.
 
     Text, Markdown and PDF. Ctrl-C stops it; the same again goes on from there. The exit code is 1
     when a file was refused.
     """
-    given = context.params
+    given = click.get_current_context().params
     options = IngestOptions(
         chunking=Chunking(given["size"], given["overlap"]),
         encoding=given["encoding"],

@@ -21,4 +21,4 @@ async def main(memory_folder: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(main, *sys.argv[1:])
+    trio.run(main, sys.argv[1], sys.argv[2])
