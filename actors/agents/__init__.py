@@ -5,7 +5,17 @@ Beside them reasoners, which carry out the strategies of `actors.reasoning`.
 
 from ._agent import Agent
 from ._control import Interrupt, Pause, Resume, Steer, Unfinished, Unpause
-from ._conversation import Conversation, Entries, History, Pin, Report, Run, RunReport, UseModel
+from ._conversation import (
+    Conversation,
+    Entries,
+    History,
+    Pin,
+    Report,
+    Run,
+    RunReport,
+    Settle,
+    UseModel,
+)
 from ._guards import Guard, guard
 from ._open import AgentHandle, AgentRun, open_agent
 from ._open_reasoner import ReasonerHandle, ReasoningRun, open_reasoner
@@ -45,6 +55,7 @@ __all__ = [
     "Run",
     "RunLimits",
     "RunReport",
+    "Settle",
     "Steer",
     "Unfinished",
     "Unpause",
