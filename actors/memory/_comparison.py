@@ -42,12 +42,14 @@ def pairs_between(rows: Sequence[Row], others: Sequence[Row], threshold: float) 
     pairs: list[Pair] = []
     for number, row in enumerate(rows):
         near = numpy.flatnonzero(fits[number])
-        best = near[numpy.argsort(-cosines[number, near], kind="stable")][:NEIGHBOURS]
+        order = numpy.argsort(-cosines[number, near], kind="stable")
+        best: list[int] = near[order][:NEIGHBOURS].tolist()
         pairs += [Pair(others[at].id, row.id, float(cosines[number, at])) for at in best]
     return pairs
 
 
 def _units(numpy: Any, rows: Sequence[Row]) -> Any:
-    vectors = numpy.array([numpy.frombuffer(row.vector, dtype="<f4") for row in rows])
+    vectors = numpy.frombuffer(b"".join(row.vector for row in rows), dtype="<f4")
+    vectors = vectors.reshape(len(rows), -1)
     lengths = numpy.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / numpy.where(lengths > 0, lengths, 1)

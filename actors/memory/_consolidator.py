@@ -47,15 +47,17 @@ class Consolidates:
 
 @attrs.frozen
 class ConsolidationProgress:
-    """How far a consolidation has come.
+    """How far a consolidation has come; the first one comes before anything is merged.
 
     Attributes:
+        run: Its id, by which it can be undone, also where it is cut short.
         compared: Entries that were compared with all before them.
         total: Entries when it began. Merged ones are compared again, so there may be more.
         merged: Groups that have become one entry.
         entries: How many there are now.
     """
 
+    run: str
     compared: int
     total: int
     merged: int
@@ -185,6 +187,7 @@ class _Working:
         before = await self._count()
         merged = failed = compared = unseen = 0
         self.upto = after
+        await self._tell(ConsolidationProgress(self._run, 0, before, 0, before))
         while True:
             alike = await self._memory.ask(FindAlike(self._plan, self.upto))
             self.upto, unseen = alike.upto, alike.unseen
@@ -194,7 +197,9 @@ class _Working:
             compared += alike.compared
             merged += done
             failed += len(alike.groups) - done
-            await self._tell(ConsolidationProgress(compared, before, merged, await self._count()))
+            await self._tell(
+                ConsolidationProgress(self._run, compared, before, merged, await self._count())
+            )
         count = await self._count()
         return Consolidated(self._run, before, count, merged, failed, unseen, problem=self._problem)
 

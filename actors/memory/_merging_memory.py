@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ._entries import MemoryEntry
     from ._log import MemoryLog
 
+Page = tuple[str, int, str, bytes]  # id, change, metadata as JSON, vector
+
 PAGE: Final = 1_024  # vectors that are read at a time; others have their turn at the log between
 LAST: Final = 2**62  # no change has a number as high
 
@@ -45,31 +47,18 @@ class MergingMemory(VectorMemory, Merges):
         unseen = await self._in_thread(log.unseen)
         if not found:
             return Alike((), message.after, 0, unseen)
-        rows, upto = self._rows(found, plan, keys), found[-1][1]
+        rows, upto = _rows(found, plan, keys), found[-1][1]
         pairs: list[Pair] = []
         start = 0
         while rows:
             page = await self._in_thread(log.page, start, upto, PAGE)
-            others = self._rows(page, plan, keys)
-            if others:
-                pairs += await trio.to_thread.run_sync(pairs_between, rows, others, plan.threshold)
+            # Nothing of it is done here, where streams are.
+            pairs += await trio.to_thread.run_sync(_compared, rows, page, plan, keys)
             if len(page) < PAGE:
                 break
             start = page[-1][1]
         groups = await self._sources(groups_of(pairs))
         return Alike(groups, upto, len(found), unseen)
-
-    @staticmethod
-    def _rows(
-        page: list[tuple[str, int, str, bytes]], plan: Consolidation, keys: dict[str, int]
-    ) -> list[Row]:
-        rows: list[Row] = []
-        for id, change, text, vector in page:
-            metadata = json.loads(text)
-            if matches(plan.where, metadata):
-                key = keys.setdefault(key_of(metadata, plan.ignoring), len(keys))
-                rows.append(Row(id, change, key, vector))
-        return rows
 
     async def _sources(self, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[Source, ...], ...]:
         """The groups with their entries; without those of which one has gone meanwhile."""
@@ -104,3 +93,20 @@ class MergingMemory(VectorMemory, Merges):
         return await self._in_thread(
             lambda: {id: self._merging.successor(id) for id in message.ids}
         )
+
+
+def _compared(
+    rows: list[Row], page: list[Page], plan: Consolidation, keys: dict[str, int]
+) -> list[Pair]:
+    others = _rows(page, plan, keys)
+    return pairs_between(rows, others, plan.threshold) if others else []
+
+
+def _rows(page: list[Page], plan: Consolidation, keys: dict[str, int]) -> list[Row]:
+    rows: list[Row] = []
+    for id, change, text, vector in page:
+        metadata = json.loads(text)
+        if matches(plan.where, metadata):
+            key = keys.setdefault(key_of(metadata, plan.ignoring), len(keys))
+            rows.append(Row(id, change, key, vector))
+    return rows

@@ -281,23 +281,27 @@ async def test_a_cancel_anywhere_loses_nothing_and_leaves_nothing_half_done() ->
     async with open_memory(embedder="lexical") as memory:
         await memory.store_many(given)
 
+        runs: list[str] = []
+
+        async def consolidate() -> None:
+            async with memory.consolidation(Consolidation(batch=2)) as steps:
+                async for step in steps:
+                    runs.append(step.run)
+
         async def scenario() -> None:
-            report = await memory.consolidate(Consolidation(batch=2))
-            await memory.undo(report.run)
-
-        async def after() -> None:
-            assert await unmerged(memory) == given
-            counts.add((await memory.statistics()).entries)
-
-        async def whole() -> None:
             try:
-                await scenario()
+                await consolidate()
             finally:
                 with trio.CancelScope(shield=True):
-                    await after()
+                    assert await unmerged(memory) == given
+                    counts.add((await memory.statistics()).entries)
+                    for run in set(runs):
+                        await memory.undo(run)
+                    runs.clear()
+                    assert await texts_of(memory) == given
 
-        await cancel_everywhere(whole)
-    assert len(counts) > 1, "no cancel came in the midst of it"
+        await cancel_everywhere(scenario)
+    assert len(counts) > 2, "no cancel came in the midst of it"
 
 
 WRITER = """
