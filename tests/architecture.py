@@ -471,7 +471,7 @@ DOORS = {
 
 # Functions that import when they are called: module -> their names. Each says why where it is.
 LATE_IMPORTS = {
-    "actors.agents._open": ["_start_journal"],  # sqlite3
+    "actors.agents._open": ["start_journal"],  # sqlite3
     "actors.output._output": ["__init__"],  # cattrs
     "actors.http._open": ["open_client"],  # httpx2, which most of an import's time went to
 }
