@@ -8,7 +8,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import AsyncExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
@@ -134,11 +133,11 @@ async def serve() -> None:
             reply = servers.urls
         elif servers is not None:
             reply = attrs.asdict(await servers.seen())
-        print(msgspec.json.encode(reply).decode(), flush=True)
+        sys.stdout.write(msgspec.json.encode(reply).decode() + "\n")
+        sys.stdout.flush()
     if servers is not None:
         await servers.close()
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[2]))
     trio.run(serve)
