@@ -9,6 +9,7 @@ from ._entries import (
     MemoryEntry,
     MemoryStatistics,
 )
+from ._keeping import Facts, Keeping, Said
 from ._memory import (
     Clear,
     Forget,
@@ -23,7 +24,9 @@ from ._memory import (
 from ._minilm import LocalEmbedder
 from ._open import MemoryHandle, open_memory
 from ._search_tool import search_tool
+from ._semantic import Semantic
 from ._server import ChromaAddress, ChromaApi, ChromaPid, ChromaServer
+from ._tools import memory_tools
 from ._vector_memory import VectorMemory
 
 __all__ = [
@@ -33,12 +36,14 @@ __all__ = [
     "ChromaPid",
     "ChromaServer",
     "Clear",
+    "Facts",
     "Forget",
     "Found",
     "Get",
     "Hit",
     "IndexProgress",
     "Item",
+    "Keeping",
     "LexicalEmbedder",
     "ListEntries",
     "LocalEmbedder",
@@ -47,10 +52,13 @@ __all__ = [
     "MemoryEntry",
     "MemoryHandle",
     "MemoryStatistics",
+    "Said",
     "Search",
+    "Semantic",
     "Store",
     "VectorMemory",
     "WatchIndex",
+    "memory_tools",
     "open_memory",
     "search_tool",
 ]
