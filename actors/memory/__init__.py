@@ -17,6 +17,7 @@ from ._memory import (
     Measure,
     Memory,
     Search,
+    SearchBy,
     Store,
     WatchIndex,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "MemoryHandle",
     "MemoryStatistics",
     "Search",
+    "SearchBy",
     "Store",
     "VectorMemory",
     "WatchIndex",
