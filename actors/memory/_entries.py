@@ -174,8 +174,8 @@ class Hit:
             on the embedder. Not a number where there is no vector: for a search by keyword, and
             for what was stored a moment ago and found by its words.
         score: What the hits are ordered by, the highest first. By vector it is the similarity,
-            by keyword BM25, which has no scale, and by both what the places in the two rankings
-            are worth together.
+            by keyword BM25, which has no scale, and by both the two of them together, from 0 to 1
+            within this answer.
     """
 
     entry: MemoryEntry

@@ -1,40 +1,46 @@
-"""Several rankings made into one, and the cosine of two vectors. Pure.
+"""Two rankings made into one, by the scores in them, and the cosine of two vectors. Pure.
 
-Scores of different kinds (a cosine, BM25) cannot be added: their places in the rankings can.
-Reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009.
+Scores of different kinds (a cosine, BM25) cannot be added before each is brought to 0..1. Doing so
+kept more of both than fusing places: Bruch, Gai and Ingber, "An Analysis of Fusion Functions for
+Hybrid Retrieval", ACM TOIS 2023, and so it is on the set of `benchmarks/retrieval.py`.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from operator import mul
 from typing import Final, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+Ranking = Sequence[tuple[Key, float]]
 
-SMOOTHING: Final = 60  # of that paper: how little the first place is worth above the second
+MEANING: Final = 0.6  # what the nearest counts beside the best of keywords; docs/benchmarks.md
 
 
-def fused(
-    rankings: Iterable[Sequence[Key]], smoothing: float = SMOOTHING
-) -> list[tuple[Key, float]]:
-    """Fuse rankings: what stands high in several of them comes first.
+def fused(near: Ranking[Key], worded: Ranking[Key]) -> list[tuple[Key, float]]:
+    """Fuse two rankings: what is good in both comes first.
 
     Args:
-        rankings: The best first. What stands in one twice counts where it stands first.
-        smoothing: Above 0; each place is worth 1 / (smoothing + its number from 1).
+        near: Keys with their similarities, the best first. The last one counts 0, since what is
+            unlike is not at 0 with every embedder.
+        worded: Keys with their BM25 above 0, the best first.
 
     Returns:
-        All that stand in one of them with the sum of what their places are worth, the best first;
-        of equals, what came first in the first of the rankings.
+        All keys of both with scores from 0 to 1, the best first; of equals, the nearer.
     """
-    scores: dict[Key, float] = {}
-    for ranking in rankings:
-        for place, key in enumerate(dict.fromkeys(ranking), 1):
-            scores[key] = scores.get(key, 0.0) + 1.0 / (smoothing + place)
+    last = near[-1][1] if near else 0.0
+    scores = {key: MEANING * share for key, share in _shares(near, last)}
+    for key, share in _shares(worded, 0.0):
+        scores[key] = scores.get(key, 0.0) + (1 - MEANING) * share
     return sorted(scores.items(), key=lambda scored: -scored[1])
+
+
+def _shares(ranking: Ranking[Key], least: float) -> list[tuple[Key, float]]:
+    """How far each score is from the least to the best; 1 where they are the same."""
+    span = ranking[0][1] - least if ranking else 0.0
+    return [(key, (score - least) / span if span > 0 else 1.0) for key, score in ranking]
 
 
 def cosine(one: bytes, other: bytes) -> float:

@@ -180,7 +180,7 @@ class VectorMemory(Actor, Memory):
             words = await self._in_thread(self._log.by_words, message.text, depth, message.where)
             others = [id for id, _ in words if id not in similarities]
             similarities |= await self._in_thread(self._log.similarities, others, vector)
-            ranked = fused(([id for id, _ in ranked], [id for id, _ in words]))
+            ranked = fused(ranked, words)
         return Found(await self._hits(message, ranked, similarities), standing.pending)
 
     async def _hits(

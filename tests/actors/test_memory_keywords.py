@@ -194,27 +194,39 @@ def test_a_query_has_a_bounded_number_of_words() -> None:
 # Fusion
 
 
-def test_what_stands_high_in_two_rankings_comes_before_the_first_of_one() -> None:
-    ranked = fused((["a", "b", "c"], ["d", "b", "e"]))
-    assert ranked[0] == ("b", pytest.approx(2 / 62))
-    assert [key for key, _ in ranked] == ["b", "a", "d", "c", "e"]
-    assert fused(([], [])) == []
+def test_what_is_good_in_both_comes_first_and_each_of_the_best_before_the_rest() -> None:
+    near = [("a", 0.9), ("b", 0.8), ("c", 0.3), ("d", 0.2)]
+    worded = [("e", 4.0), ("b", 3.0), ("c", 1.0)]
+    ranked = fused(near, worded)
+    assert [key for key, _ in ranked] == ["b", "a", "e", "c", "d"]
+    assert ranked[0][1] == pytest.approx(0.6 * 6 / 7 + 0.4 * 3 / 4)
+    assert dict(ranked)["d"] == 0
 
 
-RANKINGS = st.lists(st.lists(st.integers(0, 20), unique=True), max_size=4)
+def test_one_ranking_alone_is_its_fusion_and_one_entry_is_the_best() -> None:
+    ranking = [("a", 3.0), ("b", 2.0), ("c", 1.0)]
+    assert [key for key, _ in fused(ranking, [])] == ["a", "b", "c"]
+    assert [key for key, _ in fused([], ranking)] == ["a", "b", "c"]
+    assert fused([("a", -0.5)], [("a", 0.1)]) == [("a", pytest.approx(1))]
+    assert fused([], []) == []
 
 
-@given(RANKINGS)
-def test_a_fusion_has_all_of_the_rankings_once_the_best_first(rankings: list[list[int]]) -> None:
-    ranked = fused(rankings)
-    assert sorted(key for key, _ in ranked) == sorted(set().union(*rankings))
+SCORES = st.dictionaries(st.integers(0, 20), st.floats(0.001, 1000)).map(
+    lambda scores: sorted(scores.items(), key=lambda scored: -scored[1])
+)
+
+
+@given(SCORES, SCORES, st.floats(0.1, 10))
+def test_a_fusion_has_all_of_both_once_and_knows_no_scale(
+    near: list[tuple[int, float]], worded: list[tuple[int, float]], factor: float
+) -> None:
+    ranked = fused(near, worded)
     scores = [score for _, score in ranked]
+    assert sorted(key for key, _ in ranked) == sorted({*dict(near), *dict(worded)})
     assert scores == sorted(scores, reverse=True)
-
-
-@given(st.lists(st.integers(), unique=True))
-def test_rankings_that_agree_are_their_fusion(ranking: list[int]) -> None:
-    assert [key for key, _ in fused((ranking, ranking))] == ranking
+    assert all(0 <= score <= 1 + 1e-9 for score in scores)
+    scaled = fused(near, [(key, score * factor) for key, score in worded])
+    assert dict(scaled) == pytest.approx(dict(ranked))
 
 
 def test_the_cosine_is_that_of_the_vectors_however_long_they_are() -> None:
@@ -257,7 +269,7 @@ async def test_a_hit_says_how_like_the_query_it_is_and_what_ordered_it(tmp_path:
         assert all(hit.score == hit.similarity for hit in near.values())
         for hit in await memory.search("peanuts", by="both"):
             assert hit.similarity == pytest.approx(near[hit.entry.id].similarity, abs=1e-5)
-            assert 0 < hit.score <= 2 / 61
+            assert 0 <= hit.score <= 1
         (hit,) = await memory.search("peanuts", by="keyword")
         assert math.isnan(hit.similarity)
         assert hit.score > 0
