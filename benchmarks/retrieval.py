@@ -9,6 +9,7 @@ question is the first figure.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import random
@@ -69,7 +70,7 @@ async def quality() -> None:
 
 async def _answers(memory: MemoryHandle, text: str) -> dict[str, list[str]]:
     """What is found in each way, the best first."""
-    ids = {
+    ids: dict[str, list[str]] = {
         by: [hit.entry.id for hit in await memory.search(text, limit=DEPTH, by=by)] for by in WAYS
     }
     scores: dict[str, float] = defaultdict(float)
@@ -124,7 +125,8 @@ async def scale(sizes: Sequence[int]) -> None:
             async with open_system() as system:
                 drawn = await system.spawn(Drawn)
                 async with open_memory(folder, embedder=drawn, system=system) as memory:
-                    print(f"| {size} |" + await _at(memory, size, questions, Path(folder)))
+                    cells = await _at(memory, size, questions, Path(folder))
+        print(f"| {size} |{cells}", flush=True)
 
 
 async def _embedding(questions: Sequence[str]) -> None:
@@ -172,14 +174,21 @@ def _texts() -> Iterator[str]:
 
 
 def _resident() -> tuple[float, float]:
-    """Megabytes of Chroma's process and of this one."""
-    sizes: dict[bool, float] = {}
+    """Megabytes of Chroma's processes, which are all below this one, and of this one."""
+    parents: dict[int, int] = {}
+    sizes: dict[int, float] = {}
     for status in Path("/proc").glob("[0-9]*/status"):
-        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        pid, parent = int(fields["Pid"]), int(fields["PPid"])
-        if os.getpid() in {pid, parent} and "VmRSS" in fields:
-            sizes[pid == os.getpid()] = int(fields["VmRSS"].split()[0]) * 1024 / 1e6
-    return sizes.get(False, 0.0), sizes[True]
+        with contextlib.suppress(OSError):  # it has just ended
+            fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+            pid = int(fields["Pid"])
+            parents[pid] = int(fields["PPid"])
+            sizes[pid] = int(fields.get("VmRSS", "0").split()[0]) * 1024 / 1e6
+    below = {os.getpid()}
+    for pid in sorted(parents):  # parents have lower numbers, unless these have come round
+        if parents[pid] in below:
+            below.add(pid)
+    own = sizes[os.getpid()]
+    return sum(sizes[pid] for pid in below) - own, own
 
 
 def main() -> None:
