@@ -81,6 +81,7 @@ READING_ORDER = [
     "actors.chat._response",
     "actors.chat._events",
     "actors.chat",
+    "actors._late",
     "actors.errors",
     "actors.schema._docstring",
     "actors.schema._hints",
@@ -367,6 +368,7 @@ READING_ORDER = [
 
 # Decide but do not act: no trio, no clock, no I/O. A package's name stands for all inside it.
 PURE = {
+    "actors._late",
     "runtime._errors",
     "runtime._message",
     "runtime._lifecycle",
@@ -472,6 +474,8 @@ DOORS = {
 
 # Functions that import when they are called: module -> their names. Each says why where it is.
 LATE_IMPORTS = {
+    "actors.agents._open": ["_start_journal"],  # sqlite3
+    "actors.output._output": ["__init__"],  # cattrs
     "actors.http._open": ["open_client"],  # httpx2, which most of an import's time went to
 }
 
