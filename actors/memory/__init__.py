@@ -18,6 +18,7 @@ from ._memory import (
     Measure,
     Memory,
     Search,
+    SearchBy,
     Store,
     WatchIndex,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "MemoryStatistics",
     "Said",
     "Search",
+    "SearchBy",
     "Semantic",
     "Store",
     "VectorMemory",
