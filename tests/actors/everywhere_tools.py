@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from typing import TYPE_CHECKING, Literal
 
@@ -10,7 +12,7 @@ import trio
 from actors.tools import progress, tool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from typing import Any
 
     from actors.tools import AnyTool
@@ -18,42 +20,65 @@ if TYPE_CHECKING:
 Isolation = Literal["inline", "thread", "process"]
 ISOLATIONS: tuple[Isolation, ...] = ("inline", "thread", "process")
 
+_lock = threading.Lock()
+
+
+running = 0  # bodies of tools, in this process
+
+
+@contextlib.contextmanager
+def counted() -> Generator[None]:
+    global running  # noqa: PLW0603 - tools in other threads are to be seen from the loop's
+    with _lock:
+        running += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            running -= 1
+
 
 def look(number: int) -> int:
     """Look at a number."""
-    time.sleep(0.001)
-    return number
+    with counted():
+        time.sleep(0.001)
+        return number
 
 
 def count(number: int) -> int:
     """Count, and say so."""
-    progress("half", fraction=0.5)
-    time.sleep(0.005)
-    return number + 1
+    with counted():
+        progress("half", fraction=0.5)
+        time.sleep(0.005)
+        return number + 1
 
 
 def fail() -> None:
     """Fail."""
-    raise ValueError("no")
+    with counted():
+        raise ValueError("no")
 
 
 async def look_inline(number: int) -> int:
     """Look at a number."""
-    await trio.lowlevel.checkpoint()
-    return number
+    with counted():
+        await trio.lowlevel.checkpoint()
+        return number
 
 
 async def count_inline(number: int) -> int:
     """Count, and say so."""
-    progress("half", fraction=0.5)
-    await trio.sleep(0.005)
-    return number + 1
+    with counted():
+        progress("half", fraction=0.5)
+        await trio.sleep(0.005)
+        return number + 1
 
 
 async def fail_inline() -> None:
     """Fail."""
-    await trio.lowlevel.checkpoint()
-    raise ValueError("no")
+    with counted():
+        await trio.lowlevel.checkpoint()
+        raise ValueError("no")
 
 
 def tools_of(isolation: Isolation) -> tuple[AnyTool, ...]:

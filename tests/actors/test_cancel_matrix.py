@@ -14,6 +14,7 @@ import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import everywhere_tools
 import pytest
 from agents_scripted import assert_sendable, of_run, said_in
 from everywhere_tools import ISOLATIONS, Isolation, tools_of
@@ -36,6 +37,7 @@ from actors.journal import (
 from actors.providers import Model, Retry
 from actors.testing import WIRES, WireName
 from runtime import open_system
+from runtime.testing import _leaks as leaks
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
 if TYPE_CHECKING:
@@ -118,9 +120,14 @@ class Play:
         with assert_no_leaks():
             async with self.agent("above", journal, system) as agent:
                 self._run = agent.stream("Go")
-                async with self._run as run:
-                    async for _ in run:
-                        pass
+                before = set(tasks())
+                try:
+                    async with self._run as run:
+                        async for _ in run:
+                            pass
+                finally:
+                    assert_quiet(agent)
+                    assert not set(tasks()) - before
 
     async def check(self, journal: Ref[Journal], system: System) -> None:
         """What holds however it ended; nothing has been repaired yet."""
@@ -143,6 +150,22 @@ class Play:
         self.outcomes.add(None if self._run is None else self._run.outcome)
         if self._run is not None and self._run.outcome is Outcome.DONE:
             assert_whole(history)
+
+
+def tasks() -> list[str]:
+    return [str(task) for task, _ in leaks._tasks()]  # noqa: SLF001 - what `assert_no_leaks` sees
+
+
+def assert_quiet(agent: AgentHandle) -> None:
+    """The run's block has been left this very moment, and the agent is still there."""
+    assert everywhere_tools.running == 0
+    assert agent.ref.statistics().handling == ()
+    (group,) = [
+        node for node in agent.system.tree().children if agent.ref.path.startswith(f"{node.path}/")
+    ]
+    names = {child.path.rpartition("/")[2] for child in group.children}
+    assert names <= {"journal", "provider", "agent"}
+    assert " busy" not in str(group).replace(" 0 busy", "")
 
 
 def assert_closed(entries: tuple[Entry, ...]) -> None:
