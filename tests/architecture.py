@@ -81,6 +81,7 @@ READING_ORDER = [
     "actors.chat._response",
     "actors.chat._events",
     "actors.chat",
+    "actors._late",
     "actors.errors",
     "actors.schema._docstring",
     "actors.schema._hints",
@@ -251,9 +252,20 @@ READING_ORDER = [
     "actors.reasoning._react",
     "actors.reasoning._select",
     "actors.reasoning",
+    "actors.recall._tokens",
+    "actors.recall._lexical",
+    "actors.recall._exchange",
+    "actors.recall._recall",
+    "actors.recall._window",
+    "actors.recall._summary",
+    "actors.recall._selective",
+    "actors.recall._keeper",
+    "actors.recall",
     "actors.memory._entries",
     "actors.memory._filters",
     "actors.memory._lexical",
+    "actors.memory._fusion",
+    "actors.memory._keywords",
     "actors.memory._tables",
     "actors.memory._log",
     "actors.memory._memory",
@@ -264,7 +276,10 @@ READING_ORDER = [
     "actors.memory._embedders",
     "actors.memory._vector_memory",
     "actors.memory._search_tool",
+    "actors.memory._tools",
     "actors.memory._open",
+    "actors.memory._keeping",
+    "actors.memory._semantic",
     "actors.memory",
     "actors.agents._guards",
     "actors.recall._tokens",
@@ -276,6 +291,11 @@ READING_ORDER = [
     "actors.recall._selective",
     "actors.recall._keeper",
     "actors.recall",
+    "actors.react._labels",
+    "actors.react._action",
+    "actors.react._reader",
+    "actors.react._asking",
+    "actors.react",
     "actors.agents._options",
     "actors.agents._recipe",
     "actors.agents._phases",
@@ -365,6 +385,7 @@ READING_ORDER = [
 
 # Decide but do not act: no trio, no clock, no I/O. A package's name stands for all inside it.
 PURE = {
+    "actors._late",
     "runtime._errors",
     "runtime._message",
     "runtime._lifecycle",
@@ -394,6 +415,7 @@ PURE = {
     "actors.memory._entries",
     "actors.memory._filters",
     "actors.memory._lexical",
+    "actors.memory._fusion",
     "actors.providers._checks",
     "actors.providers._policies",
     "actors.providers._hints",
@@ -469,6 +491,8 @@ DOORS = {
 
 # Functions that import when they are called: module -> their names. Each says why where it is.
 LATE_IMPORTS = {
+    "actors.agents._open": ["start_journal"],  # sqlite3
+    "actors.output._output": ["__init__"],  # cattrs
     "actors.http._open": ["open_client"],  # httpx2, which most of an import's time went to
 }
 
