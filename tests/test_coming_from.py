@@ -22,21 +22,23 @@ execute_workflow create_streaming_handler WorkflowVisualizer to_mermaid to_ascii
 register_tool tool/list tool/call resource/list resource/get trace_operation
 trace_agent_operation duration_ms VectorMemory collection_name persist_directory store search
 similarity threshold consolidate plugins
-""".split()
+"""
 GOAGENTS: Final = """
 StreamChunk Content Delta Index FinishReason Metadata Timestamp stop length tool_calls
 content_filter StreamEvent token thought tool_start tool_end answer complete error ChatStream
 CompleteStream RunStream StreamingLLM StreamingAgent OpenAI Anthropic Gemini Ollama FunctionAgent
 ReActAgent ConversationalAgent window summarize selective all ExportConversation calculator file
 HTTP mocks
-""".split()
+"""
 RECIPES: Final = ("FastAPI", "click", "Jupyter", "batches", "many streams", "constant memory")
 
 
 def section(title: str) -> str:
     """What the page says under a heading of the second level."""
     found = re.search(
-        rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE.read_text(encoding="utf-8"), re.M | re.S
+        rf"^## {title}\n(.*?)(?=^## |\Z)",
+        PAGE.read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
     )
     assert found is not None
     return found[1]
@@ -44,14 +46,14 @@ def section(title: str) -> str:
 
 def first_cells(title: str) -> str:
     """The left column of the tables under a heading: their names."""
-    return "\n".join(re.findall(r"^\| (.*?) \| ", section(title), re.M))
+    return "\n".join(re.findall(r"^\| (.*?) \| ", section(title), re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", [*AGENTICRAFT, *RECIPES])
+@pytest.mark.parametrize("name", [*AGENTICRAFT.split(), *RECIPES])
 def test_a_name_of_agenticraft_is_on_the_page(name: str) -> None:
     assert re.search(rf"(?<!\w){re.escape(name)}(?!\w)", first_cells("AgentiCraft"))
 
 
-@pytest.mark.parametrize("name", GOAGENTS)
+@pytest.mark.parametrize("name", GOAGENTS.split())
 def test_a_name_of_goagents_is_on_the_page(name: str) -> None:
     assert re.search(rf"(?<!\w){re.escape(name)}(?!\w)", first_cells("goagents"))
