@@ -1,5 +1,14 @@
 """Memory: what agents keep, and find again by its meaning."""
 
+from ._consolidation import Check, Consolidation, Quality, Summarised
+from ._consolidator import (
+    Consolidate,
+    Consolidated,
+    Consolidates,
+    ConsolidationProgress,
+    ConsolidationStep,
+    Consolidator,
+)
 from ._embedders import AnyEmbedder, LexicalEmbedder
 from ._entries import (
     Found,
@@ -22,6 +31,8 @@ from ._memory import (
     Store,
     WatchIndex,
 )
+from ._merges import Merges, SourcesOf, Undone, Unmerge
+from ._merging_memory import MergingMemory
 from ._minilm import LocalEmbedder
 from ._open import MemoryHandle, open_memory
 from ._search_tool import search_tool
@@ -32,11 +43,19 @@ from ._vector_memory import VectorMemory
 
 __all__ = [
     "AnyEmbedder",
+    "Check",
     "ChromaAddress",
     "ChromaApi",
     "ChromaPid",
     "ChromaServer",
     "Clear",
+    "Consolidate",
+    "Consolidated",
+    "Consolidates",
+    "Consolidation",
+    "ConsolidationProgress",
+    "ConsolidationStep",
+    "Consolidator",
     "Facts",
     "Forget",
     "Found",
@@ -53,11 +72,18 @@ __all__ = [
     "MemoryEntry",
     "MemoryHandle",
     "MemoryStatistics",
+    "Merges",
+    "MergingMemory",
+    "Quality",
     "Said",
     "Search",
     "SearchBy",
     "Semantic",
+    "SourcesOf",
     "Store",
+    "Summarised",
+    "Undone",
+    "Unmerge",
     "VectorMemory",
     "WatchIndex",
     "memory_tools",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar, TypeVarTuple
 
 import trio
 
@@ -76,6 +76,8 @@ class VectorMemory(Actor, Memory):
         EmbedderMismatch: Likewise, if it has vectors of another embedder.
     """
 
+    log_class: ClassVar[type[MemoryLog]] = MemoryLog
+
     def __init__(
         self,
         file: str | os.PathLike[str],
@@ -102,7 +104,7 @@ class VectorMemory(Actor, Memory):
         self._embedded = self._cached = self._rebuilds = 0
 
     async def started(self) -> None:
-        log = await self._in_thread(MemoryLog, self._file)
+        log = await self._in_thread(self.log_class, self._file)
         try:
             await self._in_thread(log.use_embedder, self._name)
         except BaseException:
