@@ -237,6 +237,11 @@ READING_ORDER = [
     "actors.journal._sqlite",
     "actors.journal._transcript",
     "actors.journal",
+    "actors.react._labels",
+    "actors.react._action",
+    "actors.react._reader",
+    "actors.react._asking",
+    "actors.react",
     "actors.reasoning._trace",
     "actors.reasoning._sections",
     "actors.reasoning._reading",
@@ -247,6 +252,15 @@ READING_ORDER = [
     "actors.reasoning._react",
     "actors.reasoning._select",
     "actors.reasoning",
+    "actors.recall._tokens",
+    "actors.recall._lexical",
+    "actors.recall._exchange",
+    "actors.recall._recall",
+    "actors.recall._window",
+    "actors.recall._summary",
+    "actors.recall._selective",
+    "actors.recall._keeper",
+    "actors.recall",
     "actors.memory._entries",
     "actors.memory._filters",
     "actors.memory._lexical",
@@ -262,7 +276,10 @@ READING_ORDER = [
     "actors.memory._embedders",
     "actors.memory._vector_memory",
     "actors.memory._search_tool",
+    "actors.memory._tools",
     "actors.memory._open",
+    "actors.memory._keeping",
+    "actors.memory._semantic",
     "actors.memory",
     "actors.agents._guards",
     "actors.recall._tokens",
@@ -474,7 +491,7 @@ DOORS = {
 
 # Functions that import when they are called: module -> their names. Each says why where it is.
 LATE_IMPORTS = {
-    "actors.agents._open": ["_start_journal"],  # sqlite3
+    "actors.agents._open": ["start_journal"],  # sqlite3
     "actors.output._output": ["__init__"],  # cattrs
     "actors.http._open": ["open_client"],  # httpx2, which most of an import's time went to
 }

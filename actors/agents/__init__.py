@@ -9,7 +9,17 @@ from actors._late import late
 
 from ._agent import Agent
 from ._control import Interrupt, Pause, Resume, Steer, Unfinished, Unpause
-from ._conversation import Conversation, Entries, History, Pin, Report, Run, RunReport, UseModel
+from ._conversation import (
+    Conversation,
+    Entries,
+    History,
+    Pin,
+    Report,
+    Run,
+    RunReport,
+    Settle,
+    UseModel,
+)
 from ._guards import Guard, guard
 from ._open import AgentHandle, AgentRun, open_agent
 from ._options import AgentOptions, AgentSetup, RunLimits
@@ -67,6 +77,7 @@ __all__ = [
     "Run",
     "RunLimits",
     "RunReport",
+    "Settle",
     "Steer",
     "Unfinished",
     "Unpause",

@@ -213,6 +213,19 @@ class Pinned:
     timestamp: float = 0.0
 
 
+@attrs.frozen
+class Remembered:
+    """A memory has what it keeps of a run, as it ended then; no part of the history.
+
+    Attributes:
+        by: The name of the memory.
+    """
+
+    run: str
+    by: str
+    timestamp: float = 0.0
+
+
 Entry = (
     RunStarted
     | UserSaid
@@ -230,6 +243,7 @@ Entry = (
     | GuardStopped
     | SummedUp
     | Pinned
+    | Remembered
 )
 
 

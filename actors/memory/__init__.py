@@ -9,6 +9,7 @@ from ._entries import (
     MemoryEntry,
     MemoryStatistics,
 )
+from ._keeping import Facts, Keeping, Said
 from ._memory import (
     Clear,
     Forget,
@@ -24,7 +25,9 @@ from ._memory import (
 from ._minilm import LocalEmbedder
 from ._open import MemoryHandle, open_memory
 from ._search_tool import search_tool
+from ._semantic import Semantic
 from ._server import ChromaAddress, ChromaApi, ChromaPid, ChromaServer
+from ._tools import memory_tools
 from ._vector_memory import VectorMemory
 
 __all__ = [
@@ -34,12 +37,14 @@ __all__ = [
     "ChromaPid",
     "ChromaServer",
     "Clear",
+    "Facts",
     "Forget",
     "Found",
     "Get",
     "Hit",
     "IndexProgress",
     "Item",
+    "Keeping",
     "LexicalEmbedder",
     "ListEntries",
     "LocalEmbedder",
@@ -48,11 +53,14 @@ __all__ = [
     "MemoryEntry",
     "MemoryHandle",
     "MemoryStatistics",
+    "Said",
     "Search",
     "SearchBy",
+    "Semantic",
     "Store",
     "VectorMemory",
     "WatchIndex",
+    "memory_tools",
     "open_memory",
     "search_tool",
 ]

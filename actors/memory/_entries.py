@@ -144,7 +144,7 @@ class Item:
     """
 
     text: str = attrs.field(converter=_checked_item_text)
-    metadata: Metadata = attrs.field(default=NOTHING, converter=checked_metadata)
+    metadata: Metadata = attrs.field(default=NOTHING, converter=checked_metadata, hash=False)
     id: str | None = attrs.field(default=None, converter=_checked_id)
 
 

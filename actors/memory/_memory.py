@@ -101,7 +101,8 @@ class Search(Ask[Memory, Found]):
     text: str = attrs.field(converter=_checked_query)
     limit: int = attrs.field(default=10, converter=_checked_limit)
     threshold: float | None = attrs.field(default=None, converter=_checked_threshold)
-    where: Filter | None = attrs.field(default=None, converter=checked_filter)
+    # An agent keeps answers by their questions, and a filter has no hash.
+    where: Filter | None = attrs.field(default=None, converter=checked_filter, hash=False)
     by: SearchBy = attrs.field(default=BEST, converter=_checked_by)
 
     def __attrs_post_init__(self) -> None:

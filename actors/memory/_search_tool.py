@@ -52,13 +52,17 @@ def search_tool(
         Args:
             query: What to look for, in words like those that it may have been kept in.
         """
-        found = await memory.search(query, limit=limit, threshold=threshold, where=where)
-        lines = [_told(number, hit) for number, hit in enumerate(found, 1)]
-        if found.pending:
-            lines.append(f"[{found.pending} more are kept and cannot be searched yet]")
-        return "\n".join(lines) or "(nothing found)"
+        return in_words(await memory.search(query, limit=limit, threshold=threshold, where=where))
 
     return tool(search_memory)
+
+
+def in_words(found: Found) -> str:
+    """What a model is told of a search."""
+    lines = [_told(number, hit) for number, hit in enumerate(found, 1)]
+    if found.pending:
+        lines.append(f"[{found.pending} more are kept and cannot be searched yet]")
+    return "\n".join(lines) or "(nothing found)"
 
 
 def _told(number: int, hit: Hit) -> str:
