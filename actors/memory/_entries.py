@@ -171,8 +171,7 @@ class Hit:
     Attributes:
         similarity: The cosine of the angle between the vectors of the query and of the entry:
             1 for the same direction, 0 for unrelated, down to -1. What is a good value depends
-            on the embedder. Not a number where there is no vector: for a search by keyword, and
-            for what was stored a moment ago and found by its words.
+            on the embedder. Not a number by keyword, for which no vector is made.
         score: What the hits are ordered by, the highest first. By vector it is the similarity,
             by keyword BM25, which has no scale, and by both the two of them together, from 0 to 1
             within this answer.

@@ -182,7 +182,8 @@ class VectorMemory(Actor, Memory):
             words = await self._in_thread(self._log.by_words, message.text, depth, message.where)
             others = [id for id, _ in words if id not in similarities]
             similarities |= await self._in_thread(self._log.similarities, others, vector)
-            ranked = fused(ranked, words)
+            # What has no vector yet is not there, as it is not by vector: `Found.pending` says so.
+            ranked = fused(ranked, [each for each in words if each[0] in similarities])
         return Found(await self._hits(message, ranked, similarities), standing.pending)
 
     async def _hits(

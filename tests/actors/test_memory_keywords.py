@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from actors.memory._keywords import MOST_WORDS, match_for
 from actors.memory._lexical import lexical_vector
 from actors.memory._log import MemoryLog
 from actors.memory._tables import KIND
+from actors.providers import Embed, EmbedderApi, Embeddings
+from runtime import Actor, open_system
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -287,6 +290,31 @@ async def test_a_threshold_holds_for_what_was_found_by_its_words(tmp_path: Path)
         assert -1 <= found["rare"].similarity < 0.5
         assert "rare" not in await ids(memory, text, "both", limit=50, threshold=0.5)
         assert len(await ids(memory, text, "both", limit=50, threshold=0.5)) == 50
+
+
+class Away(Actor, EmbedderApi):
+    """Makes vectors of single texts, which queries are, and never of several."""
+
+    @Embed.handles(concurrent=True)
+    async def embed(self, message: Embed) -> Embeddings:
+        if len(message.texts) > 1:
+            await trio.sleep_forever()
+        return Embeddings(tuple(map(lexical_vector, message.texts)), "away")
+
+
+async def test_what_has_no_vector_yet_is_found_by_keyword_alone(tmp_path: Path) -> None:
+    async with open_system() as system:
+        away = await system.spawn(Away)
+        async with open_memory(tmp_path / "memory", embedder=away, system=system) as memory:
+            await memory.store("Ada and one", id="one")
+            await memory.settled()
+            await memory.store_many([Item(f"Ada {number}") for number in range(100)])
+            found = await memory.search("Ada", by="both")
+            assert [hit.entry.id for hit in found] == ["one"]
+            assert found.pending == 100
+            found = await memory.search("Ada", by="keyword", limit=200)
+            assert len(found) == 101
+            assert found.pending == 0
 
 
 async def test_a_search_by_keyword_needs_no_index(tmp_path: Path) -> None:
