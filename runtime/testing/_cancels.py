@@ -114,7 +114,8 @@ class _Runs:
             if self._check is not None:
                 await self._check()
         except Exception as error:
-            error.add_note(f"cancel_everywhere: the scenario was cancelled after step {steps}")
+            when = f"cancelled after step {steps}" if steps <= self.taken else "not cancelled"
+            error.add_note(f"cancel_everywhere: the scenario was {when}")
             raise
         return cancelled
 

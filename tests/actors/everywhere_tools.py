@@ -23,7 +23,7 @@ ISOLATIONS: tuple[Isolation, ...] = ("inline", "thread", "process")
 _lock = threading.Lock()
 
 
-running = 0  # bodies of tools, in this process
+running: int = 0  # bodies of tools, in this process
 
 
 @contextlib.contextmanager

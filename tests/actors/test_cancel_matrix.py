@@ -128,6 +128,7 @@ class Play:
                 finally:
                     assert_quiet(agent)
                     assert not set(tasks()) - before
+                    assert self._host.seen(idle=True).open_answers == 0
 
     async def check(self, journal: Ref[Journal], system: System) -> None:
         """What holds however it ended; nothing has been repaired yet."""

@@ -15,7 +15,7 @@ import msgspec
 import trio
 
 from actors.providers import Step, call, say, together, usage
-from actors.testing import Answer, FakeProvider, WireName, answer, open_fake_provider
+from actors.testing import Answer, FakeProvider, Received, WireName, answer, open_fake_provider
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -67,9 +67,13 @@ class Host:
         """Begin with new servers; what to give as `base_url`, by their names."""
         return self._do({"wire": wire})
 
-    def seen(self) -> Seen:
-        """What they have seen so far; waits a while for closes that are on their way."""
-        return Seen(**self._do({}))
+    def seen(self, *, idle: bool = False) -> Seen:
+        """What they have seen so far; waits a while for closes that are on their way.
+
+        Args:
+            idle: Do not wait for those of connections over which nothing is being answered.
+        """
+        return Seen(**self._do({"idle": idle}))
 
     def _do(self, order: dict[str, Any]) -> Any:
         assert self._process.stdin is not None
@@ -107,18 +111,28 @@ class Servers:
     async def close(self) -> None:
         await self._stack.aclose()
 
-    async def seen(self) -> Seen:
-        servers = self._servers.values()
+    async def seen(self, *, idle: bool) -> Seen:
         with trio.move_on_after(PATIENCE):
-            while any(server.open_connections for server in servers):  # noqa: ASYNC110
+            while self._open_answers if idle else self._open:  # noqa: ASYNC110
                 await trio.sleep(0.001)
-        requests = [request for server in servers for request in server.requests]
         return Seen(
             {name: len(server.requests) for name, server in self._servers.items()},
-            [request.refused for request in requests if request.refused is not None],
-            sum(server.open_connections for server in servers),
-            sum(not (each.finished or each.closed.is_set()) for each in requests),
+            [each.refused for each in self._requests if each.refused is not None],
+            self._open,
+            self._open_answers,
         )
+
+    @property
+    def _requests(self) -> list[Received]:
+        return [request for server in self._servers.values() for request in server.requests]
+
+    @property
+    def _open(self) -> int:
+        return sum(server.open_connections for server in self._servers.values())
+
+    @property
+    def _open_answers(self) -> int:
+        return sum(not (each.finished or each.closed.is_set()) for each in self._requests)
 
 
 async def serve() -> None:
@@ -132,7 +146,7 @@ async def serve() -> None:
             servers = await Servers.start(order["wire"])
             reply = servers.urls
         elif servers is not None:
-            reply = attrs.asdict(await servers.seen())
+            reply = attrs.asdict(await servers.seen(idle=order["idle"]))
         sys.stdout.write(msgspec.json.encode(reply).decode() + "\n")
         sys.stdout.flush()
     if servers is not None:
