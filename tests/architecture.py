@@ -81,6 +81,7 @@ READING_ORDER = [
     "actors.chat._response",
     "actors.chat._events",
     "actors.chat",
+    "actors._late",
     "actors.errors",
     "actors.schema._docstring",
     "actors.schema._hints",
@@ -236,6 +237,11 @@ READING_ORDER = [
     "actors.journal._sqlite",
     "actors.journal._transcript",
     "actors.journal",
+    "actors.react._labels",
+    "actors.react._action",
+    "actors.react._reader",
+    "actors.react._asking",
+    "actors.react",
     "actors.reasoning._trace",
     "actors.reasoning._sections",
     "actors.reasoning._reading",
@@ -258,6 +264,8 @@ READING_ORDER = [
     "actors.memory._entries",
     "actors.memory._filters",
     "actors.memory._lexical",
+    "actors.memory._fusion",
+    "actors.memory._keywords",
     "actors.memory._tables",
     "actors.memory._log",
     "actors.memory._memory",
@@ -280,11 +288,6 @@ READING_ORDER = [
     "actors.memory._semantic",
     "actors.memory",
     "actors.agents._guards",
-    "actors.react._labels",
-    "actors.react._action",
-    "actors.react._reader",
-    "actors.react._asking",
-    "actors.react",
     "actors.agents._options",
     "actors.agents._recipe",
     "actors.agents._phases",
@@ -374,6 +377,7 @@ READING_ORDER = [
 
 # Decide but do not act: no trio, no clock, no I/O. A package's name stands for all inside it.
 PURE = {
+    "actors._late",
     "runtime._errors",
     "runtime._message",
     "runtime._lifecycle",
@@ -401,11 +405,9 @@ PURE = {
     "actors.tools._text",
     "actors.providers.codecs",
     "actors.memory._entries",
-    "actors.memory._consolidation",
-    "actors.memory._keeping",
-    "actors.memory._semantic",
     "actors.memory._filters",
     "actors.memory._lexical",
+    "actors.memory._fusion",
     "actors.providers._checks",
     "actors.providers._policies",
     "actors.providers._hints",
@@ -481,6 +483,8 @@ DOORS = {
 
 # Functions that import when they are called: module -> their names. Each says why where it is.
 LATE_IMPORTS = {
+    "actors.agents._open": ["start_journal"],  # sqlite3
+    "actors.output._output": ["__init__"],  # cattrs
     "actors.http._open": ["open_client"],  # httpx2, which most of an import's time went to
 }
 

@@ -25,7 +25,7 @@ from actors.chat import (
     Turn,
 )
 from actors.errors import NeedsApproval, RunInterrupted
-from actors.journal import MemoryJournal, SqliteJournal
+from actors.journal import MemoryJournal
 from actors.providers import (
     AnyModel,
     Capabilities,
@@ -341,6 +341,8 @@ async def start_journal(
         return await group.spawn(MemoryJournal, name="journal")
     if isinstance(journal, Ref):
         return journal
+    from actors.journal import SqliteJournal  # noqa: PLC0415 - sqlite3, where it is wanted
+
     return await group.spawn(SqliteJournal, _absolute(journal), name="journal")
 
 

@@ -27,6 +27,7 @@ from ._memory import (
     Measure,
     Memory,
     Search,
+    SearchBy,
     Store,
     WatchIndex,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "Quality",
     "Said",
     "Search",
+    "SearchBy",
     "Semantic",
     "SourcesOf",
     "Store",

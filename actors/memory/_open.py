@@ -31,6 +31,7 @@ from ._embedders import AnyEmbedder, check_embedder, start_memory_embedder
 from ._entries import Found, IndexProgress, Item, MemoryEntry, MemoryStatistics, Metadata
 from ._index import checked_url
 from ._memory import (
+    BEST,
     FOREVER,
     Clear,
     Forget,
@@ -38,6 +39,7 @@ from ._memory import (
     ListEntries,
     Measure,
     Search,
+    SearchBy,
     Store,
     WatchIndex,
 )
@@ -109,8 +111,9 @@ class MemoryHandle:
         limit: int = 10,
         threshold: float | None = None,
         where: Filter | None = None,
+        by: SearchBy = BEST,
     ) -> Found:
-        """Find what is like `text` in meaning, the most similar first.
+        """Find what is like `text` in meaning, or has its words, the best first.
 
         What was stored just before is waited for, if it is little (64 entries). Beside more than
         that, the answer is from what is indexed, and `Found.pending` says how much is not.
@@ -118,15 +121,18 @@ class MemoryHandle:
         Args:
             text: What to look for.
             limit: At most how many.
-            threshold: The least similarity, which is the cosine (-1 to 1); None for all.
+            threshold: The least similarity, which is the cosine (-1 to 1); None for all. It holds
+                by "both" for what was found by its words, too; by "keyword" there is none.
             where: A filter over metadata: `{"topic": "travel"}`, `{"year": {"$gte": 2020}}`.
+            by: "vector" for meaning; "keyword" for words (BM25), with neither embedder nor index;
+                "both" for the two rankings fused.
 
         Raises:
             ConfigurationError: If one of them cannot be; the text says what to write.
             MemoryUnreachable: The index does not answer. Nothing is lost; try again.
             ProviderError, EmbedderEnded: There is no vector for the text.
         """
-        return await self.ref.ask(Search(text, limit, threshold, where))
+        return await self.ref.ask(Search(text, limit, threshold, where, by))
 
     async def get(self, id: str) -> MemoryEntry | None:
         """The entry with this id, None if there is none."""

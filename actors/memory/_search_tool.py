@@ -47,7 +47,7 @@ def search_tool(
     Search("anything", limit, threshold, where)  # a mistake is found here, not by the model
 
     async def search_memory(query: str) -> str:
-        """Search the memory for what is like a text in meaning, the most similar first.
+        """Search the memory for what is like a text in meaning or has its words, the best first.
 
         Args:
             query: What to look for, in words like those that it may have been kept in.
