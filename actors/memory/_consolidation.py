@@ -54,7 +54,7 @@ class Summarised:
 
     def request(self, entries: Sequence[MemoryEntry]) -> Request:
         """What the model is asked, with the newest note at the end."""
-        notes = "\n\n".join(f"Note: {entry.text}" for entry in sorted(entries, key=_age))
+        notes = "\n\n".join(f"Note: {entry.text}" for entry in sorted(entries, key=_updated))
         turns = (SystemTurn(HOW.format(words=self.words)), UserTurn(notes))
         return Request(turns, settings=Settings(max_tokens=max(256, 4 * self.words)))
 
@@ -142,15 +142,21 @@ def groups_of(pairs: Iterable[Pair], most: int = MOST) -> tuple[tuple[str, ...],
     return tuple(sorted(found))
 
 
-def _age(entry: MemoryEntry) -> tuple[float, str]:
-    return (entry.updated, entry.id)
+def _updated(entry: MemoryEntry) -> float:
+    return entry.updated
 
 
 def text_kept(entries: Sequence[MemoryEntry], keep: Literal["longest", "newest"]) -> str:
-    """The text that stays of a group; of several equally long ones the newest."""
+    """The text that stays of a group; of several equally long ones the newest.
+
+    Args:
+        entries: In the order of their changes: it decides between those of one commit.
+        keep: Which.
+    """
+    newest_first = sorted(reversed(entries), key=_updated, reverse=True)
     if keep == "newest":
-        return max(entries, key=_age).text
-    return max(entries, key=lambda entry: (len(entry.text), *_age(entry))).text
+        return newest_first[0].text
+    return max(newest_first, key=lambda entry: len(entry.text)).text
 
 
 def metadata_kept(entries: Sequence[MemoryEntry]) -> Metadata:

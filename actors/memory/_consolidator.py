@@ -223,7 +223,7 @@ class _Working:
         return len(await self._memory.ask(Merge(self._run, tuple(due)))) if due else 0
 
     async def _text(self, group: tuple[Source, ...]) -> str | None:
-        entries = [each.entry for each in group]
+        entries = [each.entry for each in sorted(group, key=lambda each: each.change)]
         keep = self._plan.keep
         if not isinstance(keep, Summarised):
             return text_kept(entries, keep)
