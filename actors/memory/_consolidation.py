@@ -153,10 +153,11 @@ def text_kept(entries: Sequence[MemoryEntry], keep: Literal["longest", "newest"]
         entries: In the order of their changes: it decides between those of one commit.
         keep: Which.
     """
-    newest_first = sorted(reversed(entries), key=_updated, reverse=True)
+    rising = sorted(entries, key=_updated)  # which keeps the order of what is equally old
     if keep == "newest":
-        return newest_first[0].text
-    return max(newest_first, key=lambda entry: len(entry.text)).text
+        return rising[-1].text
+    length = max(len(entry.text) for entry in rising)
+    return [entry.text for entry in rising if len(entry.text) == length][-1]
 
 
 def metadata_kept(entries: Sequence[MemoryEntry]) -> Metadata:

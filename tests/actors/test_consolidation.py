@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -313,8 +314,11 @@ async def main(folder):
         await memory.settled()
         print("ready", flush=True)
         while True:
-            report = await memory.consolidate(Consolidation(batch=8))
-            await memory.undo(report.run)
+            async with memory.consolidation(Consolidation(batch=8)) as steps:
+                async for step in steps:
+                    print("step", flush=True)
+                    await trio.sleep(0.01)
+            await memory.undo(step.run)
 
 trio.run(main, sys.argv[1])
 """
@@ -345,7 +349,8 @@ def test_a_kill_at_any_moment_loses_nothing(tmp_path: Path) -> None:
 
     trio.run(fill)
     merged = 0
-    for delay in (0.0, 0.05, 0.1, 0.17):
+    chance = random.Random(5)
+    for steps in (1, 2, 3, 5, 9):
         with subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-c", WRITER, folder],
             stdout=subprocess.PIPE,
@@ -353,7 +358,9 @@ def test_a_kill_at_any_moment_loses_nothing(tmp_path: Path) -> None:
         ) as writer:
             assert writer.stdout is not None
             assert writer.stdout.readline() == b"ready\n"
-            time.sleep(delay)  # the moment of the kill is the point
+            for _ in range(steps):
+                assert writer.stdout.readline() == b"step\n"
+            time.sleep(chance.uniform(0, 0.01))  # the moment of the kill is the point
             os.kill(writer.pid, signal.SIGKILL)
         with contextlib.closing(MergingLog(folder / "memory.db")) as log:
             assert all_texts(log) == given
