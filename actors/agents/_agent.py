@@ -117,7 +117,7 @@ class Agent(Actor, Conversation):
 
     async def started(self) -> None:
         self._stop_unused()
-        self._held = await hold(self, self.roster.toolbox)
+        self._held = await hold(self, self.roster.tools)
         try:
             self._entries = list(await read(self._journal, self._setup.options.conversation))
         except ActorStopped:  # for good: no further incarnation could do better
@@ -252,6 +252,10 @@ class Agent(Actor, Conversation):
         if role.model is not None:
             assert isinstance(self._provider, ModelSwitch)  # `__init__` has looked
             await self._provider.start_other(role.name, role.model)
+
+    async def ready(self) -> None:
+        """Have the provider of whoever speaks; after a restart nothing may have asked it yet."""
+        await self.make_ready(self.roster.acting)
 
     @property
     def held(self) -> Held | None:

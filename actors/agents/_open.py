@@ -69,6 +69,7 @@ if TYPE_CHECKING:
 DEFAULT_OPTIONS: Final = AgentOptions()
 NO_RESTART: Final = RestartLimit(restarts=0)
 PATIENCE: Final = 1.0  # seconds that an agent gets to say how a run went
+PAUSE: Final = 0.05  # seconds before it is asked again, when it has crashed meanwhile
 REMEMBERING: Final = 5.0  # seconds for what is not in its memory yet; the next program has the rest
 
 
@@ -127,17 +128,21 @@ class AgentRun(RunControl):
         """The agent says what the journal has, so that all say the same."""
         outcome, _ = verdict(self._fault)
         with trio.move_on_after(PATIENCE, shield=True):  # it may be between two incarnations
-            try:
-                report = await self._ref.ask(Report(self.id))
-            except ActorStopped:
-                if isinstance(self._fault, ActorStopped) and self._fault.path == self._ref.path:
-                    outcome = Outcome.CANCELLED  # what an agent writes of runs that it cuts short
-            except RuntimeFault as fault:
-                outcome, _ = verdict(self._fault or fault)
-            else:
+            while True:
+                try:
+                    report = await self._ref.ask(Report(self.id))
+                except ActorStopped:
+                    if isinstance(self._fault, ActorStopped) and self._fault.path == self._ref.path:
+                        outcome = Outcome.CANCELLED  # what an agent writes of runs it cuts short
+                    break
+                except RuntimeFault as fault:  # what the journal has, its successor knows
+                    outcome, _ = verdict(self._fault or fault)
+                    await trio.sleep(PAUSE)
+                    continue
                 outcome = report.outcome or outcome
                 self.response.usage = report.usage
                 self.pending = report.pending
+                break
         self.outcome = outcome
 
     @property
