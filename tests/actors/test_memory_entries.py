@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import operator
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,6 +111,17 @@ def test_a_filter_that_cannot_be_is_refused_with_what_to_write(where: Any, hint:
     assert hint in str(caught.value)
 
 
+def test_importing_a_memory_imports_neither_chroma_nor_what_it_brings() -> None:
+    program = "import sys, actors, actors.memory; print(*sorted(sys.modules))"
+    result = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    loaded = result.stdout.split()
+    assert "actors.memory" in loaded
+    assert {"chromadb", "numpy", "onnxruntime", "httpx", "pydantic"} & set(loaded) == set()
+
+
+ROOT = Path(__file__).parents[2]
 PRESENT = {"topic": "travel", "year": 2020, "good": True}
 
 
