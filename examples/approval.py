@@ -1,5 +1,9 @@
-"""Approval: a tool with effects waits for somebody, over the end of the program that asked."""
+"""Approval: a tool with effects waits for somebody, over the end of the program that asked.
 
+`python examples/approval.py local:smollm2` asks a real model, which may not call what it should.
+"""
+
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,16 +15,15 @@ from actors.errors import NeedsApproval
 from actors.providers import Model, call, say, script
 from actors.tools import tool
 
-ROUND = script(
+ASKS = script(
     say("I look at the balance, and ask to pay both."),
     call("balance"),
     call("pay", to="Ann", amount=20),
     call("pay", to="Bob", amount=900),
     call("pay", to="Cid", amount=950),
 )
-ANSWER = script(say("Ann and Bob are paid; Cid has to wait until Monday."))
-
-
+ANSWERS = script(say("Ann and Bob are paid; Cid has to wait until Monday."))
+TASK = "Pay Ann 20, Bob 900 and Cid 950, please."
 FREE = 100  # so much may be paid without asking
 
 
@@ -36,12 +39,10 @@ async def pay(to: str, amount: int) -> str:
     return f"{amount} paid to {to}"
 
 
-async def ask(options: AgentOptions) -> None:
+async def ask(model: str | Model, options: AgentOptions) -> None:
     """The program that asks: the run ends when only calls are left that need approval."""
-    async with open_agent(
-        Model("scripted:clerk", script=ROUND), tools=[balance, pay], options=options
-    ) as agent:
-        run = agent.stream("Pay the bills of Ann, Bob and Cid.")
+    async with open_agent(model, tools=[balance, pay], options=options) as agent:
+        run = agent.stream(TASK)
         try:
             async with run:
                 async for event in run:
@@ -50,32 +51,38 @@ async def ask(options: AgentOptions) -> None:
                     if isinstance(event, ApprovalNeeded):
                         print(f"waits:   {event.content} {event.call.arguments}")
         except NeedsApproval:
-            print(f"outcome: {run.outcome}")
+            pass
+        print(f"outcome: {run.outcome}")
 
 
-async def decide(options: AgentOptions) -> None:
-    """Another one, perhaps on another day: it approves one call and denies the other."""
-    async with open_agent(
-        Model("scripted:clerk", script=ANSWER), tools=[balance, pay], options=options
-    ) as agent:
+async def decide(model: str | Model, options: AgentOptions) -> None:
+    """Another one, perhaps on another day: it approves one call and denies all others."""
+    async with open_agent(model, tools=[balance, pay], options=options) as agent:
         left = await agent.unfinished()
-        assert left is not None
-        bob, cid = (call.id for call in left.pending)
-        async with agent.resume(left.id, approve=[bob], deny={cid: "not before Monday"}) as run:
-            async for event in run:
-                if isinstance(event, ToolEnd):
-                    print(f"{event.result.status}:      {event.content}")
+        if left is None:
+            print("nothing waits for approval")
+            return
+        first, *others = (call.id for call in left.pending)
+        denied = dict.fromkeys(others, "not before Monday")
+        run = agent.resume(left.id, approve=[first], deny=denied)
+        try:
+            async with run:
+                async for event in run:
+                    if isinstance(event, ToolEnd):
+                        print(f"{event.result.status}:      {event.content}")
+        except NeedsApproval as more:  # a model may ask again; somebody decides on that, too
+            print(f"waits:   {more}")
         print(f"answer:  {run.response.text}")
         print(f"outcome: {run.outcome}")
 
 
-async def main() -> None:
+async def main(model: str | None) -> None:
     """Ask in one life of the program, and decide in the next."""
     with tempfile.TemporaryDirectory() as folder:
         options = AgentOptions(journal=Path(folder) / "chats.db")
-        await ask(options)
+        await ask(model or Model("scripted:clerk", script=ASKS), options)
         print("         (the program ends, and is started again)")
-        await decide(options)
+        await decide(model or Model("scripted:clerk", script=ANSWERS), options)
 
 
-trio.run(main)
+trio.run(main, sys.argv[1] if sys.argv[1:] else None)

@@ -1,4 +1,9 @@
-"""Barge in from elsewhere: while one task reads, another one steers the run, then interrupts it."""
+"""Barge in: while an agent speaks, somebody else steers the run, then interrupts it, and goes on.
+
+`python examples/barge_in.py local:smollm2` interrupts a real model.
+"""
+
+import sys
 
 import trio
 
@@ -64,13 +69,14 @@ async def hear(agent: AgentHandle, voice: Voice) -> None:
     await agent.interrupt("the user has heard enough")
 
 
-async def main() -> None:
+async def main(model: str | Model) -> None:
     """Listen and speak at the same time."""
     voice = Voice()
-    async with open_agent(Model("scripted:voice", script=ANSWERS)) as agent:
+    async with open_agent(model) as agent:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(hear, agent, voice)
             await speak(agent, voice, "When is there a train?")
+            nursery.cancel_scope.cancel()  # a real model may say less than the user waits for
         await speak(agent, voice, "Thank you.")
         print("the history, as the next request would send it:")
         for turn in await agent.history():
@@ -78,4 +84,4 @@ async def main() -> None:
                 print(f"  {type(turn).__name__:13} {turn.text!r}")
 
 
-trio.run(main)
+trio.run(main, sys.argv[1] if sys.argv[1:] else Model("scripted:voice", script=ANSWERS))

@@ -1,11 +1,13 @@
 """A FastAPI endpoint that streams an agent's run as server-sent events.
 
-A client that leaves interrupts the run. As a program, this serves itself and shows both; as a
-service: `uvicorn fastapi_sse:app`. Needs `pip install fastapi uvicorn`.
+A client that leaves interrupts the run. As a program, this serves itself and shows both, with a
+real model after `python examples/fastapi_sse.py local:smollm2`; as a service:
+`uvicorn fastapi_sse:app`. Needs `pip install fastapi uvicorn`.
 """
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -14,16 +16,17 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Send
 
+from actors import AgentOptions
 from actors.asyncio import AsyncioRun, open_agent
+from actors.chat import Settings
 from actors.providers import Model, pause, say, script
 from runtime import RuntimeFault
 from runtime.bridge import AsyncioBridge, open_asyncio_bridge
 
 STORY = "Once a ship left its harbour under a clear sky. Then the wind turned."
-MODEL = Model(
-    "scripted:teller",
-    script=script(*(step for word in STORY.split() for step in (pause(0.02), say(f"{word} ")))),
-)
+TELLS = script(*(step for word in STORY.split() for step in (pause(0.02), say(f"{word} "))))
+SCRIPTED = Model("scripted:teller", script=TELLS)
+BRIEF = AgentOptions(settings=Settings(max_tokens=60))  # a small model may never stop
 
 
 @asynccontextmanager
@@ -35,12 +38,13 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
 
 
 app = FastAPI(lifespan=lifespan)
+app.state.model = SCRIPTED  # name one: "openai:gpt-4o-mini"
 
 
 @app.get("/ask")
 async def ask(request: Request, text: str) -> StreamingResponse:
     """Answer with a stream of events."""
-    return RunAsEvents(request.app.state.bridge, text)
+    return RunAsEvents(request.app.state.bridge, request.app.state.model, text)
 
 
 class RunAsEvents(StreamingResponse):
@@ -51,16 +55,20 @@ class RunAsEvents(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, bridge: AsyncioBridge, text: str) -> None:
+    def __init__(self, bridge: AsyncioBridge, model: str | Model, text: str) -> None:
         super().__init__(iter(()), headers={"cache-control": "no-cache"})
         self.bridge = bridge
+        self.model = model
         self.text = text
 
     async def stream_response(self, send: Send) -> None:
         """Send the head, then each event as soon as it is there."""
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
-        async with open_agent(MODEL, bridge=self.bridge) as agent, agent.stream(self.text) as run:
+        async with (
+            open_agent(self.model, options=BRIEF, bridge=self.bridge) as agent,
+            agent.stream(self.text) as run,
+        ):
             try:
                 await self.send_events(run, send)
             except RuntimeFault as fault:  # too late for a status: it is the last event
@@ -84,7 +92,9 @@ def body(**data: str) -> dict[str, object]:
 async def read(port: int, *, words: int | None = None) -> None:
     """A client; it hangs up after so many words."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /ask?text=Tell+me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    path = "/ask?text=Tell+me+a+story"
+    head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    writer.write(head.encode())
     heard = 0
     async for line in reader:
         if line.startswith(b"data: "):
@@ -97,8 +107,9 @@ async def read(port: int, *, words: int | None = None) -> None:
     await writer.wait_closed()
 
 
-async def main() -> None:
+async def main(model: str | Model) -> None:
     """Serve, ask twice, and stop."""
+    app.state.model = model
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
@@ -114,4 +125,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1] if sys.argv[1:] else SCRIPTED))

@@ -2,30 +2,37 @@
 
 Each function is a cell; in a notebook, paste its body. The agent lives across cells in an
 `AsyncExitStack`, for it may be opened in one cell, used in others, and closed in the last.
+`python examples/jupyter_cell.py local:smollm2` asks a real model.
 """
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack
 
+from actors import AgentOptions
 from actors.asyncio import AsyncioAgent, open_agent
-from actors.chat import Token
+from actors.chat import Settings, Token
 from actors.providers import Model, pause, say, script
 
 STORY = "Once a ship left its harbour under a clear sky. Then the wind turned."
-MODEL = Model(
+SCRIPTED = Model(
     "scripted:teller",
     script=(
         script(*(step for word in STORY.split() for step in (pause(0.01), say(f"{word} ")))),
         script(say("It came home.")),
     ),
 )
+MODEL = sys.argv[1] if sys.argv[1:] else SCRIPTED
+
+WORDS = 5  # then the user has heard enough
 
 stack = AsyncExitStack()
 
 
 async def first_cell() -> AsyncioAgent:
     """Open an agent, and keep it."""
-    return await stack.enter_async_context(open_agent(MODEL))
+    brief = AgentOptions(settings=Settings(max_tokens=60))  # a small model may never stop
+    return await stack.enter_async_context(open_agent(MODEL, options=brief))
 
 
 async def second_cell(agent: AsyncioAgent) -> None:
@@ -34,7 +41,7 @@ async def second_cell(agent: AsyncioAgent) -> None:
         async for event in run:
             if isinstance(event, Token):
                 print(event.content, end="", flush=True)
-            if "harbour" in run.response.text:
+            if run.response.chunk_count == WORDS:
                 break
     print(f"\n[{run.outcome}]")
 

@@ -1,9 +1,14 @@
-"""A race of several providers: whoever says the first word answers, the others are cancelled."""
+"""A race of several providers: whoever says the first word answers, the others are cancelled.
+
+`python examples/multi_provider_race.py local:smollm2 openai:gpt-4o-mini` has real models run.
+"""
+
+import sys
 
 import trio
 
-from actors import open_agent
-from actors.chat import Token
+from actors import AgentOptions, open_agent
+from actors.chat import Settings, Token
 from actors.providers import Model, Race, echo, pause, say, script
 
 
@@ -13,14 +18,17 @@ def provider(name: str, *, first_word_after: float) -> Model:
     return Model(f"scripted:{name}", script=script(*steps, repeat=True))
 
 
-async def main() -> None:
-    """Ask three at once, twice."""
-    race = Race(
-        provider("slow", first_word_after=0.5),
-        provider("quick", first_word_after=0.05),
-        provider("steady", first_word_after=0.2),
-    )
-    async with open_agent(race) as agent:
+SCRIPTED = (
+    provider("slow", first_word_after=0.5),
+    provider("quick", first_word_after=0.05),
+    provider("steady", first_word_after=0.2),
+)
+
+
+async def main(*models: str | Model) -> None:
+    """Ask all of them at once, twice."""
+    brief = AgentOptions(settings=Settings(max_tokens=60))  # a small model may never stop
+    async with open_agent(Race(*models), options=brief) as agent:
         for question in ("Hello?", "Still there?"):
             begun = trio.current_time()
             async with agent.stream(question) as run:
@@ -32,4 +40,4 @@ async def main() -> None:
             )
 
 
-trio.run(main)
+trio.run(main, *(sys.argv[1:] or SCRIPTED))

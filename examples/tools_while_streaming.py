@@ -1,5 +1,9 @@
-"""A model speaks, calls two tools at once, and goes on: every event of the run, as it happens."""
+"""A model speaks, calls two tools at once, and goes on: every event of the run, as it happens.
 
+`python examples/tools_while_streaming.py local:smollm2` asks a real model.
+"""
+
+import sys
 import time
 
 import trio
@@ -37,9 +41,8 @@ def population(city: str) -> dict[str, int]:
     return {city: 545_923}
 
 
-async def main() -> None:
+async def main(model: str | Model) -> None:
     """Ask, and print each event with the milliseconds since the question."""
-    model = Model("scripted:guide", script=ANSWERS)
     async with open_agent(model, tools=[weather, population]) as agent:
         began = trio.current_time()
         async with agent.stream("How is Lisbon?") as run:
@@ -56,4 +59,4 @@ async def main() -> None:
         print(f"{len(await agent.history())} turns are in the history")
 
 
-trio.run(main)
+trio.run(main, sys.argv[1] if sys.argv[1:] else Model("scripted:guide", script=ANSWERS))

@@ -28,6 +28,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=SEEDS,
         help="How many random systems are tried, or which: 10000, or 500:600.",
     )
+    parser.addoption(
+        "--everywhere",
+        action="store_true",
+        help="Cancel whole runs of agents at every step, not at a sample: half an hour.",
+    )
 
 
 @pytest.fixture(scope="session")

@@ -3,19 +3,51 @@
 Beside them reasoners, which carry out the strategies of `actors.reasoning`.
 """
 
+from typing import TYPE_CHECKING
+
+from actors._late import late
+
 from ._agent import Agent
 from ._control import Interrupt, Pause, Resume, Steer, Unfinished, Unpause
-from ._conversation import Conversation, Entries, History, Pin, Report, Run, RunReport, UseModel
+from ._conversation import (
+    Conversation,
+    Entries,
+    History,
+    Pin,
+    Report,
+    Run,
+    RunReport,
+    Settle,
+    UseModel,
+)
 from ._guards import Guard, guard
 from ._open import AgentHandle, AgentRun, open_agent
-from ._open_reasoner import ReasonerHandle, ReasoningRun, open_reasoner
 from ._options import AgentOptions, AgentSetup, RunLimits
-from ._reasoner import Reasoner
-from ._reasoning import Reason, ReasonerOptions, ReasonerSetup, Reasoning, ReasoningLimits
 from ._recipe import AgentRecipe
 from ._roles import handoff
-from ._sub_agents import Verdict, agent_tool, ask_agent, fan_out
 from ._switch import ModelSwitch
+
+if TYPE_CHECKING:
+    from ._open_reasoner import ReasonerHandle, ReasoningRun, open_reasoner
+    from ._reasoner import Reasoner
+    from ._reasoning import Reason, ReasonerOptions, ReasonerSetup, Reasoning, ReasoningLimits
+    from ._sub_agents import Verdict, agent_tool, ask_agent, fan_out
+else:
+    __getattr__ = late(
+        __name__,
+        {
+            "_sub_agents": ("Verdict", "agent_tool", "ask_agent", "fan_out"),
+            "_open_reasoner": ("ReasonerHandle", "ReasoningRun", "open_reasoner"),
+            "_reasoner": ("Reasoner",),
+            "_reasoning": (
+                "Reason",
+                "ReasonerOptions",
+                "ReasonerSetup",
+                "Reasoning",
+                "ReasoningLimits",
+            ),
+        },
+    )
 
 __all__ = [
     "Agent",
@@ -45,6 +77,7 @@ __all__ = [
     "Run",
     "RunLimits",
     "RunReport",
+    "Settle",
     "Steer",
     "Unfinished",
     "Unpause",

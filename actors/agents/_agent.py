@@ -54,6 +54,7 @@ from ._conversation import (
     Report,
     Run,
     RunReport,
+    Settle,
     UseModel,
     report_of,
 )
@@ -116,7 +117,7 @@ class Agent(Actor, Conversation):
 
     async def started(self) -> None:
         self._stop_unused()
-        self._held = await hold(self, self.roster.toolbox)
+        self._held = await hold(self, self.roster.tools)
         try:
             self._entries = list(await read(self._journal, self._setup.options.conversation))
         except ActorStopped:  # for good: no further incarnation could do better
@@ -129,6 +130,9 @@ class Agent(Actor, Conversation):
         )
         if left_open:
             await self.record(left_open)
+        if self._entries and not self._keeper.is_idle:
+            with contextlib.suppress(ActorStopped):  # then the next incarnation does it
+                self.start_soon(self._keeper.catch_up, self._frame())
 
     @History.handles
     async def history(self, message: History) -> tuple[Turn, ...]:
@@ -186,6 +190,12 @@ class Agent(Actor, Conversation):
         with contextlib.suppress(ActorStopped, RuntimeError):  # then after a run of the next one
             self.start_soon(self._keeper.run_ended, self._frame())
 
+    @Settle.handles(concurrent=True)
+    async def settle(self, message: Settle) -> None:
+        del message
+        if not self._keeper.is_idle:
+            await self._keeper.catch_up(self._frame())
+
     @Interrupt.handles(concurrent=True)
     async def interrupt(self, message: Interrupt) -> bool:
         return await self._runs.interrupt(message.run, message.reason)
@@ -242,6 +252,10 @@ class Agent(Actor, Conversation):
         if role.model is not None:
             assert isinstance(self._provider, ModelSwitch)  # `__init__` has looked
             await self._provider.start_other(role.name, role.model)
+
+    async def ready(self) -> None:
+        """Have the provider of whoever speaks; after a restart nothing may have asked it yet."""
+        await self.make_ready(self.roster.acting)
 
     @property
     def held(self) -> Held | None:

@@ -34,6 +34,7 @@ class Resumption:
         waiting: Its calls that wait for approval.
         approve: Ids of those that may run now.
         deny: Ids of those that may not, each with the reason that the model is told.
+        asked_by: Who spoke when they had to be approved, by their ids; "" for the first.
     """
 
     usage: Usage
@@ -41,6 +42,7 @@ class Resumption:
     waiting: tuple[ToolCall, ...] = ()
     approve: frozenset[str] = frozenset()
     deny: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    asked_by: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
 
 class Calls:

@@ -13,7 +13,15 @@ import attrs
 
 from actors.chat import Event, Outcome
 from actors.errors import ConfigurationError, RunNotOpen
-from actors.journal import CallDenied, Entry, GuardStopped, RunStarted, ToolCalled
+from actors.journal import (
+    ApprovalAsked,
+    CallDenied,
+    Entry,
+    GuardStopped,
+    HandedOver,
+    RunStarted,
+    ToolCalled,
+)
 from runtime import Ask, Ref, Stream
 
 from ._calls import Resumption
@@ -178,7 +186,26 @@ def resumption_of(entries: Sequence[Entry], message: Resume) -> Resumption:
             f"{', '.join(sorted(waiting)) or 'none'}"
         )
     ids = frozenset(each.call.id for each in mine if isinstance(each, ToolCalled))
-    return Resumption(report.usage, ids | waiting, report.pending, message.approve, message.deny)
+    return Resumption(
+        report.usage,
+        ids | waiting,
+        report.pending,
+        message.approve,
+        message.deny,
+        _asked_by(entries, id),
+    )
+
+
+def _asked_by(entries: Sequence[Entry], run: str) -> dict[str, str]:
+    """Who spoke when calls of a run had to be approved, by the ids of the calls."""
+    asked_by: dict[str, str] = {}
+    speaks = ""
+    for entry in entries:
+        if isinstance(entry, HandedOver):
+            speaks = entry.to
+        elif isinstance(entry, ApprovalAsked) and entry.run == run:
+            asked_by[entry.call.id] = speaks
+    return asked_by
 
 
 def superseding(entries: Sequence[Entry], now: float) -> list[Entry]:

@@ -137,6 +137,11 @@ class RunReport:
 
 
 @attrs.frozen
+class Settle(Ask[Conversation, None]):
+    """Return when its memory has what it keeps of the runs so far, or could not have it."""
+
+
+@attrs.frozen
 class Report(Ask[Conversation, RunReport]):
     """How a run went, also one from before a crash."""
 

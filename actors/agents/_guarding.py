@@ -126,6 +126,12 @@ class Guarding:
                 # A budget that is spent says so by a cancel, too, which is the better reason.
                 await trio.lowlevel.checkpoint_if_cancelled()
                 return self._failed(guard, f"{type(error).__name__}: {error}", error)
+            except BaseExceptionGroup as group:
+                if group.split((trio.Cancelled, Exception))[1] is not None:
+                    raise  # a KeyboardInterrupt or the like
+                # Its cleanup has failed: what cancels it goes on, and alone.
+                await trio.lowlevel.checkpoint_if_cancelled()
+                raise
         if scope.cancelled_caught:
             return self._failed(guard, f"it took longer than {guard.timeout} s")
         if verdict is None:

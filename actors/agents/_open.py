@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ from actors.chat import (
     Turn,
 )
 from actors.errors import NeedsApproval, RunInterrupted
-from actors.journal import MemoryJournal, SqliteJournal
+from actors.journal import MemoryJournal
 from actors.providers import (
     AnyModel,
     Capabilities,
@@ -35,6 +36,7 @@ from actors.providers import (
     capabilities_of,
     looked_up,
 )
+from actors.recall import Full
 from actors.tools import Toolbox
 from runtime import (
     ActorStopped,
@@ -48,7 +50,7 @@ from runtime import (
 
 from ._agent import Agent
 from ._control import AgentControl, Resume, RunControl
-from ._conversation import Conversation, History, Report, Run, UseModel, verdict
+from ._conversation import Conversation, History, Report, Run, Settle, UseModel, verdict
 from ._group import supervise_group
 from ._keepsakes import Keepsakes
 from ._options import AgentOptions, AgentSetup
@@ -67,6 +69,8 @@ if TYPE_CHECKING:
 DEFAULT_OPTIONS: Final = AgentOptions()
 NO_RESTART: Final = RestartLimit(restarts=0)
 PATIENCE: Final = 1.0  # seconds that an agent gets to say how a run went
+PAUSE: Final = 0.05  # seconds before it is asked again, when it has crashed meanwhile
+REMEMBERING: Final = 5.0  # seconds for what is not in its memory yet; the next program has the rest
 
 
 class AgentRun(RunControl):
@@ -124,17 +128,21 @@ class AgentRun(RunControl):
         """The agent says what the journal has, so that all say the same."""
         outcome, _ = verdict(self._fault)
         with trio.move_on_after(PATIENCE, shield=True):  # it may be between two incarnations
-            try:
-                report = await self._ref.ask(Report(self.id))
-            except ActorStopped:
-                if isinstance(self._fault, ActorStopped) and self._fault.path == self._ref.path:
-                    outcome = Outcome.CANCELLED  # what an agent writes of runs that it cuts short
-            except RuntimeFault as fault:
-                outcome, _ = verdict(self._fault or fault)
-            else:
+            while True:
+                try:
+                    report = await self._ref.ask(Report(self.id))
+                except ActorStopped:
+                    if isinstance(self._fault, ActorStopped) and self._fault.path == self._ref.path:
+                        outcome = Outcome.CANCELLED  # what an agent writes of runs it cuts short
+                    break
+                except RuntimeFault as fault:  # what the journal has, its successor knows
+                    outcome, _ = verdict(self._fault or fault)
+                    await trio.sleep(PAUSE)
+                    continue
                 outcome = report.outcome or outcome
                 self.response.usage = report.usage
                 self.pending = report.pending
+                break
         self.outcome = outcome
 
     @property
@@ -323,6 +331,7 @@ async def open_agent(
             switch = ModelSwitch(await StartedProvider.start(group, model), group)
             agent = await group.spawn(Agent, switch, journal, setup, name="agent")
             yield AgentHandle(agent, system, switch)
+            await _settled(agent, options)
         except BaseException:
             await _end(group, agent, now=True)
             raise
@@ -337,12 +346,20 @@ async def start_journal(
         return await group.spawn(MemoryJournal, name="journal")
     if isinstance(journal, Ref):
         return journal
+    from actors.journal import SqliteJournal  # noqa: PLC0415 - sqlite3, where it is wanted
+
     return await group.spawn(SqliteJournal, _absolute(journal), name="journal")
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
     """So that it is the same file after a crash, wherever the program is by then."""
     return Path(path).absolute()
+
+
+async def _settled(agent: Ref[Agent], options: AgentOptions) -> None:
+    if not isinstance(options.memory, Full):
+        with trio.move_on_after(REMEMBERING), contextlib.suppress(RuntimeFault):
+            await agent.ask(Settle())
 
 
 async def _end(group: Supervisor, agent: Ref[Agent] | None, *, now: bool = False) -> None:

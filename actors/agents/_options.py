@@ -13,7 +13,7 @@ from actors.budget import Budget, Prices
 from actors.chat import Settings
 from actors.journal import Journal
 from actors.output import output_of
-from actors.react import AsItIs, ReAct, Style
+from actors.react import AsItIs, ReActStyle, Style
 from actors.recall import Full, Recall, recall_of
 from actors.tools import Toolbox
 from runtime import Ref
@@ -92,14 +92,14 @@ AS_IT_IS: Final = AsItIs()
 
 def _style(style: Literal["tools", "react"] | Style) -> Style:
     if isinstance(style, str):
-        named: dict[str, Style] = {"tools": AsItIs(), "react": ReAct()}
+        named: dict[str, Style] = {"tools": AsItIs(), "react": ReActStyle()}
         if style in named:
             return named[style]
     elif hasattr(style, "asking"):
         return style
     raise ValueError(
-        f'style is {style!r}: write "tools" for a model that calls tools, "react" or ReAct(...) '
-        "for one that cannot"
+        f'style is {style!r}: write "tools" for a model that calls tools, "react" or '
+        "ReActStyle(...) for one that cannot"
     )
 
 
@@ -118,7 +118,7 @@ class AgentOptions:
         memory: What of the conversation is sent with a request: `Window(turns=20)`, `Summary()`,
             `Selective()`, or several in a list. All of it by default; in any case no more than
             the model's context takes, where that is known. The journal keeps everything.
-        style: "tools" for a model that calls tools itself; "react", or a `ReAct(...)`, for one
+        style: "tools" for a model that calls tools itself; "react", or a `ReActStyle(...)`, for one
             that cannot: its thoughts and actions are read from its text.
         output: An attrs class or a dataclass that every run shall end with: `answer.value`. None
             for an answer in words.

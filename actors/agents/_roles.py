@@ -20,8 +20,9 @@ from ._place import PLACE
 from ._recipe import AgentRecipe, NamesRecipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from actors.chat import ToolCall
     from actors.journal import Entry
 
 
@@ -123,16 +124,18 @@ class Roster:
         return tuple(role.model for role in self._roles.values() if role.model is not None)
 
     @property
-    def toolbox(self) -> Toolbox:
-        """The tools of all of them; of those with the same name the first."""
-        tools: dict[str, AnyTool] = {}
-        for role in self._roles.values():
-            for each in role.setup.toolbox:
-                tools.setdefault(each.name, each)
-        return Toolbox(tuple(tools.values()))
+    def tools(self) -> tuple[AnyTool, ...]:
+        """The tools of all of them, namesakes included."""
+        return tuple(each for role in self._roles.values() for each in role.setup.toolbox)
 
     def find(self, name: str) -> Role:
         return self._roles[name]
+
+    def who_asked(self, call: ToolCall, asked_by: Mapping[str, str]) -> Role:
+        """Whose tool a call means: of whoever speaks, or spoke when it had to be approved."""
+        if call.id not in asked_by:
+            return self.acting
+        return self._roles.get(asked_by[call.id], self.first)
 
     def resume(self, entries: Iterable[Entry]) -> None:
         """Let the one speak that the journal names last, if it still exists."""

@@ -27,7 +27,6 @@ from ._commands import (
     RunTools,
     Wanted,
 )
-from ._control import Resume
 from ._conversation import Run, verdict
 from ._guarding import Guarding
 from ._phases import Phase
@@ -37,7 +36,7 @@ from ._roles import Handing, HandsOver
 from ._turn import TurnMachine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from actors.chat import (
         Event,
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from actors.tools import Held, Progress, Toolbox
 
     from ._calls import Resumption
+    from ._control import Resume
     from ._roles import Role
 
 log = logging.getLogger("actors.agents")
@@ -130,7 +130,7 @@ class RunInProgress:
         )
         self._guarding = Guarding(options.guards, lambda: self.machine.partial)
         self._handing = Handing(agent, message.id)
-        self._is_resumed = isinstance(message, Resume)  # until its first round of tools
+        self._asked_by: Mapping[str, str] = {}  # who spoke, by the id of a call that waited
         self._todo: list[Command] = []
         self._queueing = trio.CancelScope()
         self._going = trio.CancelScope()  # until the machine knows how it ended
@@ -206,6 +206,7 @@ class RunInProgress:
 
     def _first(self, resumption: Resumption | None) -> list[Command]:
         if resumption is not None:
+            self._asked_by = resumption.asked_by
             return self.machine.resume(resumption, self._now())
         assert isinstance(self._message, Run)
         self._guarding.check(self._message.text)
@@ -307,16 +308,12 @@ class RunInProgress:
 
     async def _run_tools(self, calls: Sequence[ToolCall]) -> None:
         roster = self._agent.roster
-        toolbox = roster.acting.setup.toolbox
         self._handing.begin_round()
         async with trio.open_nursery() as nursery:
             for call in calls:
-                # What was approved may be a tool of whoever spoke before a handoff.
-                was_asked = self._is_resumed and toolbox.get(call.name) is None
-                tools = roster.toolbox if was_asked else toolbox
+                tools = roster.who_asked(call, self._asked_by).setup.toolbox
                 shown = ProgressShown(nursery, partial(self._show_progress, call))
                 nursery.start_soon(self._run_tool, tools, call, shown)
-        self._is_resumed = False
 
     async def _run_tool(self, toolbox: Toolbox, call: ToolCall, shown: ProgressShown) -> None:
         terms = Terms(

@@ -312,6 +312,7 @@ async def _started_below(
     else:
         conversation = f"{recipe.name}/{uuid.uuid4().hex[:12]}"
     setup = attrs.evolve(setup, options=attrs.evolve(setup.options, conversation=conversation))
+    await host.ready()
     group = await _supervise(recipe, host, supervisor)
     with host.provider() as provider:
         try:

@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import os
 import time
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
@@ -295,6 +294,8 @@ def _end_of(error: BaseException, secrets: Secrets) -> End:
 
 def _with_seconds(headers: dict[str, str]) -> dict[str, str]:
     """A date in Retry-After as seconds, which mean the same whenever the file is played."""
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - where it is wanted
+
     try:
         moment = parsedate_to_datetime(headers.get("retry-after", ""))
     except ValueError:

@@ -1,5 +1,9 @@
 """Journals: what was said and done in a conversation, and the history made from it."""
 
+from typing import TYPE_CHECKING
+
+from actors._late import late
+
 from ._entries import (
     ApprovalAsked,
     AssistantSaid,
@@ -9,6 +13,7 @@ from ._entries import (
     GuardStopped,
     HandedOver,
     Pinned,
+    Remembered,
     RunEnded,
     RunPaused,
     RunResumed,
@@ -34,8 +39,12 @@ from ._journal import (
     read,
 )
 from ._projection import closing, project
-from ._sqlite import SqliteJournal
 from ._transcript import from_json_lines, replay, to_json_lines, to_markdown
+
+if TYPE_CHECKING:
+    from ._sqlite import SqliteJournal
+else:
+    __getattr__ = late(__name__, {"_sqlite": ("SqliteJournal",)})
 
 __all__ = [
     "Append",
@@ -52,6 +61,7 @@ __all__ = [
     "MemoryJournal",
     "Pinned",
     "Read",
+    "Remembered",
     "RunEnded",
     "RunPaused",
     "RunResumed",

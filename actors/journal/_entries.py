@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import attrs
-from cattrs.preconf.json import JsonConverter, make_converter
-from cattrs.strategies import configure_tagged_union
 
 from actors.chat import (
     AssistantTurn,
@@ -24,6 +22,9 @@ from actors.chat import (
     ToolStatus,
     Usage,
 )
+
+if TYPE_CHECKING:
+    from cattrs.preconf.json import JsonConverter
 
 
 @attrs.frozen
@@ -212,6 +213,19 @@ class Pinned:
     timestamp: float = 0.0
 
 
+@attrs.frozen
+class Remembered:
+    """A memory has what it keeps of a run, as it ended then; no part of the history.
+
+    Attributes:
+        by: The name of the memory.
+    """
+
+    run: str
+    by: str
+    timestamp: float = 0.0
+
+
 Entry = (
     RunStarted
     | UserSaid
@@ -229,11 +243,15 @@ Entry = (
     | GuardStopped
     | SummedUp
     | Pinned
+    | Remembered
 )
 
 
 @functools.cache  # made when first needed: most conversations stay in memory
 def _converter() -> JsonConverter:
+    from cattrs.preconf.json import make_converter  # noqa: PLC0415 - costs an import of all a fifth
+    from cattrs.strategies import configure_tagged_union  # noqa: PLC0415
+
     converter = make_converter()
     # Named by class: `Text` has no field of its own by which to tell it from `Thinking`.
     for union in (Part, Shown, Entry):

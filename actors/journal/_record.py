@@ -26,6 +26,7 @@ from ._entries import (
     GuardStopped,
     HandedOver,
     Pinned,
+    Remembered,
     RunEnded,
     RunPaused,
     RunResumed,
@@ -153,6 +154,7 @@ class Record:
             SubRunEnded: _pass_over,
             SummedUp: _pass_over,
             Pinned: _pass_over,
+            Remembered: _pass_over,
         }
 
     def read(self, entries: Iterable[Entry]) -> None:

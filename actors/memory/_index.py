@@ -43,6 +43,24 @@ class _Library:
         self.httpx: Any = importlib.import_module("httpx")  # Chroma's own HTTP client
         self.numpy: Any = importlib.import_module("numpy")
 
+    def http_client(self) -> Any:
+        """A client whose requests can be cancelled at any moment.
+
+        httpx sends a body by an async generator, which a cancelled request leaves behind for the
+        garbage collector.
+        """
+        body: Any = type("Body", (self.httpx.AsyncByteStream,), {"__aiter__": _iterated})
+
+        async def without_generator(request: Any) -> None:
+            content, request.stream = request.content, body()
+            request.stream.content = content
+
+        return self.httpx.AsyncClient(
+            timeout=SECONDS,
+            headers={"Content-Type": "application/json"},
+            event_hooks={"request": [without_generator]},
+        )
+
     def client_for(self, url: str, http: Any) -> Any:
         """What `chromadb.AsyncHttpClient` makes, with an HTTP client of its own.
 
@@ -65,6 +83,26 @@ class _Library:
         # Else every client that was ever made is kept for good.
         client._identifier_to_system.pop(client._identifier)  # noqa: SLF001
         return client
+
+
+class _Once:
+    """Iterates over a body that is there as a whole."""
+
+    def __init__(self, body: Any) -> None:
+        self._content: bytes = body.content
+
+    def __aiter__(self) -> _Once:
+        return self
+
+    async def __anext__(self) -> bytes:
+        content, self._content = self._content, b""
+        if not content:
+            raise StopAsyncIteration
+        return content
+
+
+def _iterated(body: Any) -> _Once:
+    return _Once(body)
 
 
 def checked_url(url: str) -> str:
@@ -193,7 +231,7 @@ async def open_index(url: str, memory: str, generation: int) -> AsyncGenerator[C
         MemoryUnreachable, IndexDamaged: As `ChromaIndex` says.
     """
     library = await trio.to_thread.run_sync(_Library)
-    http = library.httpx.AsyncClient(timeout=SECONDS, headers={"Content-Type": "application/json"})
+    http = library.http_client()
     try:
         client = library.client_for(url, http)
         name = f"{PREFIX}{memory}-{generation}"

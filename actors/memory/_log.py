@@ -13,15 +13,27 @@ import hashlib
 import json
 import sqlite3
 import uuid
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.errors import EmbedderMismatch, MemoryDamaged, MemoryNotWritten, MemoryUnusable
 from actors.sqlite import Database
 
-from ._entries import MemoryEntry, Metadata
+from ._entries import MemoryEntry, metadata_of
 from ._filters import matches
-from ._tables import BESIDE, CLEARED, COLUMNS, KIND, PENDING, PUT, SAMPLE, Change, Standing
+from ._fusion import cosine
+from ._keywords import EMPTY, TIDY, ranked_by_words
+from ._tables import (
+    BESIDE,
+    CLEARED,
+    COLUMNS,
+    KIND,
+    PENDING,
+    PUT,
+    SAMPLE,
+    VECTORS,
+    Change,
+    Standing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -52,20 +64,35 @@ class MemoryLog:
         self._database = Database(path, KIND)
         self._connection = self._database.connection
         self.connection = self._connection  # for those who keep something beside the entries
-        self.close = self._database.close
         self._connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
         try:
             with self._database.transaction():
                 for statement in BESIDE:
                     self._connection.execute(statement)
         except sqlite3.Error as error:
-            self.close()
+            self._database.close()
             raise MemoryUnusable(f"the memory {path} cannot be used: {error}") from error
         self.id = str(self._fact("id"))
         self.embedder = str(self._fact("embedder"))
         self.dimensions = int(self._fact("dimensions"))
         self.changes = int(self._fact("changes"))
         self.index_has = int(self._fact("applied"))
+        self._tidy()  # what a killed program left
+
+    def close(self) -> None:
+        """Let the next program have it."""
+        try:
+            self._tidy()
+        finally:
+            self._database.close()
+
+    def _tidy(self) -> None:
+        """Overwrite the words of what was forgotten or replaced; they are found no more anyway."""
+        with contextlib.suppress(MemoryNotWritten):  # then at the next opening
+            if self._fact("untidy"):
+                with self._writing():
+                    self._connection.execute(TIDY)
+                    self._note(untidy=0)
 
     def _fact(self, name: str) -> Any:
         ((value,),) = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,))
@@ -133,7 +160,7 @@ class MemoryLog:
             replaced = self._hashes(ids)
             self._connection.executemany(PUT, rows)
             self._sweep(replaced)
-            self._note(changes=changes)
+            self._note(changes=changes, **({"untidy": 1} if replaced else {}))
         self.changes = changes
         return tuple(ids)
 
@@ -154,7 +181,7 @@ class MemoryLog:
                 "INSERT INTO forgotten VALUES (?, ?)", list(enumerate(found, self.changes + 1))
             )
             self._sweep(hashes)
-            self._note(changes=changes)
+            self._note(changes=changes, untidy=1)
         self.changes = changes
         return len(found)
 
@@ -168,6 +195,7 @@ class MemoryLog:
             count = self._connection.execute("DELETE FROM entries").rowcount
             for table in ("vectors", *CLEARED):
                 self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
+            self._connection.execute(EMPTY)
             self._begin_anew(self.changes)
         self.index_has = self.changes
         return count
@@ -241,6 +269,21 @@ class MemoryLog:
                     break
         return tuple(found)
 
+    def by_words(self, text: str, limit: int, where: Filter | None) -> list[tuple[str, float]]:
+        """Ids of entries that have words of the text, with their BM25, the best first.
+
+        Raises:
+            MemoryDamaged: If one cannot be read.
+        """
+        with self._reading():
+            return ranked_by_words(self._connection, text, limit, where)
+
+    def similarities(self, ids: Sequence[str], vector: bytes) -> dict[str, float]:
+        """The cosines of entries to a vector, by id; of those whose vectors were made already."""
+        with self._reading():
+            rows = self._of(VECTORS, ids)
+        return {id: cosine(known, vector) for id, known in rows}
+
     def standing(self) -> Standing:
         """How much there is, and how much of it the index lacks."""
         with self._reading():
@@ -267,7 +310,7 @@ class MemoryLog:
                 number,
                 id,
                 text,
-                _metadata(metadata) if metadata is not None else {},
+                metadata_of(metadata) if metadata is not None else {},
                 hash or b"",
                 versions != 1,
                 vectors.get(hash),
@@ -333,10 +376,6 @@ def hash_of(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def _metadata(text: str) -> Metadata:
-    return MappingProxyType(json.loads(text))
-
-
 def _entry(row: tuple[str, str, str, float, float]) -> MemoryEntry:
     id, text, metadata, created, updated = row
-    return MemoryEntry(id, text, _metadata(metadata), created, updated)
+    return MemoryEntry(id, text, metadata_of(metadata), created, updated)

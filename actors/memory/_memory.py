@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Final, Literal, cast, get_args
 
 import attrs
 
@@ -14,6 +14,8 @@ from ._entries import Found, IndexProgress, Item, MemoryEntry, MemoryStatistics,
 from ._filters import Filter, checked_filter
 
 FOREVER = float("inf")
+SearchBy = Literal["vector", "keyword", "both"]
+BEST: Final[SearchBy] = "both"  # docs/benchmarks.md has the figures
 
 
 class Memory:
@@ -56,6 +58,12 @@ def _checked_threshold(threshold: Any) -> float | None:
     return None if threshold is None else float(threshold)
 
 
+def _checked_by(by: Any) -> SearchBy:
+    if by not in get_args(SearchBy):
+        raise ConfigurationError(f"by is {by!r}: write {', '.join(map(repr, get_args(SearchBy)))}")
+    return cast("SearchBy", by)
+
+
 def _checked_query(text: object) -> str:
     return checked_text(text, "the query")
 
@@ -73,13 +81,17 @@ class Store(Ask[Memory, tuple[str, ...]]):
 
 @attrs.frozen
 class Search(Ask[Memory, Found]):
-    """Find what is like a text in meaning.
+    """Find what is like a text in meaning, or has its words.
 
     Attributes:
         text: What to look for.
         limit: At most how many.
-        threshold: The least cosine similarity, or None for whatever is nearest.
+        threshold: The least cosine similarity, or None for whatever is nearest. It holds for what
+            was found by its words too. By keyword there is none.
         where: A filter over metadata, as `actors.memory` describes it.
+        by: "vector" for the nearest in meaning; "keyword" for those with words of the text (BM25),
+            which needs neither the embedder nor the index and has what was stored at once; "both"
+            for the two rankings fused.
 
     Raises:
         MemoryUnreachable: The index does not answer.
@@ -89,7 +101,16 @@ class Search(Ask[Memory, Found]):
     text: str = attrs.field(converter=_checked_query)
     limit: int = attrs.field(default=10, converter=_checked_limit)
     threshold: float | None = attrs.field(default=None, converter=_checked_threshold)
-    where: Filter | None = attrs.field(default=None, converter=checked_filter)
+    # An agent keeps answers by their questions, and a filter has no hash.
+    where: Filter | None = attrs.field(default=None, converter=checked_filter, hash=False)
+    by: SearchBy = attrs.field(default=BEST, converter=_checked_by)
+
+    def __attrs_post_init__(self) -> None:
+        if self.by == "keyword" and self.threshold is not None:
+            raise ConfigurationError(
+                "a search by keyword has no threshold, since BM25 has no scale: leave it out, or "
+                'search by="both"'
+            )
 
 
 @attrs.frozen

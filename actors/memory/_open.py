@@ -25,12 +25,15 @@ from runtime import (
     open_system,
 )
 
+from ._consolidation import Check, Consolidation
+from ._consolidator import Consolidate, Consolidated, ConsolidationStep, Consolidator
 from ._documents import Document, ForgetDocument, ListDocuments
 from ._embedders import AnyEmbedder, check_embedder, start_memory_embedder
 from ._entries import Found, IndexProgress, Item, MemoryEntry, MemoryStatistics, Metadata
 from ._graph_keeper import GraphHandle
 from ._index import checked_url
 from ._memory import (
+    BEST,
     FOREVER,
     Clear,
     Forget,
@@ -38,11 +41,13 @@ from ._memory import (
     ListEntries,
     Measure,
     Search,
+    SearchBy,
     Store,
     WatchIndex,
 )
+from ._merges import SourcesOf, Undone, Unmerge
+from ._merging_memory import MergingMemory
 from ._server import ChromaServer
-from ._vector_memory import VectorMemory
 
 if TYPE_CHECKING:
     import os
@@ -69,10 +74,13 @@ class MemoryHandle:
         graph: The facts that it keeps beside its entries.
     """
 
-    def __init__(self, ref: Ref[VectorMemory], system: System) -> None:
+    def __init__(
+        self, ref: Ref[MergingMemory], system: System, consolidator: Ref[Consolidator]
+    ) -> None:
         self.ref = ref
         self.system = system
         self.graph = GraphHandle(ref)
+        self._consolidator = consolidator
 
     async def store(
         self, text: str, metadata: Metadata | None = None, *, id: str | None = None
@@ -109,8 +117,9 @@ class MemoryHandle:
         limit: int = 10,
         threshold: float | None = None,
         where: Filter | None = None,
+        by: SearchBy = BEST,
     ) -> Found:
-        """Find what is like `text` in meaning, the most similar first.
+        """Find what is like `text` in meaning, or has its words, the best first.
 
         What was stored just before is waited for, if it is little (64 entries). Beside more than
         that, the answer is from what is indexed, and `Found.pending` says how much is not.
@@ -118,15 +127,18 @@ class MemoryHandle:
         Args:
             text: What to look for.
             limit: At most how many.
-            threshold: The least similarity, which is the cosine (-1 to 1); None for all.
+            threshold: The least similarity, which is the cosine (-1 to 1); None for all. It holds
+                by "both" for what was found by its words, too; by "keyword" there is none.
             where: A filter over metadata: `{"topic": "travel"}`, `{"year": {"$gte": 2020}}`.
+            by: "vector" for meaning; "keyword" for words (BM25), with neither embedder nor index;
+                "both" for the two rankings fused.
 
         Raises:
             ConfigurationError: If one of them cannot be; the text says what to write.
             MemoryUnreachable: The index does not answer. Nothing is lost; try again.
             ProviderError, EmbedderEnded: There is no vector for the text.
         """
-        return await self.ref.ask(Search(text, limit, threshold, where))
+        return await self.ref.ask(Search(text, limit, threshold, where, by))
 
     async def get(self, id: str) -> MemoryEntry | None:
         """The entry with this id, None if there is none."""
@@ -167,6 +179,48 @@ class MemoryHandle:
         """Forget a document with all of its entries; how many of them there were."""
         return await self.ref.ask(ForgetDocument(source))
 
+    def consolidation(
+        self, plan: Consolidation | None = None, *, checks: Iterable[Check] = ()
+    ) -> StreamBlock[ConsolidationStep]:
+        """Merge entries that say nearly the same, and watch it; the last step is `Consolidated`.
+
+        `async with memory.consolidation() as steps: async for step in steps: ...`. Left before
+        its end: what was merged by then stays merged, and nothing is half done.
+
+        Args:
+            plan: How; that of `open_memory(consolidation=...)`, or `Consolidation()`, if None.
+            checks: Questions that are asked before and after: the report says how well they were
+                answered.
+
+        Raises:
+            MemoryNotWritten: The disk did not take a batch; those before it are in.
+        """
+        return self._consolidator.stream(Consolidate(plan, tuple(checks)))
+
+    async def consolidate(
+        self, plan: Consolidation | None = None, *, checks: Iterable[Check] = ()
+    ) -> Consolidated:
+        """Merge entries that say nearly the same; what came of it. As `consolidation`."""
+        async with self.consolidation(plan, checks=checks) as steps:
+            async for step in steps:
+                if isinstance(step, Consolidated):
+                    return step
+        raise AssertionError
+
+    async def undo(self, run: str) -> Undone:
+        """Put back what a consolidation has merged, by its `Consolidated.run`.
+
+        In bounded commits: cancelled, some of it is back, and `undo` goes on with the rest.
+
+        Raises:
+            MemoryNotWritten: The disk did not take the rest.
+        """
+        return await self.ref.ask(Unmerge(run))
+
+    async def sources(self, id: str) -> tuple[MemoryEntry, ...]:
+        """What an entry was merged from, the oldest first; nothing if it was not."""
+        return await self.ref.ask(SourcesOf(id))
+
     async def statistics(self) -> MemoryStatistics:
         """The memory in numbers."""
         return await self.ref.ask(Measure())
@@ -195,6 +249,7 @@ async def open_memory(
     embedder: AnyEmbedder = "minilm",
     url: str | None = None,
     system: System | None = None,
+    consolidation: Consolidation | None = None,
 ) -> AsyncGenerator[MemoryHandle]:
     """Open a memory with its embedder and its Chroma server, supervised; all has ended afterwards.
 
@@ -209,6 +264,8 @@ async def open_memory(
             remembers it and refuses another.
         url: Of a Chroma server elsewhere, instead of one of its own; `path` then has the log alone.
         system: Where to start it; a system of its own if None.
+        consolidation: How `consolidate` goes about it, and how often it is done by itself
+            (`Consolidation(every=3600)`); only when it is asked for, if None.
 
     Raises:
         ConfigurationError: If something is missing or cannot be; the text says what to do
@@ -229,7 +286,10 @@ async def open_memory(
             restart = RestartPolicy.PERMANENT  # to be refused: `SystemFailed` says why
         group = await _supervise(system, restart)
         try:
-            yield MemoryHandle(await _start(group, folder, embedder, url), system)
+            memory = await _start(group, folder, embedder, url)
+            plan = consolidation or Consolidation()
+            consolidator = await group.spawn(Consolidator, memory, plan, name="consolidator")
+            yield MemoryHandle(memory, system, consolidator)
         except BaseException:
             await group.stop(now=True)
             raise
@@ -263,14 +323,16 @@ def _made(path: str | os.PathLike[str]) -> Path:
 
 async def _start(
     group: Supervisor, folder: Path, embedder: AnyEmbedder, url: str | None
-) -> Ref[VectorMemory]:
+) -> Ref[MergingMemory]:
     made = await start_memory_embedder(group, embedder)
     chroma: Ref[ChromaApi] | str
     if url is None:
         chroma = await group.spawn(ChromaServer, folder / FOLDER, name="chroma")
     else:
         chroma = url
-    return await group.spawn(VectorMemory, folder / LOG, made.ref, made.name, chroma, name="memory")
+    return await group.spawn(
+        MergingMemory, folder / LOG, made.ref, made.name, chroma, name="memory"
+    )
 
 
 async def _supervise(system: System, restart: RestartPolicy) -> Supervisor:

@@ -47,18 +47,22 @@ def search_tool(
     Search("anything", limit, threshold, where)  # a mistake is found here, not by the model
 
     async def search_memory(query: str) -> str:
-        """Search the memory for what is like a text in meaning, the most similar first.
+        """Search the memory for what is like a text in meaning or has its words, the best first.
 
         Args:
             query: What to look for, in words like those that it may have been kept in.
         """
-        found = await memory.search(query, limit=limit, threshold=threshold, where=where)
-        lines = [_told(number, hit) for number, hit in enumerate(found, 1)]
-        if found.pending:
-            lines.append(f"[{found.pending} more are kept and cannot be searched yet]")
-        return "\n".join(lines) or "(nothing found)"
+        return in_words(await memory.search(query, limit=limit, threshold=threshold, where=where))
 
     return tool(search_memory)
+
+
+def in_words(found: Found) -> str:
+    """What a model is told of a search."""
+    lines = [_told(number, hit) for number, hit in enumerate(found, 1)]
+    if found.pending:
+        lines.append(f"[{found.pending} more are kept and cannot be searched yet]")
+    return "\n".join(lines) or "(nothing found)"
 
 
 def _told(number: int, hit: Hit) -> str:

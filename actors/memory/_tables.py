@@ -12,11 +12,14 @@ from actors.sqlite import Kind
 from ._entries import Metadata
 from ._graph_schema import CLEARED as GRAPH_CLEARED
 from ._graph_schema import TABLES as GRAPH
+from ._keywords import SCHEMA as KEYWORDS
+from ._merging_schema import CLEARED as MERGES_CLEARED
+from ._merging_schema import TABLES as MERGES
 
 KIND: Final = Kind(
     "memory",
     mark=0x54524D45,  # "TRME"
-    version=1,
+    version=2,
     schema=(
         (
             "CREATE TABLE entries (id TEXT PRIMARY KEY, change INTEGER NOT NULL UNIQUE,"
@@ -34,6 +37,7 @@ KIND: Final = Kind(
         ),
     ),
     unusable=MemoryUnusable,
+    upgrades=(KEYWORDS,),
 )
 # Tables that came later, which older files get when they are opened. Their triggers hold also where
 # a program that does not know them forgets an entry.
@@ -42,9 +46,10 @@ BESIDE: Final = (
         "CREATE TABLE IF NOT EXISTS documents (source TEXT PRIMARY KEY, fingerprint TEXT NOT NULL,"
         " chunks INTEGER NOT NULL, time REAL NOT NULL)"
     ),
+    *MERGES,
     *GRAPH,
 )
-CLEARED: Final = ("documents", *GRAPH_CLEARED)  # with everything
+CLEARED: Final = ("documents", *MERGES_CLEARED, *GRAPH_CLEARED)  # with everything
 COLUMNS: Final = "id, text, metadata, created, updated"
 PUT: Final = (
     "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (id) DO UPDATE SET"
@@ -55,6 +60,10 @@ PENDING: Final = (
     "SELECT change, id, text, metadata, hash, versions FROM entries WHERE change > ?"
     " UNION ALL SELECT change, id, NULL, NULL, NULL, 0 FROM forgotten WHERE change > ?"
     " ORDER BY change LIMIT ?"
+)
+VECTORS: Final = (
+    "SELECT e.id, v.vector FROM entries AS e JOIN vectors AS v ON v.hash = e.hash"
+    " WHERE e.id IN ({})"
 )
 # Those most likely to be damaged came last; the others are drawn.
 SAMPLE: Final = (

@@ -6,9 +6,10 @@ it: it connects again when the server has gone, and makes a damaged index anew f
 
 from __future__ import annotations
 
+import math
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar, TypeVarTuple
 
 import trio
 
@@ -18,6 +19,7 @@ from runtime import Actor, Ref, RuntimeFault
 
 from ._entries import Found, Hit, IndexProgress, MemoryEntry, MemoryStatistics
 from ._filters import matches
+from ._fusion import fused
 from ._graph_keeper import GraphKeeper
 from ._index import ChromaIndex, open_index
 from ._log import MemoryLog
@@ -56,6 +58,7 @@ FIRST_PAUSE: Final = 0.05  # seconds after a failure; doubled up to the longest
 LONGEST_PAUSE: Final = 5.0
 NEWEST: Final = 200  # entries whose vectors are compared at the opening
 OTHERS: Final = 50
+FUSED: Final = 50  # entries of each ranking; more change nothing of what comes first
 QUERIES: Final = 256  # whose vectors are kept
 
 
@@ -74,6 +77,8 @@ class VectorMemory(Actor, Shelf, GraphKeeper, Memory):
         MemoryUnusable: When it starts: if the log cannot be opened, made or locked.
         EmbedderMismatch: Likewise, if it has vectors of another embedder.
     """
+
+    log_class: ClassVar[type[MemoryLog]] = MemoryLog
 
     def __init__(
         self,
@@ -101,7 +106,7 @@ class VectorMemory(Actor, Shelf, GraphKeeper, Memory):
         self._embedded = self._cached = self._rebuilds = 0
 
     async def started(self) -> None:
-        log = await self._in_thread(MemoryLog, self._file)
+        log = await self._in_thread(self.log_class, self._file)
         try:
             await self._in_thread(log.use_embedder, self._name)
         except BaseException:
@@ -168,23 +173,40 @@ class VectorMemory(Actor, Shelf, GraphKeeper, Memory):
 
     @Search.handles(concurrent=True)
     async def search(self, message: Search) -> Found:
+        if message.by == "keyword":
+            words = await self._in_thread(
+                self._log.by_words, message.text, message.limit, message.where
+            )
+            return Found(await self._hits(message, words, {}))
         vector = await self._vector_of(message.text)
         await self._available()
         await self._catch_up()
         standing = await self._in_thread(self._log.standing)
+        depth = message.limit if message.by == "vector" else max(message.limit, FUSED)
         # What was forgotten a moment ago may still be in the index, in the place of others.
-        limit = message.limit + min(standing.pending, 100)
-        nearest = await self._nearest(vector, limit, message)
-        entries = await self._in_thread(self._log.entries, [id for id, _ in nearest])
-        least = -1.0 if message.threshold is None else message.threshold
+        ranked = await self._nearest(vector, depth + min(standing.pending, 100), message)
+        similarities = dict(ranked)
+        if message.by == "both":
+            words = await self._in_thread(self._log.by_words, message.text, depth, message.where)
+            others = [id for id, _ in words if id not in similarities]
+            similarities |= await self._in_thread(self._log.similarities, others, vector)
+            # What has no vector yet is not there, as it is not by vector: `Found.pending` says so.
+            ranked = fused(ranked, [each for each in words if each[0] in similarities])
+        return Found(await self._hits(message, ranked, similarities), standing.pending)
+
+    async def _hits(
+        self, message: Search, ranked: list[tuple[str, float]], similarities: dict[str, float]
+    ) -> tuple[Hit, ...]:
+        entries = await self._in_thread(self._log.entries, [id for id, _ in ranked])
         hits = [
-            Hit(entries[id], similarity)
-            for id, similarity in nearest
+            Hit(entries[id], similarities.get(id, math.nan), score)
+            for id, score in ranked
             if id in entries
-            and similarity >= least
             and matches(message.where, entries[id].metadata)  # what replaced it is not indexed yet
         ]
-        return Found(tuple(hits[: message.limit]), standing.pending)
+        if message.threshold is not None:
+            hits = [hit for hit in hits if hit.similarity >= message.threshold]
+        return tuple(hits[: message.limit])
 
     async def _vector_of(self, text: str) -> bytes:
         vector = self._queries.get(text)

@@ -15,7 +15,6 @@ from actors.errors import OutputInvalid
 from actors.schema import Hints, is_record, json_schema, record_fields, shown
 
 from ._asking import in_instructions, output_schema
-from ._decoding import Decoder, problems
 
 T = TypeVar("T")
 
@@ -58,6 +57,8 @@ class Output(Generic[T]):
     """
 
     def __init__(self, record: type[T]) -> None:
+        from ._decoding import Decoder, problems  # noqa: PLC0415 - cattrs, where it is wanted
+
         if not is_record(record):
             raise TypeError(_no_record(record))
         name = record.__name__
@@ -66,7 +67,7 @@ class Output(Generic[T]):
         hints = Hints({})
         try:
             schema = json_schema(hints.checked(record))
-            self._decoder = Decoder(record, hints)
+            self._decoder, self._problems = Decoder(record, hints), problems
         except TypeError as error:
             raise TypeError(f"{name} cannot be asked of a model: {error}") from error
         self.record: type[T] = record
@@ -88,7 +89,7 @@ class Output(Generic[T]):
         try:
             value: T = self._decoder.read(plain)
         except Exception as error:  # noqa: BLE001 (the model hears of it; validators may raise anything)
-            return Wrong(tuple(problems(error)))
+            return Wrong(tuple(self._problems(error)))
         return value
 
     def correction(self, wrong: Wrong) -> str:

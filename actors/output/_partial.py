@@ -10,8 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
-import jiter
-
 MARKS: Final = re.compile(r'["\\{}\[\]]')
 NUMBER: Final = "0123456789+-.eE"
 STEPS: Final = {"{": 1, "[": 1, "}": -1, "]": -1}
@@ -51,6 +49,9 @@ class PartialReader:
     """Takes the pieces of an answer; what stands before its first brace is passed over."""
 
     def __init__(self) -> None:
+        from jiter import from_json  # noqa: PLC0415 - where it is wanted
+
+        self._from_json = from_json
         self._text = ""
         self._seen = 0  # characters that were looked at
         self._in_string = False
@@ -86,7 +87,7 @@ class PartialReader:
     def _changed(self) -> Partial | None:
         certain = self._text if self._in_string else self._text.rstrip(NUMBER)
         try:
-            fields: object = jiter.from_json(
+            fields: object = self._from_json(
                 certain.encode(), partial_mode="trailing-strings", allow_inf_nan=False
             )
         except (ValueError, RecursionError):  # no JSON: the reader of the whole answer says why

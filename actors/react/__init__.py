@@ -4,7 +4,8 @@ Pure. What an agent asks is written as text, and the answer is read back while i
 thoughts, tokens and tool calls. All else of an agent is as ever.
 """
 
-from ._asking import AsItIs, Asking, ReAct, Style
+from ._action import read_action
+from ._asking import AsItIs, Asking, ReActStyle, Style
 from ._reader import NO_ACTION
 
-__all__ = ["NO_ACTION", "AsItIs", "Asking", "ReAct", "Style"]
+__all__ = ["NO_ACTION", "AsItIs", "Asking", "ReActStyle", "Style", "read_action"]

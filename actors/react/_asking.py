@@ -100,7 +100,7 @@ class _Plain:
 
 
 @attrs.frozen
-class ReAct:
+class ReActStyle:
     """Tools for a model that cannot call any: it writes thoughts and actions, and is told results.
 
     An answer that cannot be read goes back to the model, with what to write in its place.
@@ -133,7 +133,7 @@ class ReAct:
         if failed >= self.attempts:
             raise LimitReached(
                 f"{failed} answers in a row were no action that can be read: raise "
-                "ReAct(attempts=...), or take a model that calls tools by itself",
+                "ReActStyle(attempts=...), or take a model that calls tools by itself",
                 limit="attempts",
             )
         rounds = sum(isinstance(turn, AssistantTurn) for turn in request.turns)

@@ -7,6 +7,7 @@ be made up: the tool has not run yet. An answer without any label is the final a
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -19,7 +20,7 @@ from ._labels import Label, LabelFinder, Piece, Trimmer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from actors.chat import ToolSpec
+    from actors.chat import ToolCall, ToolSpec
 
 WIRE: Final = "react"
 SEAL: Final = "react"  # tells thoughts from a model's own reasoning, which does not go back
@@ -183,9 +184,16 @@ class ReActReader:
     def _call(self, last: StreamChunk) -> ToolCallDelta | None:
         if self._action is not None:
             given = None if self._given is None else "".join(self._given)
-            return read_action("".join(self._action), given, self._tools, self._id)
+            return _delta(read_action("".join(self._action), given, self._tools, self._id))
         if self._has_answer or last.finish_reason in ENDS_AS_IT_IS:
             return None
         if self._must_answer and self._thoughts:
             return None
         return ToolCallDelta(0, self._id, NO_ACTION)
+
+
+def _delta(call: ToolCall) -> ToolCallDelta:
+    """The call as a stream brings it: its arguments as JSON, or as written if they are none."""
+    is_read = call.arguments_text and call.arguments_error is None
+    text = json.dumps(call.arguments) if is_read else call.arguments_text
+    return ToolCallDelta(0, call.id, call.name, text)

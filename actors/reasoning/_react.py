@@ -16,9 +16,9 @@ import msgspec
 
 from actors.chat import Thought, Token, ToolEnd, ToolResult, ToolStart, Turn, assistant, user
 from actors.errors import ConfigurationError
+from actors.react import read_action
 
 from ._machine import Command, Emit, Exhausted, Machine, RunTool, Task, Transitions
-from ._reading import read_action
 from ._sections import Opened, Piece, SectionReader, Trimmer
 from ._trace import ThoughtStep
 

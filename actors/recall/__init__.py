@@ -5,12 +5,17 @@ What a memory decides is pure; what it needs to know, and what it wants done, ar
 many tokens a text is, is estimated, and corrected by what the provider counts.
 """
 
+from typing import TYPE_CHECKING
+
+from actors._late import late
+
 from ._exchange import Exchange, Note
 from ._keeper import Frame, Keeper, Recollection, Remembers
 from ._recall import (
     Choice,
     Command,
     Consult,
+    Keep,
     Recall,
     Situation,
     SumUp,
@@ -18,10 +23,14 @@ from ._recall import (
     Vectorise,
     recall_of,
 )
-from ._selective import Selective
-from ._summary import Summary
 from ._tokens import tokens_of, tokens_of_request, tokens_of_turns
 from ._window import Full, Window
+
+if TYPE_CHECKING:
+    from ._selective import Selective
+    from ._summary import Summary
+else:
+    __getattr__ = late(__name__, {"_selective": ("Selective",), "_summary": ("Summary",)})
 
 __all__ = [
     "Choice",
@@ -30,6 +39,7 @@ __all__ = [
     "Exchange",
     "Frame",
     "Full",
+    "Keep",
     "Keeper",
     "Note",
     "Recall",

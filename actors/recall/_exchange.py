@@ -20,6 +20,7 @@ from actors.journal import (
     Entry,
     HandedOver,
     Pinned,
+    Remembered,
     RunEnded,
     RunResumed,
     RunStarted,
@@ -36,7 +37,7 @@ from ._tokens import tokens_of_turns
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-NOT_SAID: Final = SummedUp | Pinned | HandedOver | SubRunEnded
+NOT_SAID: Final = SummedUp | Pinned | Remembered | HandedOver | SubRunEnded
 OF_A_ROUND: Final = ToolCalled | ToolSealed | ApprovalAsked | CallApproved | CallDenied
 NOTES: Final = "(notes)"  # the run that notes are said in; no run of an agent is called so
 
@@ -126,10 +127,12 @@ class Note:
     Attributes:
         text: To the model, as if the user said it.
         first: Before the conversation; else right before what the user says now.
+        about: What it is, in a few words for the reader.
     """
 
     text: str
     first: bool = True
+    about: str = ""
 
 
 def composed(

@@ -10,11 +10,11 @@ import trio
 
 from actors.chat import FinishReason, Recalled, Request, StreamResponse, Turn, Usage
 from actors.errors import AnswerFailed
-from actors.journal import Entry, Pinned, SummedUp, project
+from actors.journal import Entry, Pinned, Remembered, RunResumed, SummedUp, project
 from actors.providers import Clock, Embed, Generate, ProviderApi
 
 from ._exchange import Exchange, by_run, composed
-from ._recall import Choice, Command, Consult, Recall, Situation, SumUp, Vector, Vectorise
+from ._recall import Choice, Command, Consult, Keep, Recall, Situation, SumUp, Vector, Vectorise
 from ._tokens import tokens_of, tokens_of_request
 from ._window import Full, within_tokens
 
@@ -91,6 +91,7 @@ class Keeper:
         self._rate = 1.0
         self._sent = 0.0  # estimated tokens of the latest request
         self._is_summing_up = False
+        self._keeping = trio.Lock()  # one at a time, so that what goes on beside is bounded
 
     @property
     def is_idle(self) -> bool:
@@ -127,8 +128,12 @@ class Keeper:
 
     async def run_ended(self, frame: Frame) -> None:
         """Do what shall be done while nobody waits. Cancelled: it is done after the next run."""
-        for command in self._memory.after(self._situation(frame)):
-            await self._carry_out(command)
+        await self._all(self._memory.after(self._situation(frame)))
+
+    async def catch_up(self, frame: Frame) -> None:
+        """Return when all that is to be kept of the runs so far has been, or could not be."""
+        commands = self._memory.after(self._situation(frame))
+        await self._all([each for each in commands if isinstance(each, Keep)])
 
     def _situation(self, frame: Frame, run: str | None = None) -> Situation:
         entries = self._entries()
@@ -147,7 +152,28 @@ class Keeper:
             for each, said in runs.items()
         )
         room = self._room(frame)
-        return Situation(exchanges, room, self._rate, summary, self._vectors, self._answers)
+        situation = Situation(
+            exchanges,
+            room,
+            self._rate,
+            summary,
+            self._vectors,
+            self._answers,
+            kept=self._kept(),
+        )
+        if room is not None and run is not None:
+            situation.left_out = within_tokens(Choice(), situation, room, SLACK).left_out
+        return situation
+
+    def _kept(self) -> frozenset[tuple[str, str]]:
+        """Names of memories with runs; a run that has gone on since is not among them."""
+        kept: set[tuple[str, str]] = set()
+        for entry in self._entries():
+            if isinstance(entry, Remembered):
+                kept.add((entry.by, entry.run))
+            elif isinstance(entry, RunResumed):
+                kept = {each for each in kept if each[1] != entry.run}
+        return frozenset(kept)
 
     def _exchange(self, run: str, said: Sequence[Entry], *, is_pinned: bool) -> Exchange:
         known = self._known.get(run)
@@ -193,13 +219,17 @@ class Keeper:
     async def _find_out(self, commands: Iterable[Command]) -> bool:
         """Carry out what a request waits for, side by side; False if there was nothing."""
         new = [command for command in commands if self._is_new(command)]
-        if len(new) > 1:
-            async with trio.open_nursery() as nursery:
-                for command in new:
-                    nursery.start_soon(self._carry_out, command)
-        elif new:
-            await self._carry_out(new[0])
+        await self._all(new)
         return bool(new)
+
+    async def _all(self, commands: Iterable[Command]) -> None:
+        several = list(commands)
+        if len(several) > 1:
+            async with trio.open_nursery() as nursery:
+                for command in several:
+                    nursery.start_soon(self._carry_out, command)
+        elif several:
+            await self._carry_out(several[0])
 
     def _is_new(self, command: Command) -> bool:
         if command in self._failed:
@@ -211,6 +241,8 @@ class Keeper:
                 return message not in self._answers
             case SumUp():
                 raise TypeError("SumUp is a command for `after`: no answer waits for a summary")
+            case Keep():
+                raise TypeError("Keep is a command for `after`: no answer waits for a store")
 
     async def _carry_out(self, command: Command) -> None:
         what = type(command).__name__
@@ -247,18 +279,38 @@ class Keeper:
                     self._is_summing_up = False
             case SumUp():
                 pass  # the one that goes on comes first; the rest is due after the next run
+            case Keep():
+                async with self._keeping:
+                    await self._keep(command)
 
     async def _sum_up(self, command: SumUp) -> None:
-        if command.provider is not None:
-            response = await _answered(command.provider, command.request)
-        else:
-            with self._agent.provider() as provider:
-                response = await _answered(provider, command.request)
-        text = response.text.strip()
-        if not text or not response.is_complete or response.finish_reason in UNUSABLE:
-            raise AnswerFailed(f"the model wrote no summary ({response.finish_reason})")
-        summary = SummedUp(command.run, text, response.usage, Clock().now())
+        response = await self._asked(command.provider, command.request, "summary")
+        summary = SummedUp(command.run, response.text.strip(), response.usage, Clock().now())
         await self._agent.record([summary])
+
+    async def _keep(self, command: Keep) -> None:
+        if (command.by, command.run) in self._kept():
+            return
+        text = ""
+        if command.request is not None:
+            text = (await self._asked(command.provider, command.request, "answer")).text
+        message = command.message(text)
+        if message is not None:
+            await command.whom.ask(message)
+        await self._agent.record([Remembered(command.run, command.by, Clock().now())])
+
+    async def _asked(
+        self, provider: Ref[ProviderApi] | None, request: Request, what: str
+    ) -> StreamResponse:
+        if provider is not None:
+            response = await _answered(provider, request)
+        else:
+            with self._agent.provider() as own:
+                response = await _answered(own, request)
+        is_usable = response.is_complete and response.finish_reason not in UNUSABLE
+        if not response.text.strip() or not is_usable:
+            raise AnswerFailed(f"the model wrote no {what} ({response.finish_reason})")
+        return response
 
 
 async def _answered(provider: Ref[ProviderApi], request: Request) -> StreamResponse:
@@ -288,6 +340,7 @@ def _fitting(choice: Choice, situation: Situation) -> Choice:
 
 def _in_words(turns: int, tokens: int, choice: Choice, reasons: Sequence[str]) -> str:
     words = [f"{turns - len(choice.left_out)} of {turns} turns are sent, some {tokens} tokens"]
+    words += [note.about for note in choice.notes if note.about]
     summed_up = len(choice.told_of & choice.left_out)
     if summed_up:
         words.append(f"{summed_up} are summed up")

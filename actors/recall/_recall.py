@@ -7,9 +7,8 @@ them out, and gives what came of them with the next `Situation`.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import attrs
 
@@ -77,7 +76,34 @@ class SumUp:
     seconds: float = 120.0
 
 
-Command = Vectorise | Consult | SumUp
+@attrs.frozen
+class Keep:
+    """Have a store keep what is worth it of a run; the journal keeps that it has (`Remembered`).
+
+    For `after` only. A run that was kept is kept again only if it has gone on since, so whatever is
+    stored must replace what it stored before.
+
+    Attributes:
+        run: Which run.
+        by: The name of the memory that wants it.
+        whom: The store.
+        message: What the store is asked, made of what the model has answered, or of "" where none
+            is asked. None if there is nothing to keep.
+        request: What a model is asked first, if anything.
+        provider: Who is asked; the agent's own model if None.
+        seconds: How long all of it may take.
+    """
+
+    run: str
+    by: str
+    whom: Ref[Any]
+    message: Callable[[str], Ask[Any, Any] | None]
+    request: Request | None = None
+    provider: Ref[ProviderApi] | None = None
+    seconds: float = 30.0
+
+
+Command = Vectorise | Consult | SumUp | Keep
 NOTHING_ASKED: Final[Mapping[Ask[Any, Any], Any]] = {}
 NO_VECTORS: Final[Mapping[str, Vector]] = {}
 
@@ -96,6 +122,9 @@ class Situation:
         vectors: Of texts that were asked for with `Vectorise`.
         answers: To what was asked with `Consult`.
         problems: What could not be had; a memory does without.
+        left_out: Ids of runs that will not be sent, whatever this memory chooses: by the others, or
+            because the model's context does not take them.
+        kept: Names of memories with runs that they have kept something of.
     """
 
     exchanges: tuple[Exchange, ...]
@@ -105,6 +134,8 @@ class Situation:
     vectors: Mapping[str, Vector] = NO_VECTORS
     answers: Mapping[Ask[Any, Any], Any] = NOTHING_ASKED
     problems: tuple[str, ...] = ()
+    left_out: frozenset[str] = frozenset()
+    kept: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def past(self) -> tuple[Exchange, ...]:
@@ -142,9 +173,13 @@ class Recall:
     """Decides what of a conversation a request brings. A frozen record; it keeps nothing.
 
     A memory of your own implements `choose`, which must give the same for the same situation.
+
+    Attributes:
+        is_last: Whether it is asked after the others, to know what they leave out.
     """
 
     __slots__ = ()
+    is_last: ClassVar[bool] = False
 
     def before(self, situation: Situation) -> Iterable[Command]:
         """What must be known before `choose`; the request waits for it."""
@@ -171,7 +206,11 @@ class Together(Recall):
         return [command for memory in self.memories for command in memory.before(situation)]
 
     def choose(self, situation: Situation) -> Choice:
-        return functools.reduce(_both, (memory.choose(situation) for memory in self.memories))
+        choice = Choice()
+        for memory in sorted(self.memories, key=lambda each: each.is_last):
+            known = attrs.evolve(situation, left_out=situation.left_out | choice.left_out)
+            choice = _both(choice, memory.choose(known))
+        return choice
 
     def after(self, situation: Situation) -> Iterable[Command]:
         return [command for memory in self.memories for command in memory.after(situation)]

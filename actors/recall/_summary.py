@@ -91,6 +91,8 @@ class Summary(Recall):
         before = situation.summary.text if situation.summary is not None and covered else ""
         limit = LONGEST if situation.room is None else min(LONGEST, situation.room * CHARACTERS)
         told, last = _told(due, int(limit))
+        if not told.strip():  # what a guard has stopped says nothing; it goes with those to come
+            return
         words = f"The summary so far:\n{before}\n\nWhat was said since:\n" if before else ""
         request = Request(
             (SystemTurn(HOW.format(words=self.words)), UserTurn(words + told)),

@@ -39,8 +39,10 @@ class Kind:
         name: For errors: "journal".
         mark: SQLite's application_id, by which a file of this kind is known.
         version: Of the tables, SQLite's user_version.
-        schema: The statements that make the tables of a new file.
+        schema: The statements that make the tables of version 1.
         unusable: The error of a file that cannot be opened.
+        upgrades: For each version after 1 the statements that lead to it from the one before.
+            Old files get them when they are opened, in one transaction.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Kind:
     version: int
     schema: tuple[str, ...]
     unusable: type[RuntimeFault]
+    upgrades: tuple[tuple[str, ...], ...] = ()
 
 
 class Database:
@@ -98,18 +101,24 @@ class Database:
                 for statement in self._kind.schema:
                     execute(statement)
                 execute(f"PRAGMA application_id = {self._kind.mark}")
-                execute(f"PRAGMA user_version = {self._kind.version}")
+                execute("PRAGMA user_version = 1")
+                version = 1
             elif mark != self._kind.mark:
                 self._refuse("it is a database of something else")
-            elif version != self._kind.version:
-                self._refuse(
-                    f"its tables are of version {version}, and this program knows "
-                    f"{self._kind.version}"
-                )
+            self._upgrade(version)
         ((mode,),) = execute("PRAGMA journal_mode = WAL").fetchall()
         if mode != "wal":
             self._refuse(f"SQLite keeps no write-ahead log there, only {mode!r}")
         execute("PRAGMA synchronous = FULL")
+
+    def _upgrade(self, version: int) -> None:
+        if not 1 <= version <= self._kind.version:
+            self._refuse(
+                f"its tables are of version {version}, and this program knows {self._kind.version}"
+            )
+        for next_version, statements in enumerate(self._kind.upgrades[version - 1 :], version + 1):
+            for statement in (*statements, f"PRAGMA user_version = {next_version}"):
+                self.connection.execute(statement)
 
     def _refuse(self, reason: str) -> NoReturn:
         raise self._kind.unusable(f"the {self._kind.name} {self.path} cannot be used: {reason}")

@@ -73,12 +73,14 @@ class FakeProvider:
         base_url: What to give as `base_url`.
         requests: All requests so far, in the order of their arrival.
         connections: How many connections clients have made so far.
+        open_connections: How many of them are open.
     """
 
     def __init__(self, answers: tuple[Answer, ...], wire: Wire, *, strict: bool) -> None:
         self.base_url = ""
         self.requests: list[Received] = []
         self.connections = 0
+        self.open_connections = 0
         self._answers = answers or (answer("Hello"),)
         self._wire = wire
         self._strict = strict
@@ -87,6 +89,7 @@ class FakeProvider:
     async def serve(self, stream: trio.SocketStream) -> None:
         """One connection, request after request."""
         self.connections += 1
+        self.open_connections += 1
         peer = h11.Connection(h11.SERVER)
         async with stream:
             try:
@@ -94,6 +97,8 @@ class FakeProvider:
                     peer.start_next_cycle()
             except (trio.BrokenResourceError, trio.ClosedResourceError, h11.RemoteProtocolError):
                 return  # the client is gone, or never spoke HTTP: nobody is left to tell
+            finally:
+                self.open_connections -= 1
 
     async def _serve_one(self, stream: trio.SocketStream, peer: h11.Connection) -> bool:
         """Answer one request; return whether the connection can take another."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import multiprocessing
 import signal
 from contextlib import AsyncExitStack
 from traceback import clear_frames
@@ -51,6 +50,8 @@ def _imported() -> Any:
 
 def _refuse_inside_import() -> None:
     """A worker imports the main module, and must not begin the program again."""
+    import multiprocessing  # noqa: PLC0415 - where it is wanted
+
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise ConfigurationError(
             "the program's main module starts an agent when it is imported, and a worker process "

@@ -6,13 +6,15 @@ becomes part of a history that must stay sendable.
 
 from __future__ import annotations
 
+import functools
 import json
 import traceback
-from typing import Final, cast
-
-from cattrs.preconf.json import make_converter
+from typing import TYPE_CHECKING, Final, cast
 
 from actors.chat import File, Image, Shown
+
+if TYPE_CHECKING:
+    from cattrs.preconf.json import JsonConverter
 
 MAX_SHOWN: Final = 20
 MAX_SHOWN_BYTES: Final = 5_000_000  # in the journal, and again in every later request of the run
@@ -28,9 +30,14 @@ def _unwritable(value: object) -> object:
     raise TypeError(f"{kind} inside a result: {advice}")
 
 
-CONVERTER: Final = make_converter()
-for _kind in (Image, File, bytes):
-    CONVERTER.register_unstructure_hook(_kind, _unwritable)
+@functools.cache
+def _converter() -> JsonConverter:
+    from cattrs.preconf.json import make_converter  # noqa: PLC0415 - when there is a result
+
+    converter = make_converter()
+    for kind in (Image, File, bytes):
+        converter.register_unstructure_hook(kind, _unwritable)
+    return converter
 
 
 def result_of(value: object, limit: int) -> tuple[str, tuple[Shown, ...]]:
@@ -80,7 +87,7 @@ def result_text(value: object, limit: int) -> str:
     """
     if isinstance(value, str):
         return bounded(value, limit)
-    return bounded(json.dumps(CONVERTER.unstructure(value), ensure_ascii=False), limit)
+    return bounded(json.dumps(_converter().unstructure(value), ensure_ascii=False), limit)
 
 
 def error_text(error: BaseException, limit: int) -> str:

@@ -7,7 +7,6 @@ the last worker. It stays if it was there before, or if anything in this program
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 import threading
 from typing import Any, Final
@@ -49,6 +48,8 @@ def _is_running() -> bool:
 
 
 def _is_needed() -> bool:
+    import multiprocessing  # noqa: PLC0415 - where it is wanted
+
     return bool(multiprocessing.active_children()) or any(each in sys.modules for each in USES_IT)
 
 

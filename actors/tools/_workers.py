@@ -20,7 +20,7 @@ from ._processes import Processes
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ._tool import AnyTool, Toolbox
+    from ._tool import AnyTool
 
 
 class ToolWorkers:
@@ -45,19 +45,21 @@ class Limits:
     """
 
     def __init__(self, tools: Iterable[AnyTool]) -> None:
-        self._limiters = {
-            tool.name: trio.CapacityLimiter(tool.concurrency)
-            for tool in tools
+        self._tools = tuple(tools)
+        self._limiters = {  # by identity: two tools may have the same name
+            id(tool): trio.CapacityLimiter(tool.concurrency)
+            for tool in self._tools
             if tool.concurrency is not None
         }
 
     def of(self, tool: AnyTool) -> trio.CapacityLimiter | None:
-        return self._limiters.get(tool.name)
+        return self._limiters.get(id(tool))
 
     def __str__(self) -> str:
         return ", ".join(
-            f"{name} {limiter.borrowed_tokens}/{limiter.total_tokens}"
-            for name, limiter in self._limiters.items()
+            f"{tool.name} {limiter.borrowed_tokens}/{limiter.total_tokens}"
+            for tool in self._tools
+            if (limiter := self.of(tool)) is not None
         )
 
 
@@ -85,13 +87,13 @@ class Workers(Actor, ToolWorkers):
 
     default_options = ChildOptions(grace=0.0)
 
-    def __init__(self, toolbox: Toolbox, limits: Limits) -> None:
-        self._toolbox = toolbox
+    def __init__(self, tools: Iterable[AnyTool], limits: Limits) -> None:
+        self._tools = tuple(tools)
         self._limits = limits
         self._processes: Processes | None = None
 
     async def started(self) -> None:
-        tools = [tool for tool in self._toolbox if tool.isolation == "process"]
+        tools = [tool for tool in self._tools if tool.isolation == "process"]
         for tool in tools:
             check_importable(tool)
         if tools:
@@ -114,13 +116,14 @@ class Workers(Actor, ToolWorkers):
         return await self._processes.run(message.job)
 
 
-async def hold(actor: Actor, toolbox: Toolbox) -> Held | None:
+async def hold(actor: Actor, tools: Iterable[AnyTool]) -> Held | None:
     """Start `Workers` below an actor whose tools share something; None if they do not.
 
     Raises:
         ConfigurationError: If a tool cannot run in a process; the text says why.
     """
-    if not any(tool.isolation == "process" or tool.concurrency for tool in toolbox):
+    tools = tuple(tools)
+    if not any(tool.isolation == "process" or tool.concurrency for tool in tools):
         return None
-    limits = Limits(toolbox)
-    return Held(limits, await actor.spawn(Workers, toolbox, limits, name="workers"))
+    limits = Limits(tools)
+    return Held(limits, await actor.spawn(Workers, tools, limits, name="workers"))

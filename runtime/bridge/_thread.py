@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Ts = TypeVarTuple("Ts")
 NUMBERS: Final = itertools.count(1)
-EXIT_SECONDS: Final = 5.0  # that what is left open gets when the interpreter ends
+EXIT_SECONDS: Final = 5.0  # at most, for what is left open to end
 OPEN: Final[set[TrioThread]] = set()
 
 
@@ -105,6 +105,7 @@ class TrioThread:
         except trio.RunFinishedError:
             if promise is not None:
                 self._awaited.discard(promise)
+            self.join(EXIT_SECONDS)  # trio takes nothing a moment before it says why
             raise BridgeClosed(
                 "this bridge has ended: use it inside the block that opened it"
             ) from self._failure

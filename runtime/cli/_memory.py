@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, get_args
 
 import click
 import trio
 
-from actors.memory import Hit, MemoryHandle, MemoryStatistics, open_memory
+from actors.memory import Hit, MemoryHandle, MemoryStatistics, SearchBy, open_memory
 
 from ._ingest import command as ingest
 from ._screen import visible
@@ -43,16 +43,23 @@ command.add_command(ingest)
 @EMBEDDER
 @click.option("--limit", default=10, show_default=True, help="At most how many.")
 @click.option("--threshold", type=float, help="The least similarity, a cosine: -1 to 1.")
-def search(folder: str, text: str, embedder: str, limit: int, threshold: float | None) -> None:
-    """Print what is like TEXT in meaning: similarity, time, id, text."""
+@click.option("--by", type=click.Choice(get_args(SearchBy)), default="both", show_default=True)
+def search(
+    folder: str, text: str, embedder: str, limit: int, threshold: float | None, by: SearchBy
+) -> None:
+    """Print what is like TEXT in meaning, or has its words: similarity, time, id, text.
+
+    By keyword there is no similarity, and its place has the BM25 score.
+    """
 
     async def look(memory: MemoryHandle) -> tuple[Hit, ...]:
         await memory.settled()
-        return (await memory.search(text, limit=limit, threshold=threshold)).hits
+        return (await memory.search(text, limit=limit, threshold=threshold, by=by)).hits
 
     for hit in _asked(folder, embedder, look):
         time = datetime.fromtimestamp(hit.entry.created, tz=UTC)
-        line = f"{hit.similarity:6.3f}  {time:%Y-%m-%d %H:%M}  {hit.entry.id}  {hit.entry.text}"
+        number = hit.score if by == "keyword" else hit.similarity
+        line = f"{number:6.3f}  {time:%Y-%m-%d %H:%M}  {hit.entry.id}  {hit.entry.text}"
         click.echo(visible(" ".join(line.splitlines())))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ._schedule import repeatable_steps
+from ._schedule import dice_of, repeatable_steps
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,9 +18,11 @@ class _CancelAfter(trio.abc.Instrument):
     def __init__(self, scope: trio.CancelScope, steps: int) -> None:
         self._scope = scope
         self._left = steps
+        self.taken = 0
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         del task  # whose step it was does not matter
+        self.taken += 1
         self._left -= 1
         if self._left == 0:
             self._scope.cancel("cancel_everywhere")
@@ -32,6 +34,7 @@ async def cancel_everywhere(
     check: Callable[[], Awaitable[object]] | None = None,
     limit: int = 5_000,
     seed: int = 0,
+    sample: int | None = None,
 ) -> int:
     """Run a scenario once per checkpoint and cancel it there.
 
@@ -57,7 +60,9 @@ async def cancel_everywhere(
         scenario: What to run and to cancel.
         check: Awaited after each run, without a cancel: what must be true even so.
         limit: How many runs to make at most.
-        seed: Another one is another order of tasks.
+        seed: Another one is another order of tasks, and another sample.
+        sample: Cancel at so many steps only, drawn by `seed` from all that a first run without a
+            cancel takes: for scenarios that are slow. All steps if None.
 
     Returns:
         In how many runs the cancel came before the end.
@@ -66,28 +71,63 @@ async def cancel_everywhere(
         AssertionError: If the scenario has more steps than `limit`.
         Exception: What the scenario or `check` raised, with a note that says after which step.
     """
+    runs = _Runs(scenario, check, seed)
+    if sample is not None:
+        if await runs.cancel_after(limit):
+            raise _too_long(limit)
+        places = range(runs.taken + 1)
+        chosen = dice_of(seed, "sample").sample(places, min(sample, len(places)))
+        return sum([await runs.cancel_after(steps) for steps in sorted(chosen)])
     for steps in range(limit):
-        try:
-            with repeatable_steps(seed):
-                cancelled = await _run_cancelled(scenario, steps)
-            if check is not None:
-                await check()
-        except Exception as error:
-            error.add_note(f"cancel_everywhere: the scenario was cancelled after step {steps}")
-            raise
-        if not cancelled:
+        if not await runs.cancel_after(steps):
             return steps
-    raise AssertionError(f"the scenario did not end within {limit} steps: make it shorter")
+    raise _too_long(limit)
 
 
-async def _run_cancelled(scenario: Callable[[], Awaitable[object]], steps: int) -> bool:
-    with trio.CancelScope() as scope:
-        if steps == 0:
-            scope.cancel("cancel_everywhere")
-        instrument = _CancelAfter(scope, steps)
-        trio.lowlevel.add_instrument(instrument)
+def _too_long(limit: int) -> AssertionError:
+    return AssertionError(f"the scenario did not end within {limit} steps: make it shorter")
+
+
+class _Runs:
+    """Runs of one scenario, each with the check behind it.
+
+    Attributes:
+        taken: Steps of the last run.
+    """
+
+    def __init__(
+        self,
+        scenario: Callable[[], Awaitable[object]],
+        check: Callable[[], Awaitable[object]] | None,
+        seed: int,
+    ) -> None:
+        self._scenario = scenario
+        self._check = check
+        self._seed = seed
+        self.taken = 0
+
+    async def cancel_after(self, steps: int) -> bool:
+        """Run it; return whether the cancel came before the end."""
         try:
-            await scenario()
-        finally:
-            trio.lowlevel.remove_instrument(instrument)
-    return scope.cancel_called
+            with repeatable_steps(self._seed):
+                cancelled = await self._run(steps)
+            if self._check is not None:
+                await self._check()
+        except Exception as error:
+            when = f"cancelled after step {steps}" if steps <= self.taken else "not cancelled"
+            error.add_note(f"cancel_everywhere: the scenario was {when}")
+            raise
+        return cancelled
+
+    async def _run(self, steps: int) -> bool:
+        with trio.CancelScope() as scope:
+            if steps == 0:
+                scope.cancel("cancel_everywhere")
+            instrument = _CancelAfter(scope, steps)
+            trio.lowlevel.add_instrument(instrument)
+            try:
+                await self._scenario()
+            finally:
+                trio.lowlevel.remove_instrument(instrument)
+                self.taken = instrument.taken
+        return scope.cancel_called

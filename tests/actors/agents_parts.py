@@ -58,6 +58,7 @@ async def agent_of(
     journal: Callable[[], Actor] = MemoryJournal,
     setup: AgentSetup | None = None,
     child: ChildOptions | None = None,
+    kind: type[Agent] = Agent,
 ) -> AsyncGenerator[AgentHandle]:
     """As `open_agent` starts one, with parts of our own."""
     async with open_system() as system:
@@ -71,7 +72,7 @@ async def agent_of(
         answering = provider or (lambda: Choosing(lambda _: script("Fine."), []))
         model: Any = await group.spawn(answering, name="provider")
         agent = await group.spawn(
-            Agent, model, memory, setup or AgentSetup(), name="agent", options=child
+            kind, model, memory, setup or AgentSetup(), name="agent", options=child
         )
         yield AgentHandle(agent, system, Model("scripted:echo"))
 

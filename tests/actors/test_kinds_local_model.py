@@ -17,7 +17,7 @@ from actors.errors import LimitReached
 from actors.journal import AssistantSaid, SummedUp
 from actors.local import is_pulled, pull
 from actors.providers import Capabilities, Model, open_provider
-from actors.react import ReAct
+from actors.react import ReActStyle
 from actors.recall import Summary, tokens_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def multiply(a: float, b: float) -> float:
 
 @pytest.mark.parametrize("question", ["What is 12 times 31?", "Who are you?"])
 async def test_a_model_that_writes_react_ends_with_an_answer_or_at_a_limit(question: str) -> None:
-    options = AgentOptions(style=ReAct(attempts=2), limits=RunLimits(model_calls=4))
+    options = AgentOptions(style=ReActStyle(attempts=2), limits=RunLimits(model_calls=4))
     async with open_agent(BRIEF, tools=[multiply], options=options) as agent:
         async with agent.stream(question) as run:
             try:

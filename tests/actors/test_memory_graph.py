@@ -9,7 +9,14 @@ import pytest
 from actors.chat import Settings
 from actors.errors import ConfigurationError
 from actors.local import is_pulled
-from actors.memory import Fact, Item, MemoryHandle, learn_facts, open_memory
+from actors.memory import (
+    Consolidation,
+    Fact,
+    Item,
+    MemoryHandle,
+    learn_facts,
+    open_memory,
+)
 from actors.memory._facts import key_of
 from actors.providers import Model, open_provider, say, script
 
@@ -179,3 +186,38 @@ async def test_the_model_on_this_machine_is_asked_for_facts(tmp_path: Path) -> N
         # The flow, not the wisdom: what it said is kept with its source, or why not is said.
         kept = await memory.graph.facts(source=id)
         assert bool(learned.problem) or len(kept) == len(learned.facts)
+
+
+TEA = [f"Ada likes tea{'.' * copy}" for copy in range(3)]
+LIKES = Fact("Ada", "likes", "tea")
+
+
+async def test_what_entries_said_is_still_said_when_they_are_merged_and_when_that_is_undone(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as memory:
+        first, *_ = ids = await memory.store_many(TEA)
+        await memory.graph.add(LIKES, source=first)
+        report = await memory.consolidate(Consolidation(threshold=0.9))
+        assert len(await memory.entries()) == 1
+
+        (merged,) = await memory.graph.facts("Ada")
+        assert merged.sources == (first,)  # where it was said, which `memory.sources` still shows
+        await memory.undo(report.run)
+
+        assert {each.id for each in await memory.entries()} == set(ids)
+        assert [each.sources for each in await memory.graph.facts(source=first)] == [(first,)]
+
+
+@pytest.mark.parametrize("forgotten", ["the merged entry", "what it was merged from"])
+async def test_what_merged_entries_said_goes_when_they_are_forgotten(
+    tmp_path: Path, forgotten: str
+) -> None:
+    async with opened(tmp_path) as memory:
+        first, *_ = await memory.store_many(TEA)
+        await memory.graph.add(LIKES, source=first)
+        await memory.consolidate(Consolidation(threshold=0.9))
+        (entry,) = await memory.entries()
+        await memory.forget(entry.id if forgotten == "the merged entry" else first)
+
+        assert await said(memory) == []

@@ -38,7 +38,7 @@ from actors.chat import Request as AnyRequest
 from actors.errors import CapabilityMissing, LimitReached
 from actors.journal import AssistantSaid, ToolCalled, ToolSealed
 from actors.providers import Capabilities, Model, call, pause, say, script
-from actors.react import NO_ACTION, ReAct
+from actors.react import NO_ACTION, ReActStyle
 from actors.testing import WIRES, WireName, answer, open_fake_provider
 from actors.tools import tool
 
@@ -151,7 +151,7 @@ async def test_a_thought_without_an_action_is_answered_with_what_to_write() -> N
 
 async def test_so_many_answers_in_a_row_that_cannot_be_read_end_the_run() -> None:
     bad = script("Action: add\nAction Input: one", repeat=True)
-    options = AgentOptions(style=ReAct(attempts=2))
+    options = AgentOptions(style=ReActStyle(attempts=2))
     async with scripted(bad, tools=(add,), options=options) as agent:
         async with agent.stream("1+2?") as run:
             with pytest.raises(LimitReached, match=r"2 answers in a row") as caught:
@@ -165,7 +165,7 @@ async def test_so_many_answers_in_a_row_that_cannot_be_read_end_the_run() -> Non
 
 async def test_the_count_of_bad_answers_begins_anew_with_a_good_one_and_with_the_user() -> None:
     bad = script("Action: add\nAction Input: one")
-    options = AgentOptions(style=ReAct(attempts=2))
+    options = AgentOptions(style=ReActStyle(attempts=2))
     scripts = (bad, script(ACTION), bad, script(ANSWER), bad, script(ANSWER))
     async with scripted(*scripts, tools=(add,), options=options) as agent:
         assert (await agent.run("1+2?")).text == "It is 3."
@@ -223,7 +223,7 @@ async def test_a_conversation_of_an_agent_that_called_tools_goes_on_as_text() ->
         await agent.run("1+2? 3+4?")
         history = await agent.history()
 
-    written = ReAct().asking(AnyRequest(history)).request.turns[1:]
+    written = ReActStyle().asking(AnyRequest(history)).request.turns[1:]
     assert [turn.text for turn in written if isinstance(turn, UserTurn | AssistantTurn)] == [
         "1+2? 3+4?",
         'Thought: Let me see.\nAction: add\nAction Input: {"a":1,"b":2}',
@@ -267,16 +267,16 @@ def test_a_style_that_there_is_not_is_refused_with_those_that_there_are() -> Non
     with pytest.raises(ValueError, match=r'write "tools" .* "react" or ReAct'):
         AgentOptions(style=style)
     with pytest.raises(ValueError, match="attempts must be 1 or more"):
-        ReAct(attempts=0)
+        ReActStyle(attempts=0)
 
 
 def test_settings_that_speak_of_tools_are_left_out_and_words_to_stop_at_are_kept() -> None:
     settings = Settings(stop="END", tool_choice="required", parallel_tool_calls=True)
     request = AnyRequest((UserTurn("Hi"),), (ToolSpec("add", "", {}),), settings)
 
-    sent = ReAct().asking(request).request.settings
+    sent = ReActStyle().asking(request).request.settings
     assert sent == Settings(stop=("END", "\nObservation:"))
-    assert ReAct(stop=False).asking(request).request.settings == Settings(stop="END")
+    assert ReActStyle(stop=False).asking(request).request.settings == Settings(stop="END")
 
 
 CALL = ToolCall("c1", "add", {"a": 1}, '{"a": 1}')
@@ -295,7 +295,7 @@ TURNS: list[tuple[Turn, ...]] = [
 
 @pytest.mark.parametrize("turns", TURNS)
 def test_turns_as_text_are_in_an_order_that_every_provider_takes(turns: tuple[Turn, ...]) -> None:
-    assert refusals(ReAct().asking(AnyRequest(turns)).request.turns[1:]) == []
+    assert refusals(ReActStyle().asking(AnyRequest(turns)).request.turns[1:]) == []
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -307,7 +307,7 @@ async def test_every_wire_takes_it_and_a_strict_server_answers(wire: WireName) -
         "gemini": "gemini:any",
         "ollama": "ollama:any",
     }
-    options = AgentOptions(style=ReAct(stop=wire != "openai-responses"))
+    options = AgentOptions(style=ReActStyle(stop=wire != "openai-responses"))
     answers = (answer(say(ACTION, pieces=9)), answer(say(ANSWER, pieces=5)))
     async with open_fake_provider(*answers, wire=wire, strict=True) as server:
         model = Model(names[wire], base_url=server.base_url, api_key="key")

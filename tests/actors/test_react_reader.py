@@ -25,7 +25,8 @@ from actors.react._reader import SEAL, ReActReader
 
 def spec(name: str, **parameters: str) -> ToolSpec:
     properties = {each: {"type": kind} for each, kind in parameters.items()}
-    return ToolSpec(name, f"{name} it", {"type": "object", "properties": properties})
+    schema = {"type": "object", "properties": properties, "required": list(parameters)}
+    return ToolSpec(name, f"{name} it", schema)
 
 
 TOOLS = (spec("look_up", word="string"), spec("add", a="integer", b="integer"))
@@ -122,6 +123,8 @@ def test_the_answer_is_over_where_a_made_up_line_begins(label: str) -> None:
         'Action: add({"a": 1, "b": 2})',
         'Action: add {"a": 1, "b": 2}',
         'Action: add: {"a": 1, "b": 2}',
+        "Action: add(a=1, b=2)",
+        "Action: add\nAction Input: a=1, b=2",
     ],
 )
 def test_an_action_is_read_however_it_is_written(text: str) -> None:
@@ -138,6 +141,7 @@ def test_an_action_is_read_however_it_is_written(text: str) -> None:
         "Action: look_up[two words]",
         "Action: look_up(two words)",
         'Action: look_up(word="two words")',
+        "Action: look_up(word='two words')",
     ],
 )
 def test_plain_text_will_do_for_a_single_argument(text: str) -> None:

@@ -44,7 +44,7 @@ from actors.journal import (
     project,
 )
 from actors.providers import AnthropicMessages, Gemini, Ollama, OpenAIChat, OpenAIResponses
-from actors.react import ReAct
+from actors.react import ReActStyle
 from actors.recall import (
     Choice,
     Command,
@@ -456,7 +456,7 @@ def test_whatever_a_memory_leaves_out_every_provider_takes_the_rest(
     request = chosen(memory, [*entries, *now], room)
 
     check(request)
-    check(ReAct(stop=False, attempts=99).asking(request).request)
+    check(ReActStyle(stop=False, attempts=99).asking(request).request)
     last = request.turns[-1]
     assert isinstance(last, UserTurn)
     assert last.text.endswith("What now?")

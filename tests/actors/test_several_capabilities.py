@@ -199,7 +199,7 @@ async def test_an_agent_with_tools_on_a_model_without_fails_its_run() -> None:
         """Do nothing."""
 
     async with open_agent(lacking(), tools=[tool]) as agent:
-        with pytest.raises(CapabilityMissing, match="give it none, or choose another model"):
+        with pytest.raises(CapabilityMissing, match="give it none, or set AgentOptions"):
             await agent.run("Hi")
         await agent.use(speaker("able"))
         assert (await agent.run("Hi")).text == "able one two"

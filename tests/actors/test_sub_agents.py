@@ -151,17 +151,17 @@ async def test_usage_adds_up_through_every_level() -> None:
 
 @pytest.mark.parametrize("runs_already", [False, True])
 async def test_every_budget_around_counts_it(runs_already: bool) -> None:  # noqa: FBT001
+    outer, inner = Budget(tokens=10_000), Budget(calls=10)
     async with open_system() as system, scripted(FINE, system=system) as other:
         shared = agent_tool(other, name="researcher", description="Looks things up.")
         offered = shared if runs_already else agent_tool(recipe(FINE))
         async with scripted(asks(), FINE, tools=(offered,), system=system) as agent:
-            outer, inner = Budget(tokens=10_000), Budget(calls=10)
             run = agent.stream("Go")
             with outer, inner:
                 async with run:
                     await collect(run)
-    assert (outer.used.calls, inner.used.calls) == (3, 3)
-    assert outer.used.tokens == run.response.usage.total_tokens == 48
+            assert (outer.used.calls, inner.used.calls) == (3, 3)
+            assert outer.used.tokens == run.response.usage.total_tokens == 48
 
 
 async def test_a_budget_that_is_spent_below_stops_the_run_above() -> None:

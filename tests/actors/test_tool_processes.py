@@ -129,8 +129,9 @@ async def test_all_that_a_process_says_arrives_before_its_result(alone: str) -> 
 
 
 async def test_a_process_that_says_more_than_a_pipe_holds_goes_on() -> None:
+    heard: list[Progress] = []
     async with bench(process_tools.reports) as it:
-        terms = attrs.evolve(it.terms, progress=lambda _: None)
+        terms = attrs.evolve(it.terms, progress=heard.append)
         result = await execute(it.box, ToolCall("1", "reports", {"number": 20_000}), terms=terms)
 
     assert result.content == "there"

@@ -152,6 +152,33 @@ async def test_a_scenario_with_too_many_steps_is_refused() -> None:
         await cancel_everywhere(scenario, limit=5)
 
 
+async def test_a_sample_is_drawn_by_the_seed_from_all_steps() -> None:
+    reached = list[int]()
+
+    async def scenario() -> None:
+        reached.append(0)
+        for step in range(1, 51):
+            await trio.lowlevel.checkpoint()
+            reached[-1] = step
+
+    drawn = list[list[int]]()
+    for seed in (1, 1, 2):
+        reached.clear()
+        assert await cancel_everywhere(scenario, sample=5, seed=seed) == 5
+        assert reached[0] == 50  # the run that counts
+        drawn.append(reached[1:])
+
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert len(set(drawn[0])) == 5
+    assert drawn[0] == sorted(drawn[0])
+
+
+async def test_a_sample_as_large_as_the_scenario_is_all_of_it() -> None:
+    assert await cancel_everywhere(trio.lowlevel.checkpoint, sample=99) == 2
+    with pytest.raises(AssertionError, match="did not end within 1 steps"):
+        await cancel_everywhere(trio.lowlevel.checkpoint, sample=99, limit=1)
+
+
 async def test_sleeps_pass_at_once_on_virtual_time(autojump_clock: trio.testing.MockClock) -> None:
     del autojump_clock
 

@@ -47,6 +47,12 @@ def test_a_memory_is_searched_and_counted(tmp_path: Path) -> None:
     (line,) = found.stdout.splitlines()
     assert line.endswith("  cats  The cat sleeps on the sofa")
 
+    by_words = run(
+        "search", tmp_path / "memory", "price", "--embedder", "lexical", "--by", "keyword"
+    )
+    (line,) = by_words.stdout.splitlines()
+    assert line.endswith("  stocks  Stock prices fell")
+
     counted = run("stats", tmp_path / "memory", "--embedder", "lexical")
     assert counted.returncode == 0, counted.stderr
     assert "entries    2\nembedder   lexical-256\n" in counted.stdout

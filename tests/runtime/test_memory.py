@@ -49,7 +49,7 @@ def no_collector() -> Generator[None]:
 
 def objects_of_the_runtime() -> int:
     """Those of trio come and go: it keeps up to 1000 old deadlines."""
-    return sum(type(o).__module__.startswith(("runtime", "puppet")) for o in gc.get_objects())
+    return sum(str(type(o).__module__).startswith(("runtime", "puppet")) for o in gc.get_objects())
 
 
 async def use(puppet: Ref[Puppet]) -> None:

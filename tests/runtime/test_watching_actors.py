@@ -222,7 +222,7 @@ async def test_a_thousand_watchers_leave_nothing_at_the_one_they_watch() -> None
 
 def objects_of_the_runtime() -> int:
     gc.collect()
-    return sum(type(o).__module__.startswith(("runtime", "puppet")) for o in gc.get_objects())
+    return sum(str(type(o).__module__).startswith(("runtime", "puppet")) for o in gc.get_objects())
 
 
 async def one_watcher(system: System, puppet: Ref[Puppet]) -> None:

@@ -4,8 +4,9 @@ A codec is imported when it is first asked for: all of them together take longer
 takes in half, and most programs talk to one provider.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from actors._late import late
 
 from ._codec import Codec, Decoder, EmbeddingCodec, WireRequest
 from ._dialects import COMPATIBLE, DIALECTS, OPENAI, Dialect, azure_deployment
@@ -25,6 +26,23 @@ if TYPE_CHECKING:
     from .ollama import Ollama, ollama_host
     from .openai_chat import OpenAIChat
     from .openai_responses import OpenAIResponses
+else:
+    __getattr__ = late(
+        __name__,
+        {
+            "anthropic": ("AnthropicMessages",),
+            "embeddings": (
+                "GeminiEmbeddings",
+                "OllamaEmbeddings",
+                "OpenAIEmbeddings",
+                "vectors_of",
+            ),
+            "gemini": ("Gemini",),
+            "ollama": ("Ollama", "ollama_host"),
+            "openai_chat": ("OpenAIChat",),
+            "openai_responses": ("OpenAIResponses",),
+        },
+    )
 
 __all__ = [
     "COMPATIBLE",
@@ -53,21 +71,3 @@ __all__ = [
     "says_spent",
     "vectors_of",
 ]
-
-_PLACES: Final = {
-    "anthropic": ("AnthropicMessages",),
-    "embeddings": ("GeminiEmbeddings", "OllamaEmbeddings", "OpenAIEmbeddings", "vectors_of"),
-    "gemini": ("Gemini",),
-    "ollama": ("Ollama", "ollama_host"),
-    "openai_chat": ("OpenAIChat",),
-    "openai_responses": ("OpenAIResponses",),
-}
-
-
-def __getattr__(name: str) -> object:
-    for package, names in _PLACES.items():
-        if name in names:
-            found: object = getattr(import_module(f"{__name__}.{package}"), name)
-            globals()[name] = found
-            return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
@@ -111,6 +110,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         value = headers.get(name, "")
         if value.strip().replace(".", "", 1).isdecimal() and math.isfinite(float(value)):
             return float(value) * unit
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - costs as much as a codec
+
     try:
         moment = parsedate_to_datetime(headers.get("retry-after", ""))
     except ValueError:
