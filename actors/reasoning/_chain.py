@@ -13,10 +13,11 @@ from typing import ClassVar, Final
 import attrs
 
 from actors.chat import Thought, Token
+from actors.react import Trimmer
 
 from ._machine import Command, Emit, Machine, Task, Transitions
 from ._reading import read_share
-from ._sections import Opened, Piece, SectionReader, Trimmer
+from ._sections import Opened, Piece, SectionReader
 from ._trace import ThoughtStep
 
 LABELS: Final = ("Step", "Evidence", "Confidence", "Answer", "Final Answer")

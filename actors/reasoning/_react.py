@@ -16,10 +16,10 @@ import msgspec
 
 from actors.chat import Thought, Token, ToolEnd, ToolResult, ToolStart, Turn, assistant, user
 from actors.errors import ConfigurationError
-from actors.react import read_action
+from actors.react import Trimmer, read_action
 
 from ._machine import Command, Emit, Exhausted, Machine, RunTool, Task, Transitions
-from ._sections import Opened, Piece, SectionReader, Trimmer
+from ._sections import Opened, Piece, SectionReader
 from ._trace import ThoughtStep
 
 LABELS: Final = ("Thought", "Action", "Action Input", "Observation", "Final Answer")

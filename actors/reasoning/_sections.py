@@ -123,26 +123,6 @@ class SectionReader:
             out.append(Piece(self._current, text))
 
 
-class Trimmer:
-    """Takes the blanks off both ends of a text while it streams."""
-
-    def __init__(self) -> None:
-        self._held = ""
-        self._has_begun = False
-
-    def feed(self, text: str) -> str:
-        """The next piece; what is given back adds up to the stripped text."""
-        if not self._has_begun:
-            text = text.lstrip()
-            if not text:
-                return ""
-            self._has_begun = True
-        text = self._held + text
-        shown = text.rstrip()
-        self._held = text[len(shown) :]
-        return shown
-
-
 def sections(text: str, labels: Sequence[str]) -> list[tuple[str, str]]:
     """A whole text as its sections, stripped: pairs of a label and what stands below it."""
     reader = SectionReader(labels)

@@ -14,10 +14,11 @@ from typing import ClassVar, Final, Literal
 import attrs
 
 from actors.chat import Thought, Token
+from actors.react import Trimmer
 
 from ._machine import Command, Emit, Machine, Task, Transitions, warmer
 from ._reading import read_share, same_answer
-from ._sections import Trimmer, sections
+from ._sections import sections
 from ._trace import StepStatus, ThoughtStep
 
 TEMPERATURE: Final = 0.7  # of the paper by Yao et al., 2023 (arXiv 2305.10601)

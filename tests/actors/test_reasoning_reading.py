@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.react import Trimmer
 from actors.reasoning._reading import read_share, same_answer
-from actors.reasoning._sections import Opened, Piece, SectionReader, Trimmer, sections
+from actors.reasoning._sections import Opened, Piece, SectionReader, sections
 
 LABELS = ("Thought", "Action", "Action Input", "Step", "Final Answer")
 MARKS = st.sampled_from(
