@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from attack_world import Attack
+from everything_world import Attack
 
 from runtime.testing import Faults, simulate
 

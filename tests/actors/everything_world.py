@@ -22,7 +22,7 @@ from agents_scripted import (
     said_in,
     scripted,
 )
-from attack_parts import BAD, Parts, T
+from everything_parts import BAD, Parts, T
 from strict_history import refusals
 
 from actors.agents import (
