@@ -60,7 +60,7 @@ HANDS = 3
 END = 3_000.0  # virtual seconds; a run waits at most some tens
 
 
-class Attack(Parts):
+class Everything(Parts):
     """An agent with everything, somebody who reads its runs, and hands that do things to them."""
 
     # What happens
