@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = '"minilm", "lexical", "openai:text-embedding-3-small"'
 
+LEXICAL_NAMES: Final = ("lexical", LEXICAL)  # the second is what a memory remembers, and says
+
 AnyEmbedder = str | Model | Ref[EmbedderApi]
 
 
@@ -51,7 +53,7 @@ def check_embedder(embedder: AnyEmbedder) -> None:
         ConfigurationError: There is no such one, or it needs a key (`UnknownModel`,
             `MissingKey`) or files (`ModelNotPulled`); the text says what to do.
     """
-    if isinstance(embedder, Ref) or embedder == "lexical":
+    if isinstance(embedder, Ref) or embedder in LEXICAL_NAMES:
         return
     if not isinstance(embedder, str | Model):  # pyright: ignore[reportUnnecessaryIsInstance] - not all are type-checked
         raise ConfigurationError(f"embedder is {embedder!r}: write {EXAMPLES}")
@@ -73,7 +75,7 @@ async def start_memory_embedder(group: Supervisor, embedder: AnyEmbedder) -> Sta
     """
     if isinstance(embedder, Ref):
         return StartedEmbedder(embedder, (await embedder.ask(Embed(("hello",)))).model)
-    if embedder == "lexical":
+    if embedder in LEXICAL_NAMES:
         return StartedEmbedder(await group.spawn(LexicalEmbedder, name="embedder"), LEXICAL)
     if isinstance(embedder, str) and embedder in EMBEDDING_MODELS:
         ref = await group.spawn(LocalEmbedder, embedder, name="embedder")
