@@ -82,6 +82,7 @@ READING_ORDER = [
     "actors.chat._events",
     "actors.chat",
     "actors._late",
+    "actors._value",
     "actors.errors",
     "actors.schema._docstring",
     "actors.schema._hints",
@@ -398,6 +399,7 @@ READING_ORDER = [
 # Decide but do not act: no trio, no clock, no I/O. A package's name stands for all inside it.
 PURE = {
     "actors._late",
+    "actors._value",
     "runtime._errors",
     "runtime._message",
     "runtime._lifecycle",

@@ -6,10 +6,11 @@ import contextlib
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
 import trio
 
+from actors._value import V_co
 from actors.chat import (
     Complete,
     Event,
@@ -53,7 +54,7 @@ from ._control import AgentControl, Resume, RunControl
 from ._conversation import Conversation, History, Report, Run, Settle, UseModel, verdict
 from ._group import supervise_group
 from ._keepsakes import Keepsakes
-from ._options import AgentOptions, AgentSetup
+from ._options import DEFAULT_OPTIONS, AgentOptions, AgentSetup
 from ._recipe import all_recipes
 from ._switch import ModelSwitch
 
@@ -66,14 +67,13 @@ if TYPE_CHECKING:
     from actors.tools import AnyTool
     from runtime import Supervisor
 
-DEFAULT_OPTIONS: Final = AgentOptions()
 NO_RESTART: Final = RestartLimit(restarts=0)
 PATIENCE: Final = 1.0  # seconds that an agent gets to say how a run went
 PAUSE: Final = 0.05  # seconds before it is asked again, when it has crashed meanwhile
 REMEMBERING: Final = 5.0  # seconds for what is not in its memory yet; the next program has the rest
 
 
-class AgentRun(RunControl):
+class AgentRun(RunControl, Generic[V_co]):
     """One run: `async with agent.stream("...") as run: async for event in run: ...`.
 
     The loop ends after `Complete`, or raises what ended the run. Leaving the block before that
@@ -94,7 +94,7 @@ class AgentRun(RunControl):
     def __init__(self, ref: Ref[Conversation], begun: str | Resume) -> None:
         message = begun if isinstance(begun, Resume) else Run(uuid.uuid4().hex, begun)
         super().__init__(ref, message.id)
-        self.response = StreamResponse()
+        self.response: StreamResponse[V_co | None] = StreamResponse()
         self.tool_results: list[ToolResult] = []
         self.recalled: Recalled | None = None
         self.outcome: Outcome | None = None
@@ -146,7 +146,7 @@ class AgentRun(RunControl):
         self.outcome = outcome
 
     @property
-    def value(self) -> Any:
+    def value(self) -> V_co | None:
         """What the answer was read as, where `AgentOptions(output=...)` asks for a class.
 
         None before `Complete`, and where no class was asked for.
@@ -194,8 +194,8 @@ class AgentRun(RunControl):
                 pass
 
 
-class AgentHandle(AgentControl, Keepsakes):
-    """An agent that runs: what `open_agent` gives.
+class AgentHandle(AgentControl, Keepsakes, Generic[V_co]):
+    """An agent that runs: what `open_agent` gives; `AgentHandle[Weather]` where it has an output.
 
     Attributes:
         ref: The `Agent` actor.
@@ -220,7 +220,7 @@ class AgentHandle(AgentControl, Keepsakes):
         """What its model can do, as far as it is known."""
         return capabilities_of(self.model)
 
-    def stream(self, text: str) -> AgentRun:
+    def stream(self, text: str) -> AgentRun[V_co]:
         """Begin a run; see `AgentRun`.
 
         The block raises what ends the run: `ProviderError`, `StreamTruncated`,
@@ -231,7 +231,7 @@ class AgentHandle(AgentControl, Keepsakes):
 
     def resume(
         self, run: str, *, approve: Iterable[str] = (), deny: Mapping[str, str] | None = None
-    ) -> AgentRun:
+    ) -> AgentRun[V_co]:
         """Go on with the latest run where it ended, without a word of the user's; see `Resume`.
 
         Also after a restart of the program; `unfinished` says what there is to go on with.
@@ -247,7 +247,7 @@ class AgentHandle(AgentControl, Keepsakes):
         """
         return AgentRun(self.ref, Resume(run, approve, deny or {}))
 
-    async def run(self, text: str) -> StreamResponse:
+    async def run(self, text: str) -> StreamResponse[V_co]:
         """Run to the end.
 
         Cancelled: the run is interrupted and has ended; what it said is in the history.
@@ -259,7 +259,7 @@ class AgentHandle(AgentControl, Keepsakes):
         Raises:
             RuntimeFault: As for `stream`.
         """
-        response: StreamResponse | None = None
+        response: StreamResponse[V_co] | None = None
         async with self.stream(text) as run:
             async for event in run:
                 if isinstance(event, Complete):
@@ -295,16 +295,16 @@ async def open_agent(
     *,
     tools: Iterable[AnyTool | Callable[..., Any]] = (),
     instructions: str | None = None,
-    options: AgentOptions = DEFAULT_OPTIONS,
+    options: AgentOptions[V_co] = DEFAULT_OPTIONS,
     system: System | None = None,
-) -> AsyncGenerator[AgentHandle]:
+) -> AsyncGenerator[AgentHandle[V_co]]:
     """Start an agent with its provider and its journal, supervised; all has ended afterwards.
 
     Args:
         model: `"provider:model"`, a `Model`, or several in one: `Fallback(...)`, `Race(...)`.
         tools: Tools or plain functions.
         instructions: What the model is told before everything else.
-        options: Conversation id, limits, sampling.
+        options: Conversation id, limits, sampling, the class of its answers.
         system: Where to start it; a system of its own if None.
 
     Raises:
