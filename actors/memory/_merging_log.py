@@ -24,6 +24,10 @@ PAGE: Final = (
     "SELECT e.id, e.change, e.metadata, v.vector FROM entries AS e JOIN vectors AS v"
     " ON v.hash = e.hash WHERE e.change > ? AND e.change <= ? ORDER BY e.change LIMIT ?"
 )
+ROWS: Final = (
+    "SELECT e.id, e.change, e.metadata, v.vector FROM entries AS e JOIN vectors AS v"
+    " ON v.hash = e.hash WHERE e.id IN ({})"
+)
 UNSEEN: Final = (
     "SELECT count(*) FROM entries AS e WHERE NOT EXISTS"
     " (SELECT 1 FROM vectors AS v WHERE v.hash = e.hash)"
@@ -49,6 +53,11 @@ class MergingLog(MemoryLog):
         """Ids, changes, metadata as JSON and vectors, of changes beyond `after`, in their order."""
         with self._reading():
             return self._connection.execute(PAGE, (after, upto, limit)).fetchall()
+
+    def rows(self, ids: Sequence[str]) -> list[tuple[str, int, str, bytes]]:
+        """The same of the entries with these ids; without those that have gone."""
+        with self._reading():
+            return self._of(ROWS, ids)
 
     def unseen(self) -> int:
         """How many entries have no vector yet."""
