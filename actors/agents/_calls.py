@@ -299,6 +299,8 @@ class Calls:
 
     def note(self, result: ToolResult, now: float) -> list[Entry]:
         """Something is known of a call beside its end; of an open one, it waits for that."""
+        if result.call_id in self.below:  # its end is to come
+            return []
         if result.call_id in self.open:
             self._late[result.call_id] = result
             return []
