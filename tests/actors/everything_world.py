@@ -7,7 +7,7 @@ whatever happens is asserted after each run, and at the end.
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,8 @@ from agents_scripted import (
 from everything_parts import BAD, Parts, T
 from strict_history import refusals
 
-from actors.agents import (
-    Report,
-    handoff,
-)
+from actors import open_agent
+from actors.agents import Report, handoff
 from actors.budget import Budget
 from actors.chat import Outcome, SystemTurn
 from actors.errors import ConfigurationError, LimitReached, RunNotOpen
@@ -41,18 +39,17 @@ from actors.journal import (
     UserSaid,
     read,
 )
-from actors.providers import (
-    Requests,
-    ScriptedApi,
-    script,
-)
+from actors.providers import Model, Requests, Retry, ScriptedApi, script
+from actors.testing import answer, open_fake_openai
 from runtime import ActorStopped, RuntimeFault, open_system
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from actors import AgentOptions
     from actors.agents import AgentHandle, AgentRun
     from actors.tools import AnyTool
+    from runtime import System
 
 RUNS = 6
 HANDS = 3
@@ -80,17 +77,20 @@ class Everything(Parts):
                     self.journal = await system.spawn(MemoryJournal, name="kept")
                     options = attrs.evolve(options, journal=self.journal)
                 before = paths(system)
-                answers = [self.script() for _ in range(40)]
-                async with scripted(
-                    *answers,
-                    script("Fine.", repeat=True),
-                    tools=tools,
-                    options=options,
-                    system=system,
-                ) as agent:
+                async with self.opened(tools, options, system) as agent:
                     await self.use(agent)
                 assert paths(system) == before
                 assert self.working == 0
+
+    @asynccontextmanager
+    async def opened(
+        self, tools: tuple[AnyTool, ...], options: AgentOptions, system: System
+    ) -> AsyncGenerator[AgentHandle]:
+        """The agent; its model answers 40 times, and says that all is fine from then on."""
+        answers = [self.script() for _ in range(40)]
+        last = script("Fine.", repeat=True)
+        async with scripted(*answers, last, tools=tools, options=options, system=system) as agent:
+            yield agent
 
     async def use(self, agent: AgentHandle) -> None:
         self.agent = agent
@@ -303,3 +303,26 @@ async def until_it_is_back_or_gone(agent: AgentHandle) -> None:
     with trio.fail_after(60):
         while agent.ref.statistics().state not in {"running", "ended"}:  # noqa: ASYNC110 - there is no event
             await trio.sleep(0.01)
+
+
+class OverSockets(Everything):
+    """The same with a model on a server of this process, which refuses what a real one would."""
+
+    @asynccontextmanager
+    async def opened(
+        self, tools: tuple[AnyTool, ...], options: AgentOptions, system: System
+    ) -> AsyncGenerator[AgentHandle]:
+        answers = [answer(*self.script().steps) for _ in range(40)]
+        async with open_fake_openai(*answers, answer("Fine."), strict=True) as server:
+            model = Model(
+                "openai-compatible:test", base_url=server.base_url, retry=Retry(attempts=1)
+            )
+            async with open_agent(model, tools=tools, options=options, system=system) as agent:
+                yield agent
+            with trio.fail_after(5):
+                while server.open_connections:  # noqa: ASYNC110 - there is no event
+                    await trio.sleep(0.01)
+            assert [each.refused for each in server.requests if each.refused] == []
+
+    async def assert_requests(self, agent: AgentHandle) -> None:
+        """The server has looked at them."""

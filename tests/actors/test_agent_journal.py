@@ -141,14 +141,14 @@ async def test_an_outcome_is_that_of_the_journal_however_long_it_takes_or_none(
     entries: dict[str, list[Any]] = {}
     count = iter(range(100))
 
+    async def harm_in_time(number: int) -> None:
+        if number == 1:
+            raise Broken("the disk is full")
+        if number == 2:  # the end, by the next incarnation
+            await trio.sleep(seconds)
+
     def harm(_: Append) -> Any:
-        match next(count):
-            case 1:
-                raise Broken("the disk is full")
-            case 2:  # the end, by the next incarnation
-                return trio.sleep(seconds)
-            case _:
-                return None
+        return harm_in_time(next(count))
 
     async with agent_of(provider=Cut, journal=remembering(entries, harm)) as agent:
         async with agent.stream("Hello") as run:
