@@ -225,6 +225,8 @@ READING_ORDER = [
     "actors.tools._job",
     "actors.tools._pipe",
     "actors.tools._tracker",
+    "actors.tools._offspring",
+    "actors.tools._worker",
     "actors.tools._processes",
     "actors.tools._workers",
     "actors.tools._execution",
@@ -513,6 +515,7 @@ DOORS = {
 LATE_IMPORTS = {
     "actors.agents._open": ["start_journal"],  # sqlite3
     "actors.output._output": ["__init__"],  # cattrs
+    "actors.tools._processes": ["__aenter__"],  # trio-parallel, an extra
     "actors.http._open": ["open_client"],  # httpx2, which most of an import's time went to
 }
 
