@@ -327,6 +327,7 @@ READING_ORDER = [
     "actors.agents._run",
     "actors.agents._runs",
     "actors.agents._agent",
+    "actors.agents._heard",
     "actors.agents._open",
     "actors.agents._reasoning",
     "actors.agents._reasoner",

@@ -53,6 +53,7 @@ from ._agent import Agent
 from ._control import AgentControl, Resume, RunControl
 from ._conversation import Conversation, History, Report, Run, Settle, UseModel, verdict
 from ._group import BACKOFF, supervise_group
+from ._heard import Heard, unheard
 from ._keepsakes import Keepsakes
 from ._options import AgentOptions, AgentSetup
 from ._recipe import all_recipes
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
     from actors.journal import Journal
     from actors.tools import AnyTool
     from runtime import Supervisor
+
+    from ._heard import Hear
 
 DEFAULT_OPTIONS: Final = AgentOptions()
 NO_RESTART: Final = RestartLimit(restarts=0)
@@ -103,16 +106,20 @@ class AgentRun(RunControl):
         self.answered_by = ""
         self.pending: tuple[ToolCall, ...] = ()
         self._ref = ref
+        self._message = message
         self._stream = ref.stream(message, buffer=0)
         self._next = self._stream.__anext__
         self._fault: RuntimeFault | None = None
         self._is_used = False
 
-    async def __aenter__(self) -> Self:
+    def _begin(self) -> None:
         if self._is_used:
             raise RuntimeError("this run was used already: call `agent.stream(...)` again")
         self._is_used = True
         self.response.started_at = Clock().now()
+
+    async def __aenter__(self) -> Self:
+        self._begin()
         await self._stream.__aenter__()
         return self
 
@@ -125,6 +132,33 @@ class AgentRun(RunControl):
         await self._stream.__aexit__(kind, error, traceback)
         if self.outcome is None:
             await self._learn_the_end()
+
+    async def complete(self, hear: Hear = unheard) -> StreamResponse:
+        """Run to the end, instead of entering the block and reading; see `AgentHandle.run`.
+
+        Args:
+            hear: Called with each event, in the context of whoever calls this and in the agent's
+                task, so that an event costs no task switch: it must neither wait nor raise.
+        """
+        self._begin()
+        heard = Heard(self._take_in, hear)
+        is_back = False  # the message, which was not started
+        try:
+            await self._ref.stream_into(self._message, heard)
+        except RuntimeFault as fault:
+            is_back = fault.message is self._message
+            self._note(fault)
+            raise
+        finally:
+            if self.outcome is None and not is_back:
+                await self._learn_the_end()
+        assert heard.answer is not None
+        return heard.answer
+
+    def _note(self, fault: RuntimeFault) -> None:
+        self._fault = fault
+        if isinstance(fault, NeedsApproval | RunInterrupted):
+            fault.partial = self.response
 
     async def _learn_the_end(self) -> None:
         """The agent says what the journal has, so that all say the same; nobody guesses."""
@@ -174,9 +208,7 @@ class AgentRun(RunControl):
         try:
             event = await self._next()
         except RuntimeFault as fault:
-            self._fault = fault
-            if isinstance(fault, NeedsApproval | RunInterrupted):
-                fault.partial = self.response
+            self._note(fault)
             raise
         self._take_in(event)
         return event
@@ -270,13 +302,7 @@ class AgentHandle(AgentControl, Keepsakes):
         Raises:
             RuntimeFault: As for `stream`.
         """
-        response: StreamResponse | None = None
-        async with self.stream(text) as run:
-            async for event in run:
-                if isinstance(event, Complete):
-                    response = event.response
-        assert response is not None
-        return response
+        return await self.stream(text).complete()
 
     async def use(self, model: AnyModel) -> None:
         """Talk to another model from the next model call on; the conversation stays.
