@@ -391,6 +391,8 @@ READING_ORDER = [
     "runtime.cli._chat",
     "runtime.cli._reason",
     "runtime.cli._conversations",
+    "runtime.cli._demo_page",
+    "runtime.cli._demo_life",
     "runtime.cli._demo",
     "runtime.cli._ingest",
     "runtime.cli._memory_folder",
