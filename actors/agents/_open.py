@@ -39,6 +39,7 @@ from actors.providers import (
 from actors.recall import Full
 from actors.tools import Toolbox
 from runtime import (
+    ActorCrashed,
     ActorStopped,
     Ref,
     RestartLimit,
@@ -51,7 +52,7 @@ from runtime import (
 from ._agent import Agent
 from ._control import AgentControl, Resume, RunControl
 from ._conversation import Conversation, History, Report, Run, Settle, UseModel, verdict
-from ._group import supervise_group
+from ._group import BACKOFF, supervise_group
 from ._keepsakes import Keepsakes
 from ._options import AgentOptions, AgentSetup
 from ._recipe import all_recipes
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
 
 DEFAULT_OPTIONS: Final = AgentOptions()
 NO_RESTART: Final = RestartLimit(restarts=0)
-PATIENCE: Final = 1.0  # seconds that an agent gets to say how a run went
+PATIENCE: Final = 2 * BACKOFF.longest  # seconds for an agent to come back and say how a run went
 PAUSE: Final = 0.05  # seconds before it is asked again, when it has crashed meanwhile
 REMEMBERING: Final = 5.0  # seconds for what is not in its memory yet; the next program has the rest
 
@@ -85,8 +86,9 @@ class AgentRun(RunControl):
             time. Its usage is known when the block has been left, or with `Complete`.
         tool_results: Those that the reader has seen, in their order.
         recalled: What the latest model call was sent of the conversation, where not all of it.
-        outcome: How the run ended, as the journal has it; None before, and where the block
-            could not be entered.
+        outcome: How the run ended, as the journal has it. None before; where the block could not
+            be entered; and where nobody can say, since the agent has crashed and is gone, or not
+            back within 10 seconds: `agent.unfinished()` says it when it is back.
         answered_by: The name of who has answered, with `Complete`; "" before.
         pending: The calls that wait for approval, once the run has ended.
     """
@@ -125,25 +127,34 @@ class AgentRun(RunControl):
             await self._learn_the_end()
 
     async def _learn_the_end(self) -> None:
-        """The agent says what the journal has, so that all say the same."""
-        outcome, _ = verdict(self._fault)
+        """The agent says what the journal has, so that all say the same; nobody guesses."""
         with trio.move_on_after(PATIENCE, shield=True):  # it may be between two incarnations
             while True:
                 try:
                     report = await self._ref.ask(Report(self.id))
-                except ActorStopped:
-                    if isinstance(self._fault, ActorStopped) and self._fault.path == self._ref.path:
-                        outcome = Outcome.CANCELLED  # what an agent writes of runs it cuts short
-                    break
-                except RuntimeFault as fault:  # what the journal has, its successor knows
-                    outcome, _ = verdict(self._fault or fault)
-                    await trio.sleep(PAUSE)
+                except RuntimeFault as fault:
+                    if isinstance(fault, ActorStopped) and fault.path == self._ref.path:
+                        self.outcome = self._without_word()
+                        return
+                    self._fault = self._fault or fault
+                    await trio.sleep(PAUSE)  # what the journal has, its successor knows
                     continue
-                outcome = report.outcome or outcome
+                self.outcome = report.outcome or verdict(self._fault)[0]
                 self.response.usage = report.usage
                 self.pending = report.pending
-                break
-        self.outcome = outcome
+                return
+
+    def _without_word(self) -> Outcome | None:
+        """Of a run whose agent is gone for good; None where nobody can say.
+
+        A run without an end counts as failed when its conversation is opened again, so a failure
+        is one whether its end was written or not. What an agent cuts short, it writes.
+        """
+        fault = self._fault
+        of_agent = isinstance(fault, ActorStopped | ActorCrashed) and fault.path == self._ref.path
+        if of_agent and not isinstance(fault.__cause__, RuntimeFault):  # its journal's fault
+            return Outcome.CANCELLED
+        return Outcome.FAILED if verdict(fault)[0] is Outcome.FAILED else None
 
     @property
     def value(self) -> Any:
