@@ -15,7 +15,7 @@ import attrs
 import trio
 
 from actors._value import V_co
-from actors.chat import Complete, Event, Outcome, StreamResponse, Token, ToolStart
+from actors.chat import Event, Outcome, StreamResponse, Token, ToolStart
 from actors.errors import ConfigurationError
 from actors.journal import SubRunEnded
 from actors.providers import StartedProvider
@@ -290,20 +290,11 @@ class _Below:
 
     async def run(self, ref: Ref[Conversation], begun: str | Resume) -> StreamResponse:
         run = AgentRun(ref, begun)
-        telling = _Telling(self.name)
-        answer: StreamResponse | None = None
         try:
-            async with run:
-                async for event in run:
-                    if isinstance(event, Complete):
-                        answer = event.response
-                    else:
-                        telling.hear(event)
+            return await run.complete(_Telling(self.name).hear)
         finally:
             if self.place is not None and run.outcome is not None:
                 await self._note_end(self.place, run, run.outcome)
-        assert answer is not None
-        return answer
 
     async def _note_end(self, place: Place, run: AgentRun, outcome: Outcome) -> None:
         usage = run.response.usage
