@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
+from actors.chat import Outcome
 from actors.errors import LimitReached, NeedsApproval, RunInterrupted, StreamTruncated
 from actors.output import output_of
 from actors.providers import Clock, Generate
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
     from actors.chat import (
         Event,
-        Outcome,
         Request,
         StreamChunk,
         StreamResponse,
@@ -148,6 +148,11 @@ class RunInProgress:
         for scope in (self._queueing, self._going):
             scope.cancel(reason=self._interrupted)
         return True
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether it ended as cancelled, or before it began."""
+        return self._queueing.cancelled_caught or self.machine.outcome is Outcome.CANCELLED
 
     def unpause(self) -> None:
         self.machine.unpause()
