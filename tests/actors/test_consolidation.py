@@ -332,24 +332,6 @@ async def test_forgetting_reaches_what_was_merged(tmp_path: Path) -> None:
     assert b"xyzzy" not in (folder / "memory.db").read_bytes().lower()
 
 
-async def test_what_was_stored_again_is_forgotten_in_what_it_was_merged_into_as_well(
-    tmp_path: Path,
-) -> None:
-    folder = tmp_path / "memory"
-    async with open_memory(folder, embedder="lexical") as memory:
-        for ending in (".", "!"):  # merged twice under the same ids, and stored once more
-            await memory.store_many(
-                [Item(f"the word is xyzzy{ending}", id="a"), Item(f"The word is{ending}", id="b")]
-            )
-            await memory.consolidate(Consolidation(threshold=0.5))
-        await memory.store(RENT, id="a")
-
-        assert await memory.forget("a") == 1
-        assert await texts_of(memory) == ["The word is!"]
-        await memory.settled()
-    assert b"xyzzy" not in (folder / "memory.db").read_bytes()
-
-
 async def test_it_goes_on_by_itself_every_so_often() -> None:
     plan = Consolidation(every=0.05)
     async with open_memory(embedder="lexical", consolidation=plan) as memory:
