@@ -294,6 +294,7 @@ READING_ORDER = [
     "actors.memory._vector_memory",
     "actors.memory._merging_memory",
     "actors.memory._consolidator",
+    "actors.memory._graph_tool",
     "actors.memory._search_tool",
     "actors.memory._tools",
     "actors.memory._open",
