@@ -75,8 +75,8 @@ class AgentRecipe:
 
     @property
     def has_effect(self) -> bool:
-        """Whether one of its tools changes something in the world."""
-        return any(tool.effect for tool in self.tools) or any(
+        """Whether one of its tools changes something in the world, or needs approval."""
+        return any(tool.effect or tool.approve for tool in self.tools) or any(
             recipe.has_effect for recipe in recipes_in(self.tools)
         )
 

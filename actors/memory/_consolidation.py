@@ -80,8 +80,11 @@ class Consolidation:
         where: Only entries like this.
         ignoring: Names in metadata that do not keep two entries apart; all others do, so that one
             user's entries are never merged with another's.
-        batch: So many entries are compared with all before them at a time; what is found is merged
-            in one commit.
+        batch: So many entries are compared with those before them at a time; what is found is
+            merged in one commit.
+        exact_upto: In a memory of up to so many entries each is compared with all before it. In a
+            larger one only with its nearest in the index, which is approximate and takes about as
+            long for each entry, however many there are.
         every: Seconds between two consolidations, with `open_memory(consolidation=...)`; None for
             none but those that are asked for.
 
@@ -95,7 +98,8 @@ class Consolidation:
     )
     where: Filter | None = attrs.field(default=None, converter=checked_filter)
     ignoring: tuple[str, ...] = attrs.field(default=ABOUT_THE_RUN, converter=_names)
-    batch: int = 128
+    batch: int = 512
+    exact_upto: int = 10_000
     every: float | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -105,6 +109,8 @@ class Consolidation:
             )
         if self.batch < 1:
             raise ConfigurationError(f"batch is {self.batch!r}, and must be 1 or more")
+        if self.exact_upto < 0:
+            raise ConfigurationError(f"exact_upto is {self.exact_upto!r}, and must be 0 or more")
         if self.every is not None and not self.every > 0:
             raise ConfigurationError(f"every is {self.every!r}, and must be positive seconds")
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from ._tool import Toolbox
 
 CLEANUP: Final = 5.0
+THREADS: Final = 40  # as trio has
+_LIMITER: Final = trio.lowlevel.RunVar[trio.CapacityLimiter]("threads of tools")
 
 
 @attrs.frozen
@@ -60,8 +62,8 @@ class Terms:
 
     Attributes:
         cleanup: Seconds that a thread gets to stop after a cancel; see `execute`.
-        limiter: How many threads at a time; None for trio's default of 40 in all. An abandoned
-            thread keeps its place until it ends.
+        limiter: How many threads at a time; None for 40 over all tools of a trio run, beside the 40
+            of trio itself. An abandoned thread keeps its place until it ends.
         late: Hears, in the trio thread, of what happens after a cancel or a timeout. Must not
             raise. An abandoned thread is reported before the cancel goes on.
         held: Worker processes, and how many calls of a tool run at a time; see `hold`. If None,
@@ -214,6 +216,16 @@ async def _run_in_thread(running: _Running) -> ToolResult:
     return await _Thread(running).run()
 
 
+def _threads() -> trio.CapacityLimiter:
+    """Not trio's own: a program whose tools do not stop could look up no host, nor open a file."""
+    try:
+        return _LIMITER.get()
+    except LookupError:
+        limiter = trio.CapacityLimiter(THREADS)
+        _LIMITER.set(limiter)
+        return limiter
+
+
 class _Thread:
     """One call of a sync tool in a thread, and the wait for the thread's end."""
 
@@ -221,7 +233,7 @@ class _Thread:
         self._running = running
         self._terms = running.terms
         # An abandoned thread keeps its place among the tool's calls, too.
-        self._limiter = running.terms.place(running.tool) or running.terms.limiter
+        self._limiter = running.terms.place(running.tool) or running.terms.limiter or _threads()
         self._token = trio.lowlevel.current_trio_token()
         self._ended = trio.Event()
         self._abandoned = False
