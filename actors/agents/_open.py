@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
 import trio
@@ -26,7 +25,6 @@ from actors.chat import (
     Turn,
 )
 from actors.errors import NeedsApproval, RunInterrupted
-from actors.journal import MemoryJournal
 from actors.providers import (
     AnyModel,
     Capabilities,
@@ -53,7 +51,7 @@ from runtime import (
 from ._agent import Agent
 from ._control import AgentControl, Resume, RunControl
 from ._conversation import Conversation, History, Report, Run, Settle, UseModel, verdict
-from ._group import BACKOFF, supervise_group
+from ._group import BACKOFF, start_journal, supervise_group
 from ._heard import Heard, unheard
 from ._keepsakes import Keepsakes
 from ._options import DEFAULT_OPTIONS, AgentOptions, AgentSetup
@@ -61,11 +59,9 @@ from ._recipe import all_recipes
 from ._switch import ModelSwitch
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
     from types import TracebackType
 
-    from actors.journal import Journal
     from actors.tools import AnyTool
     from runtime import Supervisor
 
@@ -185,8 +181,11 @@ class AgentRun(RunControl, Generic[V_co]):
         is one whether its end was written or not. What an agent cuts short, it writes.
         """
         fault = self._fault
-        of_agent = isinstance(fault, ActorStopped | ActorCrashed) and fault.path == self._ref.path
-        if of_agent and not isinstance(fault.__cause__, RuntimeFault):  # its journal's fault
+        if (
+            isinstance(fault, ActorStopped | ActorCrashed)
+            and fault.path == self._ref.path
+            and not isinstance(fault.__cause__, RuntimeFault)  # its journal's fault
+        ):
             return Outcome.CANCELLED
         return Outcome.FAILED if verdict(fault)[0] is Outcome.FAILED else None
 
@@ -374,23 +373,6 @@ async def open_agent(
             raise
         else:
             await _end(group, agent)
-
-
-async def start_journal(
-    group: Supervisor, journal: str | os.PathLike[str] | Ref[Journal] | None
-) -> Ref[Journal]:
-    if journal is None:
-        return await group.spawn(MemoryJournal, name="journal")
-    if isinstance(journal, Ref):
-        return journal
-    from actors.journal import SqliteJournal  # noqa: PLC0415 - sqlite3, where it is wanted
-
-    return await group.spawn(SqliteJournal, _absolute(journal), name="journal")
-
-
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    """So that it is the same file after a crash, wherever the program is by then."""
-    return Path(path).absolute()
 
 
 async def _settled(agent: Ref[Agent], options: AgentOptions) -> None:
