@@ -23,7 +23,17 @@ from processes import until
 from actors.chat import Outcome, ToolCall, ToolEnd, ToolProgress, ToolResult, ToolStart, ToolStatus
 from actors.errors import ConfigurationError
 from actors.providers import call, script
-from actors.tools import Held, Limits, Progress, Terms, Toolbox, Workers, _processes, execute, tool
+from actors.tools import (
+    CallLimits,
+    Held,
+    Progress,
+    Terms,
+    Toolbox,
+    Workers,
+    _processes,
+    execute,
+    tool,
+)
 from runtime import System, open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
@@ -49,7 +59,7 @@ class Bench:
 async def bench(*tools: AnyTool) -> AsyncGenerator[Bench]:
     async with assert_no_leaks(), open_system() as system:
         box = Toolbox(tools)
-        limits = Limits(box)
+        limits = CallLimits(box)
         workers = await system.spawn(Workers, box, limits, name="workers")
         yield Bench(system, box, Terms(held=Held(limits, workers)))
 
