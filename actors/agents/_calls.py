@@ -35,6 +35,7 @@ class Resumption:
         approve: Ids of those that may run now.
         deny: Ids of those that may not, each with the reason that the model is told.
         asked_by: Who spoke when they had to be approved, by their ids; "" for the first.
+        unsure: What the user has said that no guard is known to have let pass.
     """
 
     usage: Usage
@@ -43,6 +44,7 @@ class Resumption:
     approve: frozenset[str] = frozenset()
     deny: Mapping[str, str] = attrs.field(factory=dict[str, str])
     asked_by: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    unsure: tuple[str, ...] = ()
 
 
 class Calls:

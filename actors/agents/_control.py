@@ -21,6 +21,7 @@ from actors.journal import (
     HandedOver,
     RunStarted,
     ToolCalled,
+    UserSaid,
 )
 from runtime import Ask, Ref, Stream
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INTERRUPTED: Final = "interrupted"
+RESTARTED: Final = "the agent was restarted"
 SUPERSEDED: Final = "the conversation went on without it"
 
 
@@ -193,7 +195,15 @@ def resumption_of(entries: Sequence[Entry], message: Resume) -> Resumption:
         message.approve,
         message.deny,
         _asked_by(entries, id),
+        _unsure(mine, report),
     )
+
+
+def _unsure(mine: Sequence[Entry], report: RunReport) -> tuple[str, ...]:
+    """What was said in a run that a crash cut short: of its guards nothing is known any more."""
+    if not report.reason.startswith(RESTARTED):
+        return ()
+    return tuple(each.text for each in mine if isinstance(each, UserSaid))
 
 
 def _asked_by(entries: Sequence[Entry], run: str) -> dict[str, str]:

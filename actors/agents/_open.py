@@ -151,9 +151,9 @@ class AgentRun(RunControl):
         is one whether its end was written or not. What an agent cuts short, it writes.
         """
         fault = self._fault
-        of_agent = isinstance(fault, ActorStopped | ActorCrashed) and fault.path == self._ref.path
-        if of_agent and not isinstance(fault.__cause__, RuntimeFault):  # its journal's fault
-            return Outcome.CANCELLED
+        if isinstance(fault, ActorStopped | ActorCrashed) and fault.path == self._ref.path:
+            could_write = not isinstance(fault.__cause__, RuntimeFault)  # of its journal
+            return Outcome.CANCELLED if could_write else Outcome.FAILED
         return Outcome.FAILED if verdict(fault)[0] is Outcome.FAILED else None
 
     @property

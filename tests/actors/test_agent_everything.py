@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import trio
@@ -67,8 +67,8 @@ class Counting(Everything):
         assert ours()[RunInProgress] == 0
 
 
-def ours() -> Counter[type]:
+def ours() -> Counter[type[object]]:
     """How many objects there are of each class of this project."""
     gc.collect()
-    kinds = (type(each) for each in gc.get_objects())
+    kinds = [cast("type[object]", type(each)) for each in gc.get_objects()]
     return Counter(kind for kind in kinds if kind.__module__.startswith(("actors.", "runtime.")))
