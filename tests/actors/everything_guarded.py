@@ -65,7 +65,7 @@ class Guarded(Everything):
             await self._begin(depth)
             return "done"
 
-        @tool(effect=True, concurrency=self.dice.choice([None, 1]))
+        @tool(effect=True)  # one that waits for its place has been let go before
         async def effect() -> str:
             """Change the world."""
             await self._begin(depth)
