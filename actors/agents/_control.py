@@ -19,6 +19,7 @@ from actors.journal import (
     Entry,
     GuardStopped,
     HandedOver,
+    RunEnded,
     RunStarted,
     ToolCalled,
     UserSaid,
@@ -195,13 +196,14 @@ def resumption_of(entries: Sequence[Entry], message: Resume) -> Resumption:
         message.approve,
         message.deny,
         _asked_by(entries, id),
-        _unsure(mine, report),
+        _unsure(mine),
     )
 
 
-def _unsure(mine: Sequence[Entry], report: RunReport) -> tuple[str, ...]:
+def _unsure(mine: Sequence[Entry]) -> tuple[str, ...]:
     """What was said in a run that a crash cut short: of its guards nothing is known any more."""
-    if not report.reason.startswith(RESTARTED):
+    ends = (each.reason for each in mine if isinstance(each, RunEnded))
+    if not any(reason.startswith(RESTARTED) for reason in ends):
         return ()
     return tuple(each.text for each in mine if isinstance(each, UserSaid))
 

@@ -148,7 +148,8 @@ class AgentRun(RunControl):
         """Of a run whose agent is gone for good; None where nobody can say.
 
         A run without an end counts as failed when its conversation is opened again, so a failure
-        is one whether its end was written or not. What an agent cuts short, it writes.
+        is one whether its end was written or not. What an agent cuts short, it writes, unless its
+        journal takes too long just then.
         """
         fault = self._fault
         if isinstance(fault, ActorStopped | ActorCrashed) and fault.path == self._ref.path:
