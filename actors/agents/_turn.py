@@ -122,7 +122,7 @@ class TurnMachine:
 
     def asks_after(self, call_id: str) -> bool:
         """Whether the end of this call ends the run, since others wait for approval."""
-        return self.open_calls == (call_id,) and bool(self._tools.waiting)
+        return self.open_calls == (call_id,) and bool(self._tools.pending)
 
     def begin(self, text: str, now: float) -> list[Command]:
         """The user has spoken."""
