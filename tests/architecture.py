@@ -82,6 +82,7 @@ READING_ORDER = [
     "actors.chat._events",
     "actors.chat",
     "actors._late",
+    "actors._value",
     "actors.errors",
     "actors.schema._docstring",
     "actors.schema._hints",
@@ -225,6 +226,8 @@ READING_ORDER = [
     "actors.tools._job",
     "actors.tools._pipe",
     "actors.tools._tracker",
+    "actors.tools._offspring",
+    "actors.tools._worker",
     "actors.tools._processes",
     "actors.tools._workers",
     "actors.tools._execution",
@@ -328,6 +331,7 @@ READING_ORDER = [
     "actors.agents._run",
     "actors.agents._runs",
     "actors.agents._agent",
+    "actors.agents._heard",
     "actors.agents._open",
     "actors.agents._reasoning",
     "actors.agents._reasoner",
@@ -382,17 +386,24 @@ READING_ORDER = [
     "runtime.bench._idle",
     "runtime.bench._server",
     "runtime.bench",
+    "runtime.cli._bar",
     "runtime.cli._complaints",
     "runtime.cli._interrupts",
     "runtime.cli._lines",
     "runtime.cli._render",
     "runtime.cli._screen",
+    "runtime.cli._approval",
     "runtime.cli._conversation",
+    "runtime.cli._tools",
     "runtime.cli._chat",
     "runtime.cli._reason",
     "runtime.cli._conversations",
+    "runtime.cli._demo_page",
+    "runtime.cli._demo_life",
     "runtime.cli._demo",
     "runtime.cli._ingest",
+    "runtime.cli._memory_folder",
+    "runtime.cli._consolidate",
     "runtime.cli._memory",
     "runtime.cli._program",
     "runtime.cli._pull",
@@ -402,6 +413,7 @@ READING_ORDER = [
 # Decide but do not act: no trio, no clock, no I/O. A package's name stands for all inside it.
 PURE = {
     "actors._late",
+    "actors._value",
     "runtime._errors",
     "runtime._message",
     "runtime._lifecycle",
@@ -514,6 +526,7 @@ DOORS = {
 LATE_IMPORTS = {
     "actors.agents._open": ["start_journal"],  # sqlite3
     "actors.output._output": ["__init__"],  # cattrs
+    "actors.tools._processes": ["__aenter__"],  # trio-parallel, an extra
     "actors.http._open": ["open_client"],  # httpx2, which most of an import's time went to
 }
 

@@ -6,10 +6,11 @@ import contextlib
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
 import trio
 
+from actors._value import V_co
 from actors.chat import (
     Complete,
     Event,
@@ -39,6 +40,7 @@ from actors.providers import (
 from actors.recall import Full
 from actors.tools import Toolbox
 from runtime import (
+    ActorCrashed,
     ActorStopped,
     Ref,
     RestartLimit,
@@ -51,9 +53,10 @@ from runtime import (
 from ._agent import Agent
 from ._control import AgentControl, Resume, RunControl
 from ._conversation import Conversation, History, Report, Run, Settle, UseModel, verdict
-from ._group import supervise_group
+from ._group import BACKOFF, supervise_group
+from ._heard import Heard, unheard
 from ._keepsakes import Keepsakes
-from ._options import AgentOptions, AgentSetup
+from ._options import DEFAULT_OPTIONS, AgentOptions, AgentSetup
 from ._recipe import all_recipes
 from ._switch import ModelSwitch
 
@@ -66,14 +69,15 @@ if TYPE_CHECKING:
     from actors.tools import AnyTool
     from runtime import Supervisor
 
-DEFAULT_OPTIONS: Final = AgentOptions()
+    from ._heard import Hear
+
 NO_RESTART: Final = RestartLimit(restarts=0)
-PATIENCE: Final = 1.0  # seconds that an agent gets to say how a run went
+PATIENCE: Final = 2 * BACKOFF.longest  # seconds for an agent to come back and say how a run went
 PAUSE: Final = 0.05  # seconds before it is asked again, when it has crashed meanwhile
 REMEMBERING: Final = 5.0  # seconds for what is not in its memory yet; the next program has the rest
 
 
-class AgentRun(RunControl):
+class AgentRun(RunControl, Generic[V_co]):
     """One run: `async with agent.stream("...") as run: async for event in run: ...`.
 
     The loop ends after `Complete`, or raises what ended the run. Leaving the block before that
@@ -85,8 +89,9 @@ class AgentRun(RunControl):
             time. Its usage is known when the block has been left, or with `Complete`.
         tool_results: Those that the reader has seen, in their order.
         recalled: What the latest model call was sent of the conversation, where not all of it.
-        outcome: How the run ended, as the journal has it; None before, and where the block
-            could not be entered.
+        outcome: How the run ended, as the journal has it. None before; where the block could not
+            be entered; and where nobody can say, since the agent has crashed and is gone, or not
+            back within 10 seconds: `agent.unfinished()` says it when it is back.
         answered_by: The name of who has answered, with `Complete`; "" before.
         pending: The calls that wait for approval, once the run has ended.
     """
@@ -94,23 +99,27 @@ class AgentRun(RunControl):
     def __init__(self, ref: Ref[Conversation], begun: str | Resume) -> None:
         message = begun if isinstance(begun, Resume) else Run(uuid.uuid4().hex, begun)
         super().__init__(ref, message.id)
-        self.response = StreamResponse()
+        self.response: StreamResponse[V_co | None] = StreamResponse()
         self.tool_results: list[ToolResult] = []
         self.recalled: Recalled | None = None
         self.outcome: Outcome | None = None
         self.answered_by = ""
         self.pending: tuple[ToolCall, ...] = ()
         self._ref = ref
+        self._message = message
         self._stream = ref.stream(message, buffer=0)
         self._next = self._stream.__anext__
         self._fault: RuntimeFault | None = None
         self._is_used = False
 
-    async def __aenter__(self) -> Self:
+    def _begin(self) -> None:
         if self._is_used:
             raise RuntimeError("this run was used already: call `agent.stream(...)` again")
         self._is_used = True
         self.response.started_at = Clock().now()
+
+    async def __aenter__(self) -> Self:
+        self._begin()
         await self._stream.__aenter__()
         return self
 
@@ -124,29 +133,65 @@ class AgentRun(RunControl):
         if self.outcome is None:
             await self._learn_the_end()
 
+    async def complete(self, hear: Hear = unheard) -> StreamResponse[V_co]:
+        """Run to the end, instead of entering the block and reading; see `AgentHandle.run`.
+
+        Args:
+            hear: Called with each event, in the context of whoever calls this and in the agent's
+                task, so that an event costs no task switch: it must neither wait nor raise.
+        """
+        self._begin()
+        heard = Heard(self._take_in, hear)
+        is_back = False  # the message, which was not started
+        try:
+            await self._ref.stream_into(self._message, heard)
+        except RuntimeFault as fault:
+            is_back = fault.message is self._message
+            self._note(fault)
+            raise
+        finally:
+            if self.outcome is None and not is_back:
+                await self._learn_the_end()
+        assert heard.answer is not None
+        return heard.answer
+
+    def _note(self, fault: RuntimeFault) -> None:
+        self._fault = fault
+        if isinstance(fault, NeedsApproval | RunInterrupted):
+            fault.partial = self.response
+
     async def _learn_the_end(self) -> None:
-        """The agent says what the journal has, so that all say the same."""
-        outcome, _ = verdict(self._fault)
+        """The agent says what the journal has, so that all say the same; nobody guesses."""
         with trio.move_on_after(PATIENCE, shield=True):  # it may be between two incarnations
             while True:
                 try:
                     report = await self._ref.ask(Report(self.id))
-                except ActorStopped:
-                    if isinstance(self._fault, ActorStopped) and self._fault.path == self._ref.path:
-                        outcome = Outcome.CANCELLED  # what an agent writes of runs it cuts short
-                    break
-                except RuntimeFault as fault:  # what the journal has, its successor knows
-                    outcome, _ = verdict(self._fault or fault)
-                    await trio.sleep(PAUSE)
+                except RuntimeFault as fault:
+                    if isinstance(fault, ActorStopped) and fault.path == self._ref.path:
+                        self.outcome = self._without_word()
+                        return
+                    self._fault = self._fault or fault
+                    await trio.sleep(PAUSE)  # what the journal has, its successor knows
                     continue
-                outcome = report.outcome or outcome
+                self.outcome = report.outcome or verdict(self._fault)[0]
                 self.response.usage = report.usage
                 self.pending = report.pending
-                break
-        self.outcome = outcome
+                return
+
+    def _without_word(self) -> Outcome | None:
+        """Of a run whose agent is gone for good; None where nobody can say.
+
+        A run without an end counts as failed when its conversation is opened again, so a failure
+        is one whether its end was written or not. What an agent cuts short, it writes.
+        """
+        fault = self._fault
+        of_agent = isinstance(fault, ActorStopped | ActorCrashed) and fault.path == self._ref.path
+        if of_agent and not isinstance(fault.__cause__, RuntimeFault):  # its journal's fault
+            return Outcome.CANCELLED
+        return Outcome.FAILED if verdict(fault)[0] is Outcome.FAILED else None
 
     @property
-    def value(self) -> Any:
+    def value(self) -> V_co | None:
         """What the answer was read as, where `AgentOptions(output=...)` asks for a class.
 
         None before `Complete`, and where no class was asked for.
@@ -163,9 +208,7 @@ class AgentRun(RunControl):
         try:
             event = await self._next()
         except RuntimeFault as fault:
-            self._fault = fault
-            if isinstance(fault, NeedsApproval | RunInterrupted):
-                fault.partial = self.response
+            self._note(fault)
             raise
         self._take_in(event)
         return event
@@ -194,8 +237,8 @@ class AgentRun(RunControl):
                 pass
 
 
-class AgentHandle(AgentControl, Keepsakes):
-    """An agent that runs: what `open_agent` gives.
+class AgentHandle(AgentControl, Keepsakes, Generic[V_co]):
+    """An agent that runs: what `open_agent` gives; `AgentHandle[Weather]` where it has an output.
 
     Attributes:
         ref: The `Agent` actor.
@@ -220,7 +263,7 @@ class AgentHandle(AgentControl, Keepsakes):
         """What its model can do, as far as it is known."""
         return capabilities_of(self.model)
 
-    def stream(self, text: str) -> AgentRun:
+    def stream(self, text: str) -> AgentRun[V_co]:
         """Begin a run; see `AgentRun`.
 
         The block raises what ends the run: `ProviderError`, `StreamTruncated`,
@@ -231,7 +274,7 @@ class AgentHandle(AgentControl, Keepsakes):
 
     def resume(
         self, run: str, *, approve: Iterable[str] = (), deny: Mapping[str, str] | None = None
-    ) -> AgentRun:
+    ) -> AgentRun[V_co]:
         """Go on with the latest run where it ended, without a word of the user's; see `Resume`.
 
         Also after a restart of the program; `unfinished` says what there is to go on with.
@@ -247,7 +290,7 @@ class AgentHandle(AgentControl, Keepsakes):
         """
         return AgentRun(self.ref, Resume(run, approve, deny or {}))
 
-    async def run(self, text: str) -> StreamResponse:
+    async def run(self, text: str) -> StreamResponse[V_co]:
         """Run to the end.
 
         Cancelled: the run is interrupted and has ended; what it said is in the history.
@@ -259,13 +302,7 @@ class AgentHandle(AgentControl, Keepsakes):
         Raises:
             RuntimeFault: As for `stream`.
         """
-        response: StreamResponse | None = None
-        async with self.stream(text) as run:
-            async for event in run:
-                if isinstance(event, Complete):
-                    response = event.response
-        assert response is not None
-        return response
+        return await self.stream(text).complete()
 
     async def use(self, model: AnyModel) -> None:
         """Talk to another model from the next model call on; the conversation stays.
@@ -295,16 +332,16 @@ async def open_agent(
     *,
     tools: Iterable[AnyTool | Callable[..., Any]] = (),
     instructions: str | None = None,
-    options: AgentOptions = DEFAULT_OPTIONS,
+    options: AgentOptions[V_co] = DEFAULT_OPTIONS,
     system: System | None = None,
-) -> AsyncGenerator[AgentHandle]:
+) -> AsyncGenerator[AgentHandle[V_co]]:
     """Start an agent with its provider and its journal, supervised; all has ended afterwards.
 
     Args:
         model: `"provider:model"`, a `Model`, or several in one: `Fallback(...)`, `Race(...)`.
         tools: Tools or plain functions.
         instructions: What the model is told before everything else.
-        options: Conversation id, limits, sampling.
+        options: Conversation id, limits, sampling, the class of its answers.
         system: Where to start it; a system of its own if None.
 
     Raises:

@@ -22,7 +22,7 @@ Metadata = Mapping[str, Value]
 NOTHING: Final[Metadata] = MappingProxyType({})
 LARGEST: Final = 2**63 - 1  # what the stores below hold as a whole number
 EXAMPLE: Final = '{"topic": "travel", "year": 2026}'
-RESERVED: Final = ("$", "chroma:")
+RESERVED: Final = ("$", "#", "chroma:")
 
 
 def checked_text(text: object, what: str) -> str:

@@ -212,16 +212,16 @@ class MergingLog(MemoryLog):
         return super().forget(ids)
 
     def _bring_back(self, id: str, changes: int) -> int:
-        """Take back all merges that have led away from an entry; the last change then."""
-        if self._has(id):
-            return changes
-        way: list[str] = []
-        merged = self._absorber(id)
-        while merged is not None:
-            way.append(merged)
-            merged = None if self._has(merged) else self._absorber(merged)
-        for each in reversed(way):
-            changes += self._unmerge(each, changes) + 1
+        """Take back all merges that an entry has gone into; the last change then.
+
+        It may have been stored again since, and merged again.
+        """
+        while (merged := self._absorber(id)) is not None:
+            way = [merged]
+            while not self._has(way[-1]) and (above := self._absorber(way[-1])) is not None:
+                way.append(above)
+            for each in reversed(way):
+                changes += self._unmerge(each, changes) + 1
         return changes
 
     def _drop_sources(self, ids: Iterable[str]) -> None:
