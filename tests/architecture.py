@@ -377,6 +377,7 @@ READING_ORDER = [
     "runtime.bench._chains",
     "runtime.bench._crowds",
     "runtime.bench._remembering",
+    "runtime.bench._digesting",
     "runtime.bench._agents",
     "runtime.bench._delegation",
     "runtime.bench._stalls",
