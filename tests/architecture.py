@@ -82,6 +82,7 @@ READING_ORDER = [
     "actors.chat._events",
     "actors.chat",
     "actors._late",
+    "actors._value",
     "actors.errors",
     "actors.schema._docstring",
     "actors.schema._hints",
@@ -293,6 +294,7 @@ READING_ORDER = [
     "actors.memory._vector_memory",
     "actors.memory._merging_memory",
     "actors.memory._consolidator",
+    "actors.memory._graph_tool",
     "actors.memory._search_tool",
     "actors.memory._tools",
     "actors.memory._open",
@@ -389,7 +391,9 @@ READING_ORDER = [
     "runtime.cli._lines",
     "runtime.cli._render",
     "runtime.cli._screen",
+    "runtime.cli._approval",
     "runtime.cli._conversation",
+    "runtime.cli._tools",
     "runtime.cli._chat",
     "runtime.cli._reason",
     "runtime.cli._conversations",
@@ -408,6 +412,7 @@ READING_ORDER = [
 # Decide but do not act: no trio, no clock, no I/O. A package's name stands for all inside it.
 PURE = {
     "actors._late",
+    "actors._value",
     "runtime._errors",
     "runtime._message",
     "runtime._lifecycle",

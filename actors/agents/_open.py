@@ -6,10 +6,11 @@ import contextlib
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
 import trio
 
+from actors._value import V_co
 from actors.chat import (
     Complete,
     Event,
@@ -55,7 +56,7 @@ from ._conversation import Conversation, History, Report, Run, Settle, UseModel,
 from ._group import BACKOFF, supervise_group
 from ._heard import Heard, unheard
 from ._keepsakes import Keepsakes
-from ._options import AgentOptions, AgentSetup
+from ._options import DEFAULT_OPTIONS, AgentOptions, AgentSetup
 from ._recipe import all_recipes
 from ._switch import ModelSwitch
 
@@ -70,14 +71,13 @@ if TYPE_CHECKING:
 
     from ._heard import Hear
 
-DEFAULT_OPTIONS: Final = AgentOptions()
 NO_RESTART: Final = RestartLimit(restarts=0)
 PATIENCE: Final = 2 * BACKOFF.longest  # seconds for an agent to come back and say how a run went
 PAUSE: Final = 0.05  # seconds before it is asked again, when it has crashed meanwhile
 REMEMBERING: Final = 5.0  # seconds for what is not in its memory yet; the next program has the rest
 
 
-class AgentRun(RunControl):
+class AgentRun(RunControl, Generic[V_co]):
     """One run: `async with agent.stream("...") as run: async for event in run: ...`.
 
     The loop ends after `Complete`, or raises what ended the run. Leaving the block before that
@@ -99,7 +99,7 @@ class AgentRun(RunControl):
     def __init__(self, ref: Ref[Conversation], begun: str | Resume) -> None:
         message = begun if isinstance(begun, Resume) else Run(uuid.uuid4().hex, begun)
         super().__init__(ref, message.id)
-        self.response = StreamResponse()
+        self.response: StreamResponse[V_co | None] = StreamResponse()
         self.tool_results: list[ToolResult] = []
         self.recalled: Recalled | None = None
         self.outcome: Outcome | None = None
@@ -133,7 +133,7 @@ class AgentRun(RunControl):
         if self.outcome is None:
             await self._learn_the_end()
 
-    async def complete(self, hear: Hear = unheard) -> StreamResponse:
+    async def complete(self, hear: Hear = unheard) -> StreamResponse[V_co]:
         """Run to the end, instead of entering the block and reading; see `AgentHandle.run`.
 
         Args:
@@ -191,7 +191,7 @@ class AgentRun(RunControl):
         return Outcome.FAILED if verdict(fault)[0] is Outcome.FAILED else None
 
     @property
-    def value(self) -> Any:
+    def value(self) -> V_co | None:
         """What the answer was read as, where `AgentOptions(output=...)` asks for a class.
 
         None before `Complete`, and where no class was asked for.
@@ -237,8 +237,8 @@ class AgentRun(RunControl):
                 pass
 
 
-class AgentHandle(AgentControl, Keepsakes):
-    """An agent that runs: what `open_agent` gives.
+class AgentHandle(AgentControl, Keepsakes, Generic[V_co]):
+    """An agent that runs: what `open_agent` gives; `AgentHandle[Weather]` where it has an output.
 
     Attributes:
         ref: The `Agent` actor.
@@ -263,7 +263,7 @@ class AgentHandle(AgentControl, Keepsakes):
         """What its model can do, as far as it is known."""
         return capabilities_of(self.model)
 
-    def stream(self, text: str) -> AgentRun:
+    def stream(self, text: str) -> AgentRun[V_co]:
         """Begin a run; see `AgentRun`.
 
         The block raises what ends the run: `ProviderError`, `StreamTruncated`,
@@ -274,7 +274,7 @@ class AgentHandle(AgentControl, Keepsakes):
 
     def resume(
         self, run: str, *, approve: Iterable[str] = (), deny: Mapping[str, str] | None = None
-    ) -> AgentRun:
+    ) -> AgentRun[V_co]:
         """Go on with the latest run where it ended, without a word of the user's; see `Resume`.
 
         Also after a restart of the program; `unfinished` says what there is to go on with.
@@ -290,7 +290,7 @@ class AgentHandle(AgentControl, Keepsakes):
         """
         return AgentRun(self.ref, Resume(run, approve, deny or {}))
 
-    async def run(self, text: str) -> StreamResponse:
+    async def run(self, text: str) -> StreamResponse[V_co]:
         """Run to the end.
 
         Cancelled: the run is interrupted and has ended; what it said is in the history.
@@ -332,16 +332,16 @@ async def open_agent(
     *,
     tools: Iterable[AnyTool | Callable[..., Any]] = (),
     instructions: str | None = None,
-    options: AgentOptions = DEFAULT_OPTIONS,
+    options: AgentOptions[V_co] = DEFAULT_OPTIONS,
     system: System | None = None,
-) -> AsyncGenerator[AgentHandle]:
+) -> AsyncGenerator[AgentHandle[V_co]]:
     """Start an agent with its provider and its journal, supervised; all has ended afterwards.
 
     Args:
         model: `"provider:model"`, a `Model`, or several in one: `Fallback(...)`, `Race(...)`.
         tools: Tools or plain functions.
         instructions: What the model is told before everything else.
-        options: Conversation id, limits, sampling.
+        options: Conversation id, limits, sampling, the class of its answers.
         system: Where to start it; a system of its own if None.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 import trio
 
-from actors.chat import ToolResult, ToolStatus
+from actors.chat import Outcome, ToolResult, ToolStatus
 from actors.errors import LimitReached, NeedsApproval, RunInterrupted, StreamTruncated
 from actors.output import output_of
 from actors.providers import Clock, Generate
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
     from actors.chat import (
         Event,
-        Outcome,
         Request,
         StreamChunk,
         StreamResponse,
@@ -154,6 +153,11 @@ class RunInProgress:
         for scope in (self._queueing, self._going):
             scope.cancel(reason=self._interrupted)
         return True
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether it ended as cancelled, or before it began."""
+        return self._queueing.cancelled_caught or self.machine.outcome is Outcome.CANCELLED
 
     def unpause(self) -> None:
         self.machine.unpause()

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from ._merges import Merged
 
 PAGE: Final = (
-    "SELECT e.id, e.change, e.metadata, v.vector FROM entries AS e JOIN vectors AS v"
+    "SELECT e.id, e.change, e.text, e.metadata, v.vector FROM entries AS e JOIN vectors AS v"
     " ON v.hash = e.hash WHERE e.change > ? AND e.change <= ? ORDER BY e.change LIMIT ?"
 )
 ROWS: Final = (
-    "SELECT e.id, e.change, e.metadata, v.vector FROM entries AS e JOIN vectors AS v"
+    "SELECT e.id, e.change, e.text, e.metadata, v.vector FROM entries AS e JOIN vectors AS v"
     " ON v.hash = e.hash WHERE e.id IN ({})"
 )
 UNSEEN: Final = (
@@ -49,12 +49,12 @@ class MergingLog(MemoryLog):
 
     # Looking
 
-    def page(self, after: int, upto: int, limit: int) -> list[tuple[str, int, str, bytes]]:
-        """Ids, changes, metadata as JSON and vectors, of changes beyond `after`, in their order."""
+    def page(self, after: int, upto: int, limit: int) -> list[tuple[str, int, str, str, bytes]]:
+        """Ids, changes, texts, metadata as JSON, vectors: of changes beyond `after`, in order."""
         with self._reading():
             return self._connection.execute(PAGE, (after, upto, limit)).fetchall()
 
-    def rows(self, ids: Sequence[str]) -> list[tuple[str, int, str, bytes]]:
+    def rows(self, ids: Sequence[str]) -> list[tuple[str, int, str, str, bytes]]:
         """The same of the entries with these ids; without those that have gone."""
         with self._reading():
             return self._of(ROWS, ids)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ._entries import MemoryEntry
     from ._log import MemoryLog
 
-Page = tuple[str, int, str, bytes]  # id, change, metadata as JSON, vector
+Page = tuple[str, int, str, str, bytes]  # id, change, text, metadata as JSON, vector
 
 PAGE: Final = 1_024  # vectors that are read at a time; others have their turn at the log between
 ROUNDED: Final = 1e-3  # what is nearly alike in the index is compared in full
@@ -151,9 +151,10 @@ class _Compared:
     def rows(self, page: list[Page]) -> list[Row]:
         """What is to be compared of a page."""
         rows: list[Row] = []
-        for id, change, text, vector in page:
-            metadata = json.loads(text)
+        for id, change, text, told, vector in page:
+            metadata = json.loads(told)
             if matches(self._plan.where, metadata):
-                key = key_of(metadata, self._plan.ignoring)
-                rows.append(Row(id, change, self._keys.setdefault(key, len(self._keys)), vector))
+                name = key_of(metadata, self._plan.ignoring)
+                key = self._keys.setdefault(name, len(self._keys))
+                rows.append(Row(id, change, text, key, vector))
         return rows

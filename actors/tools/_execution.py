@@ -18,7 +18,7 @@ import trio
 
 from actors.chat import ToolCall, ToolResult, ToolStatus
 
-from ._attempt import Report
+from ._attempt import Report, is_ours
 from ._job import Job, check_importable
 from ._pipe import heard
 from ._processes import Processes
@@ -171,20 +171,18 @@ async def _run_inline(running: _Running) -> ToolResult:
 async def _attempt_async(running: _Running) -> ToolResult:
     try:
         value = await cast("Awaitable[object]", running.bound())
-    except Exception as error:  # noqa: BLE001 (the model hears of it)
-        result = running.report.raised(error)
-    except BaseExceptionGroup as group:
-        errors = leaves(group)
-        cancels = [error for error in errors if isinstance(error, trio.Cancelled)]
-        others = [error for error in errors if isinstance(error, Exception)]
-        if not cancels or len(cancels) + len(others) < len(errors):
+    except BaseException as error:
+        errors = leaves(error)
+        cancels = [each for each in errors if isinstance(each, trio.Cancelled)]
+        others = [each for each in errors if not is_ours(each)]
+        if len(cancels) + len(others) < len(errors):
             raise  # KeyboardInterrupt and the like
+        if not cancels:
+            return running.report.raised(error)  # the model hears of it
         if others:
-            running.terms.late(_ended_late(running.report.raised(ExceptionGroup("", others))))
+            running.terms.late(_ended_late(running.report.raised(BaseExceptionGroup("", others))))
         raise cancels[0] from None
-    else:
-        result = running.report.returned(value)
-    return result
+    return running.report.returned(value)
 
 
 async def _run_in_process(running: _Running) -> ToolResult:
@@ -261,6 +259,8 @@ class _Thread:
             return
         try:
             self._result = self._running.report.attempt(self._running.bound)
+        except SystemExit as error:  # signals are handled elsewhere: the tool itself has said it
+            self._result = self._running.report.raised(error)
         finally:
             with contextlib.suppress(trio.RunFinishedError):  # then nobody is left to be told
                 self._token.run_sync_soon(self._note_end)

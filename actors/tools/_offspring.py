@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from multiprocessing import connection
+from pathlib import Path
 from typing import Final
 
 from ._guard import adopt_orphans, children_of
@@ -39,7 +40,8 @@ def begin() -> None:
 def _keep_pipes() -> None:
     """Let no process that a tool starts hold the pipes by which our program sees the worker end."""
     with contextlib.suppress(OSError):  # no /dev/fd
-        pipes = [int(name) for name in os.listdir("/dev/fd") if _is_our_pipe(int(name))]
+        opened = [int(each.name) for each in Path("/dev/fd").iterdir()]
+        pipes = [each for each in opened if _is_our_pipe(each)]
         for pipe in pipes:
             os.set_inheritable(pipe, False)  # noqa: FBT003 - the name of the function says it
         os.register_at_fork(after_in_child=lambda: _close(pipes))

@@ -1,7 +1,8 @@
 """Worker processes, by trio-parallel: the extra `process`, imported when first needed.
 
 One that is told to stop is killed (SIGKILL) with all that it has started, and has been waited for
-when the caller gets control back. Idle ones are kept for the next call. Source of what trio-parallel promises: its docs,
+when the caller gets control back. Idle ones are kept for the next call. Source of what
+trio-parallel promises: its docs,
 https://trio-parallel.readthedocs.io/en/latest/reference.html.
 """
 

@@ -7,16 +7,25 @@ forked would hold its pipes open, which the library waits for, shielded.
 from __future__ import annotations
 
 import importlib
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from ._offspring import end_session, end_worker
 
-_LIBRARY: Final[Any] = importlib.import_module("trio_parallel._proc")  # untyped; its innermost
+if TYPE_CHECKING:
+
+    class _Process:
+        """What is relied upon of the library's own, which is untyped, and not public."""
+
+        proc: Any  # multiprocessing's
+
+        async def wait(self) -> int | None: ...
+else:
+    _Process = importlib.import_module("trio_parallel._proc").SpawnProcWorker
 
 
-class Worker(_LIBRARY.SpawnProcWorker):  # type: ignore[misc] # untyped
+class Worker(_Process):
     """One process."""
 
     _is_doomed = False
@@ -36,7 +45,7 @@ class Worker(_LIBRARY.SpawnProcWorker):  # type: ignore[misc] # untyped
         if pid is not None and self._is_doomed and self.proc.exitcode is None:
             # A limiter of its own: tools that do not stop may have all of trio's threads.
             await trio.to_thread.run_sync(end_worker, pid, limiter=trio.CapacityLimiter(1))
-        status: int | None = await super().wait()
+        status = await super().wait()
         if pid is not None:
             end_session(pid)
         return status

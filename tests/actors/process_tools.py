@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: TID251 - somebody's tool may use it
 import ctypes
 import os
 import re
@@ -58,7 +59,7 @@ def has_family(folder: str, then: str) -> str:
     if forked == 0:
         time.sleep(100)
         os._exit(0)
-    subprocess.run(["sh", "-c", FAMILY], cwd=folder, check=True)  # noqa: S607 - anywhere
+    subprocess.run(["sh", "-c", FAMILY], cwd=folder, check=True)  # noqa: S603, S607 - our own
     started = Path(folder, "started")
     text = f"{os.getpid()} {forked} {Path(folder, 'pids').read_text(encoding='utf-8')}"
     started.with_suffix(".new").write_text(text, encoding="utf-8")
@@ -110,6 +111,8 @@ def leaves(how: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "segfault":
         ctypes.string_at(0)
+    if how == "cancelled":
+        raise asyncio.CancelledError("inside")
     sys.exit("done here")
 
 

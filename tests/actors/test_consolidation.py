@@ -16,6 +16,7 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import children_running
 
 from actors.errors import ConfigurationError, ProviderUnavailable
 from actors.memory import (
@@ -287,6 +288,17 @@ async def test_a_crowd_that_the_index_tells_only_a_part_of_is_compared_in_full()
         assert [len(group) for group in found] == [2] * 40
 
 
+async def test_an_index_that_dies_meanwhile_leaves_all_with_all_to_compare() -> None:
+    async with open_memory(embedder="lexical") as memory:
+        await memory.store_many(PEANUTS)
+        await memory.settled()
+        (keeper,) = children_running("_keeper.py")
+        (server,) = children_running("chroma", keeper)
+        os.kill(server, signal.SIGKILL)
+        (group,) = await groups_found(memory, Consolidation(exact_upto=BY_THE_INDEX))
+        assert len(group) == len(PEANUTS)
+
+
 async def test_without_its_index_a_large_memory_is_compared_as_a_small_one(tmp_path: Path) -> None:
     async with open_memory(tmp_path, embedder="lexical") as memory:
         await memory.store_many(PEANUTS)
@@ -295,6 +307,19 @@ async def test_without_its_index_a_large_memory_is_compared_as_a_small_one(tmp_p
     async with open_memory(tmp_path, embedder="lexical", url=nobody) as memory:
         (group,) = await groups_found(memory, Consolidation(exact_upto=BY_THE_INDEX))
         assert len(group) == len(PEANUTS)
+
+
+@pytest.mark.parametrize("exact_upto", [EXACTLY, BY_THE_INDEX])
+async def test_notes_with_other_numbers_are_never_one_however_near_they_are(
+    exact_upto: int,
+) -> None:
+    plan = Consolidation(0.5, exact_upto=exact_upto)
+    async with open_memory(embedder="lexical") as memory:
+        order = "the order with the number {} is on its way to us, on the first, at noon"
+        await memory.store_many([order.format(code) for code in ("KD-4711", "KD-4712", "kd-4711")])
+        assert (await memory.consolidate(plan)).merged == 1
+        texts = {text.casefold() for text in await texts_of(memory)}
+        assert texts == {order.format(code) for code in ("kd-4711", "kd-4712")}
 
 
 async def test_what_changed_since_it_was_compared_is_left_as_it_is() -> None:
@@ -330,24 +355,6 @@ async def test_forgetting_reaches_what_was_merged(tmp_path: Path) -> None:
         assert await memory.sources(word.id) == ()
         await memory.settled()
     assert b"xyzzy" not in (folder / "memory.db").read_bytes().lower()
-
-
-async def test_what_was_stored_again_is_forgotten_in_what_it_was_merged_into_as_well(
-    tmp_path: Path,
-) -> None:
-    folder = tmp_path / "memory"
-    async with open_memory(folder, embedder="lexical") as memory:
-        for ending in (".", "!"):  # merged twice under the same ids, and stored once more
-            await memory.store_many(
-                [Item(f"the word is xyzzy{ending}", id="a"), Item(f"The word is{ending}", id="b")]
-            )
-            await memory.consolidate(Consolidation(threshold=0.5))
-        await memory.store(RENT, id="a")
-
-        assert await memory.forget("a") == 1
-        assert await texts_of(memory) == ["The word is!"]
-        await memory.settled()
-    assert b"xyzzy" not in (folder / "memory.db").read_bytes()
 
 
 async def test_it_goes_on_by_itself_every_so_often() -> None:

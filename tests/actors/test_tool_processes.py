@@ -23,7 +23,17 @@ from processes import until
 from actors.chat import Outcome, ToolCall, ToolEnd, ToolProgress, ToolResult, ToolStart, ToolStatus
 from actors.errors import ConfigurationError
 from actors.providers import call, script
-from actors.tools import Held, Limits, Progress, Terms, Toolbox, Workers, execute, tool
+from actors.tools import (
+    CallLimits,
+    Held,
+    Progress,
+    Terms,
+    Toolbox,
+    Workers,
+    _processes,
+    execute,
+    tool,
+)
 from runtime import System, open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
@@ -49,7 +59,7 @@ class Bench:
 async def bench(*tools: AnyTool) -> AsyncGenerator[Bench]:
     async with assert_no_leaks(), open_system() as system:
         box = Toolbox(tools)
-        limits = Limits(box)
+        limits = CallLimits(box)
         workers = await system.spawn(Workers, box, limits, name="workers")
         yield Bench(system, box, Terms(held=Held(limits, workers)))
 
@@ -93,6 +103,7 @@ async def test_arguments_and_results_cross_in_the_types_of_the_signature() -> No
         ("killed", "the tool's process died: killed by SIGKILL; the machine may be out of memory"),
         ("segfault", "the tool's process died: killed by SIGSEGV"),
         ("politely", "SystemExit: done here"),
+        ("cancelled", "CancelledError: inside"),
     ],
 )
 async def test_the_end_of_a_process_is_an_error_of_its_call_alone(how: str, text: str) -> None:
@@ -314,7 +325,10 @@ async def test_a_cancel_ends_all_that_a_process_has_started(tmp_path: Path, alon
         assert not any(map(alive, family(tmp_path)))
 
 
-async def test_what_a_process_leaves_in_the_background_ends_with_it(tmp_path: Path) -> None:
+async def test_what_a_process_leaves_in_the_background_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_processes, "GRACE", 10)  # so that it leaves by itself
     async with bench(process_tools.has_family) as it:
         result = await it.run("has_family", folder=str(tmp_path), then="return")
 

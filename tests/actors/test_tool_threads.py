@@ -237,10 +237,10 @@ async def test_tools_that_do_not_stop_leave_trio_its_threads() -> None:
             """Work."""
             held.wait()
 
+        box, terms = Toolbox([stuck]), Terms(cleanup=0)
         async with trio.open_nursery() as nursery:
-            for _ in range(limiter.total_tokens + 2):
-                terms = Terms(cleanup=0)
-                nursery.start_soon(lambda: execute(Toolbox([stuck]), call_of("stuck"), terms=terms))
+            for _ in range(int(limiter.total_tokens) + 2):
+                nursery.start_soon(lambda: execute(box, call_of("stuck"), terms=terms))
             await held.until_inside()
             nursery.cancel_scope.cancel()
         assert limiter.borrowed_tokens == 0
