@@ -204,8 +204,14 @@ async def test_an_agent_below_with_an_effect_waits_for_the_input_too(
 
 
 async def test_the_socket_is_closed_when_a_guard_has_said_no() -> None:
-    reads = after(0.02, "no")
     slow = answer(say("word " * 1000, pieces=1000), slow=0.01)
+
+    async def reads(text: str) -> str:
+        del text
+        while not server.requests:
+            await trio.sleep(0.001)
+        return "no"
+
     with assert_no_leaks():
         async with (
             open_fake_provider(slow, wire="anthropic") as server,
@@ -220,7 +226,7 @@ async def test_the_socket_is_closed_when_a_guard_has_said_no() -> None:
             with trio.fail_after(1):
                 await server.requests[0].closed.wait()
             assert server.requests[0].written < 20_000
-            await assert_stopped(agent, run, "slow", "input")
+            await assert_stopped(agent, run, "reads", "input")
 
 
 async def test_of_several_guards_each_may_say_no_and_the_first_no_ends_the_rest(
