@@ -203,7 +203,7 @@ class NeedsApproval(RuntimeFault):
 
     Attributes:
         run: Its id.
-        pending: The calls that wait.
+        pending: The calls that wait. One of an agent below says so: `by` is who asks for it.
         partial: What this reader took of the run.
     """
 
@@ -214,7 +214,9 @@ class NeedsApproval(RuntimeFault):
         *,
         partial: StreamResponse | None = None,
     ) -> None:
-        calls = ", ".join(f"{call.name} ({call.id})" for call in pending)
+        calls = ", ".join(
+            f"{call.name} ({call.id}{call.by and f', asked for by {call.by}'})" for call in pending
+        )
         super().__init__(
             f"these calls need approval: {calls}; go on with "
             f"`agent.resume({run!r}, approve=[...], deny={{id: reason}})`"

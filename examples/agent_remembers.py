@@ -20,7 +20,7 @@ MODEL = Model("scripted:parrot", script=script(echo(), repeat=True))
 async def program(folder: Path, *texts: str) -> None:
     """One life of the program: nothing but the folder outlives it."""
     async with open_memory(folder, embedder=EMBEDDER) as memory:
-        mine = Semantic(memory, tokens=400, scope={"user": "ada"})
+        mine = Semantic(memory, tokens=400, seconds=10, scope={"user": "ada"})
         options = AgentOptions(memory=[Window(turns=20), mine])
         async with open_agent(MODEL, options=options) as agent:
             for text in texts:

@@ -199,15 +199,17 @@ class Agent(Actor, Conversation):
     async def interrupt(self, message: Interrupt) -> bool:
         return await self._runs.interrupt(message.run, message.reason)
 
-    @Steer.handles
+    # These would wait for nothing; beside the runs they begin behind the one that came before them.
+
+    @Steer.handles(concurrent=True)
     async def steer(self, message: Steer) -> None:
         self._runs.steer(message.run, message.text)
 
-    @Pause.handles
+    @Pause.handles(concurrent=True)
     async def pause(self, message: Pause) -> None:
         self._runs.open(message.run).machine.pause()
 
-    @Unpause.handles
+    @Unpause.handles(concurrent=True)
     async def unpause(self, message: Unpause) -> None:
         self._runs.open(message.run).unpause()
 

@@ -26,8 +26,15 @@ from actors.journal import (
 )
 from runtime import Ask, Ref, Stream
 
-from ._calls import Resumption
-from ._conversation import Conversation, RunReport, of_run, report_of
+from ._calls import Resumption, Waiting
+from ._conversation import (
+    Conversation,
+    RunReport,
+    of_run,
+    own_usage,
+    report_of,
+    usage_below,
+)
 from ._options import check_text
 
 if TYPE_CHECKING:
@@ -181,21 +188,23 @@ def resumption_of(entries: Sequence[Entry], message: Resume) -> Resumption:
         raise RunNotOpen(f"a guard has stopped the run {id!r}: begin another")
     if latest_run(entries) != id:
         raise RunNotOpen(f"the conversation went on after the run {id!r}: only the latest goes on")
-    waiting = {call.id for call in report.pending}
-    unknown = sorted((message.approve | set(message.deny)) - waiting)
+    waiting = Waiting.read(mine)
+    pending = {call.id for call in waiting.calls}
+    unknown = sorted((message.approve | set(message.deny)) - pending)
     if unknown:
         raise ConfigurationError(
             f"no call {unknown[0]!r} waits for approval in the run {id!r}; these do: "
-            f"{', '.join(sorted(waiting)) or 'none'}"
+            f"{', '.join(sorted(pending)) or 'none'}"
         )
     ids = frozenset(each.call.id for each in mine if isinstance(each, ToolCalled))
     return Resumption(
-        report.usage,
-        ids | waiting,
-        report.pending,
+        own_usage(mine),
+        ids | pending,
+        waiting,
         message.approve,
         message.deny,
         _asked_by(entries, id),
+        usage_below(mine),
         _unsure(mine),
     )
 
@@ -209,14 +218,14 @@ def _unsure(mine: Sequence[Entry]) -> tuple[str, ...]:
 
 
 def _asked_by(entries: Sequence[Entry], run: str) -> dict[str, str]:
-    """Who spoke when calls of a run had to be approved, by the ids of the calls."""
+    """Who spoke when calls of a run were asked for, by the ids of the calls."""
     asked_by: dict[str, str] = {}
     speaks = ""
     for entry in entries:
         if isinstance(entry, HandedOver):
             speaks = entry.to
-        elif isinstance(entry, ApprovalAsked) and entry.run == run:
-            asked_by[entry.call.id] = speaks
+        elif isinstance(entry, ApprovalAsked | ToolCalled) and entry.run == run:
+            asked_by.setdefault(entry.call.id, speaks)
     return asked_by
 
 

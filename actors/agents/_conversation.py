@@ -16,20 +16,18 @@ from actors.errors import (
     StreamTruncated,
 )
 from actors.journal import (
-    ApprovalAsked,
     AssistantSaid,
-    CallDenied,
     Entry,
     RunEnded,
     RunPaused,
     RunResumed,
     RunStarted,
     SubRunEnded,
-    ToolCalled,
 )
 from actors.providers import AnyModel
 from runtime import Ask, Stream
 
+from ._calls import Waiting
 from ._options import check_text
 
 if TYPE_CHECKING:
@@ -123,7 +121,7 @@ class RunReport:
         own_usage: Of its own model calls alone.
         reason: In words, where it did not end as done.
         id: Of the run; empty if there is none.
-        pending: Its calls that wait for approval.
+        pending: The calls that wait for approval, of it and of the runs below it.
         paused: Whether it waits for `Unpause`.
     """
 
@@ -160,30 +158,28 @@ def of_run(entries: Sequence[Entry], run: str) -> list[Entry]:
     return mine
 
 
-def usage_of(entries: Sequence[Entry]) -> Usage:
-    """Of the model calls of a run, and of all runs below it."""
-    counted = (e.usage for e in entries if isinstance(e, AssistantSaid | SubRunEnded))
-    return sum(counted, Usage())
+def own_usage(entries: Sequence[Entry]) -> Usage:
+    """Of the model calls of a run."""
+    return sum((each.usage for each in entries if isinstance(each, AssistantSaid)), Usage())
+
+
+def usage_below(entries: Sequence[Entry]) -> dict[str, Usage]:
+    """Of the runs below a run, by their ids."""
+    return {each.sub_run: each.usage for each in entries if isinstance(each, SubRunEnded)}
 
 
 def report_of(entries: Sequence[Entry], run: str) -> RunReport:
     """What a journal says of a run."""
     mine = of_run(entries, run)
-    own = sum((each.usage for each in mine if isinstance(each, AssistantSaid)), Usage())
+    own = own_usage(mine)
     changes = [each for each in mine if isinstance(each, RunEnded | RunPaused | RunResumed)]
     last = changes[-1] if changes else None
-    decided = {
-        each.call.id if isinstance(each, ToolCalled) else each.call_id
-        for each in mine
-        if isinstance(each, ToolCalled | CallDenied)
-    }
-    asked = [each.call for each in mine if isinstance(each, ApprovalAsked)]
     return RunReport(
         last.outcome if isinstance(last, RunEnded) else None,
-        usage_of(mine),
+        sum(usage_below(mine).values(), own),
         last.reason if isinstance(last, RunEnded) else "",
         run if mine else "",
-        tuple(call for call in asked if call.id not in decided),
+        Waiting.read(mine).calls,
         isinstance(last, RunPaused),
         own,
     )

@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 import trio
 
-from actors.chat import (
-    Complete,
-    Event,
-    Outcome,
-    Recalled,
-    StreamChunk,
-    StreamResponse,
-    Thought,
-    Token,
-    ToolCall,
-    ToolEnd,
-    ToolResult,
-    Turn,
-)
-from actors.errors import NeedsApproval, RunInterrupted
+from actors._value import V_co
 from actors.journal import MemoryJournal
 from actors.providers import (
     AnyModel,
     Capabilities,
-    Clock,
     Model,
     Several,
     StartedProvider,
@@ -38,176 +22,33 @@ from actors.providers import (
 )
 from actors.recall import Full
 from actors.tools import Toolbox
-from runtime import (
-    ActorCrashed,
-    ActorStopped,
-    Ref,
-    RestartLimit,
-    RestartPolicy,
-    RuntimeFault,
-    System,
-    open_system,
-)
+from runtime import Ref, RestartLimit, RestartPolicy, RuntimeFault, System, open_system
 
 from ._agent import Agent
-from ._control import AgentControl, Resume, RunControl
-from ._conversation import Conversation, History, Report, Run, Settle, UseModel, verdict
-from ._group import BACKOFF, supervise_group
+from ._agent_run import AgentRun
+from ._control import AgentControl, Resume
+from ._conversation import History, Settle, UseModel
+from ._group import supervise_group
 from ._keepsakes import Keepsakes
-from ._options import AgentOptions, AgentSetup
+from ._options import DEFAULT_OPTIONS, AgentOptions, AgentSetup
 from ._recipe import all_recipes
 from ._switch import ModelSwitch
 
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-    from types import TracebackType
 
+    from actors.chat import StreamResponse, Turn
     from actors.journal import Journal
     from actors.tools import AnyTool
     from runtime import Supervisor
 
-DEFAULT_OPTIONS: Final = AgentOptions()
 NO_RESTART: Final = RestartLimit(restarts=0)
-PATIENCE: Final = 2 * BACKOFF.longest  # seconds for an agent to come back and say how a run went
-PAUSE: Final = 0.05  # seconds before it is asked again, when it has crashed meanwhile
 REMEMBERING: Final = 5.0  # seconds for what is not in its memory yet; the next program has the rest
 
 
-class AgentRun(RunControl):
-    """One run: `async with agent.stream("...") as run: async for event in run: ...`.
-
-    The loop ends after `Complete`, or raises what ended the run. Leaving the block before that
-    interrupts the run and returns when nothing of it is running.
-
-    Attributes:
-        id: Of the run, as in the journal.
-        response: What was handed to the reader so far, over all model calls; readable at any
-            time. Its usage is known when the block has been left, or with `Complete`.
-        tool_results: Those that the reader has seen, in their order.
-        recalled: What the latest model call was sent of the conversation, where not all of it.
-        outcome: How the run ended, as the journal has it. None before; where the block could not
-            be entered; and where nobody can say, since the agent has crashed and is gone, or not
-            back within 10 seconds: `agent.unfinished()` says it when it is back.
-        answered_by: The name of who has answered, with `Complete`; "" before.
-        pending: The calls that wait for approval, once the run has ended.
-    """
-
-    def __init__(self, ref: Ref[Conversation], begun: str | Resume) -> None:
-        message = begun if isinstance(begun, Resume) else Run(uuid.uuid4().hex, begun)
-        super().__init__(ref, message.id)
-        self.response = StreamResponse()
-        self.tool_results: list[ToolResult] = []
-        self.recalled: Recalled | None = None
-        self.outcome: Outcome | None = None
-        self.answered_by = ""
-        self.pending: tuple[ToolCall, ...] = ()
-        self._ref = ref
-        self._stream = ref.stream(message, buffer=0)
-        self._next = self._stream.__anext__
-        self._fault: RuntimeFault | None = None
-        self._is_used = False
-
-    async def __aenter__(self) -> Self:
-        if self._is_used:
-            raise RuntimeError("this run was used already: call `agent.stream(...)` again")
-        self._is_used = True
-        self.response.started_at = Clock().now()
-        await self._stream.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._stream.__aexit__(kind, error, traceback)
-        if self.outcome is None:
-            await self._learn_the_end()
-
-    async def _learn_the_end(self) -> None:
-        """The agent says what the journal has, so that all say the same; nobody guesses."""
-        with trio.move_on_after(PATIENCE, shield=True):  # it may be between two incarnations
-            while True:
-                try:
-                    report = await self._ref.ask(Report(self.id))
-                except RuntimeFault as fault:
-                    if isinstance(fault, ActorStopped) and fault.path == self._ref.path:
-                        self.outcome = self._without_word()
-                        return
-                    self._fault = self._fault or fault
-                    await trio.sleep(PAUSE)  # what the journal has, its successor knows
-                    continue
-                self.outcome = report.outcome or verdict(self._fault)[0]
-                self.response.usage = report.usage
-                self.pending = report.pending
-                return
-
-    def _without_word(self) -> Outcome | None:
-        """Of a run whose agent is gone for good; None where nobody can say.
-
-        A run without an end counts as failed when its conversation is opened again, so a failure
-        is one whether its end was written or not. What an agent cuts short, it writes, unless its
-        journal takes too long just then.
-        """
-        fault = self._fault
-        if isinstance(fault, ActorStopped | ActorCrashed) and fault.path == self._ref.path:
-            could_write = not isinstance(fault.__cause__, RuntimeFault)  # of its journal
-            return Outcome.CANCELLED if could_write else Outcome.FAILED
-        return Outcome.FAILED if verdict(fault)[0] is Outcome.FAILED else None
-
-    @property
-    def value(self) -> Any:
-        """What the answer was read as, where `AgentOptions(output=...)` asks for a class.
-
-        None before `Complete`, and where no class was asked for.
-        """
-        return self.response.value
-
-    def __repr__(self) -> str:
-        return f"<AgentRun {self.id} {self.outcome or 'open'}, {self.response!r}>"
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
-        try:
-            event = await self._next()
-        except RuntimeFault as fault:
-            self._fault = fault
-            if isinstance(fault, NeedsApproval | RunInterrupted):
-                fault.partial = self.response
-            raise
-        self._take_in(event)
-        return event
-
-    def _take_in(self, event: Event) -> None:
-        response = self.response
-        match event:
-            case Token(content, timestamp):
-                response.add(StreamChunk(content, len(response.chunks), timestamp=timestamp))
-            case Thought(content, timestamp):
-                index = len(response.chunks)
-                response.add(StreamChunk(index=index, timestamp=timestamp, thinking=content))
-            case Recalled():
-                self.recalled = event
-            case ToolEnd(_, result):
-                self.tool_results.append(result)
-            case Complete(_, last):
-                self.outcome = Outcome.DONE
-                self.answered_by = event.by
-                response.usage = last.usage
-                response.finish_reason = last.finish_reason
-                response.raw_finish_reason = last.raw_finish_reason
-                response.is_complete = True
-                response.value = last.value
-            case _:
-                pass
-
-
-class AgentHandle(AgentControl, Keepsakes):
-    """An agent that runs: what `open_agent` gives.
+class AgentHandle(AgentControl, Keepsakes, Generic[V_co]):
+    """An agent that runs: what `open_agent` gives; `AgentHandle[Weather]` where it has an output.
 
     Attributes:
         ref: The `Agent` actor.
@@ -232,7 +73,7 @@ class AgentHandle(AgentControl, Keepsakes):
         """What its model can do, as far as it is known."""
         return capabilities_of(self.model)
 
-    def stream(self, text: str) -> AgentRun:
+    def stream(self, text: str) -> AgentRun[V_co]:
         """Begin a run; see `AgentRun`.
 
         The block raises what ends the run: `ProviderError`, `StreamTruncated`,
@@ -243,7 +84,7 @@ class AgentHandle(AgentControl, Keepsakes):
 
     def resume(
         self, run: str, *, approve: Iterable[str] = (), deny: Mapping[str, str] | None = None
-    ) -> AgentRun:
+    ) -> AgentRun[V_co]:
         """Go on with the latest run where it ended, without a word of the user's; see `Resume`.
 
         Also after a restart of the program; `unfinished` says what there is to go on with.
@@ -259,7 +100,7 @@ class AgentHandle(AgentControl, Keepsakes):
         """
         return AgentRun(self.ref, Resume(run, approve, deny or {}))
 
-    async def run(self, text: str) -> StreamResponse:
+    async def run(self, text: str) -> StreamResponse[V_co]:
         """Run to the end.
 
         Cancelled: the run is interrupted and has ended; what it said is in the history.
@@ -271,13 +112,7 @@ class AgentHandle(AgentControl, Keepsakes):
         Raises:
             RuntimeFault: As for `stream`.
         """
-        response: StreamResponse | None = None
-        async with self.stream(text) as run:
-            async for event in run:
-                if isinstance(event, Complete):
-                    response = event.response
-        assert response is not None
-        return response
+        return await self.stream(text).complete()
 
     async def use(self, model: AnyModel) -> None:
         """Talk to another model from the next model call on; the conversation stays.
@@ -307,16 +142,16 @@ async def open_agent(
     *,
     tools: Iterable[AnyTool | Callable[..., Any]] = (),
     instructions: str | None = None,
-    options: AgentOptions = DEFAULT_OPTIONS,
+    options: AgentOptions[V_co] = DEFAULT_OPTIONS,
     system: System | None = None,
-) -> AsyncGenerator[AgentHandle]:
+) -> AsyncGenerator[AgentHandle[V_co]]:
     """Start an agent with its provider and its journal, supervised; all has ended afterwards.
 
     Args:
         model: `"provider:model"`, a `Model`, or several in one: `Fallback(...)`, `Race(...)`.
         tools: Tools or plain functions.
         instructions: What the model is told before everything else.
-        options: Conversation id, limits, sampling.
+        options: Conversation id, limits, sampling, the class of its answers.
         system: Where to start it; a system of its own if None.
 
     Raises:

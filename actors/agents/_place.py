@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
+from actors.chat import ToolCall
 from actors.errors import LimitReached
+from actors.journal import Entry, SubRunEnded
 from actors.providers import Clock
 from runtime import AskCycle, Ref, RuntimeFault, carried
 
+from ._calls import Decided
 from ._conversation import Conversation
+from ._recipe import NamesRecipe
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Sequence
+    from collections.abc import Generator
     from contextlib import AbstractContextManager
 
-    from actors.chat import Usage
-    from actors.journal import Entry, Journal, SubRunEnded
+    from actors.journal import Journal
     from actors.providers import Model, ProviderApi, Several
     from runtime import Supervisor
 
@@ -71,36 +75,54 @@ class Hosts(Protocol):
     async def record(self, entries: Sequence[Entry]) -> None: ...
 
 
+class Continues(NamesRecipe):
+    """The function of a tool whose calls can wait with the agent that they ask, and go on."""
+
+
+@attrs.frozen
+class Asked:
+    """A call that is running.
+
+    Attributes:
+        id: Of the call.
+        function: Of its tool.
+        decided: What the run that it began goes on with, where it did so before.
+    """
+
+    id: str
+    function: object
+    decided: Decided | None = None
+
+
+@attrs.frozen(eq=False)
 class Place:
     """The run that goes on around this code.
 
     Attributes:
         host: Its agent.
+        run: Its id.
+        ended: Says that a run below it is over, or waits; gives what to record.
         hand_over: Lets another role speak from the next model call on, and says so in words.
-
-    Args:
-        count: Adds what a run below has used up.
+        asked: The call of a tool that goes on around this code.
     """
 
-    def __init__(
-        self,
-        host: Hosts,
-        run: str,
-        *,
-        count: Callable[[Usage], None],
-        hand_over: Callable[[str], Awaitable[str]],
-    ) -> None:
-        self.host = host
-        self.hand_over = hand_over
-        self._run = run
-        self._count = count
+    host: Hosts
+    run: str
+    ended: Callable[[SubRunEnded, Sequence[ToolCall]], Sequence[Entry]]
+    hand_over: Callable[[str], Awaitable[str]]
+    asked: Asked | None = None
 
-    async def note_end(self, ended: SubRunEnded) -> None:
-        """A run below this one is over. A cancel waits for the journal."""
-        self._count(ended.usage)
-        entry = attrs.evolve(ended, run=self._run, timestamp=Clock().now())
+    async def note_end(self, ended: SubRunEnded, pending: Sequence[ToolCall] = ()) -> None:
+        """A run below this one is over, or waits. A cancel waits for the journal.
+
+        Args:
+            ended: Its end.
+            pending: What waits there, where the call that `ended` names waits with it.
+        """
+        ended = attrs.evolve(ended, run=self.run, timestamp=Clock().now())
+        entries = self.ended(ended, pending)
         with contextlib.suppress(RuntimeFault):  # the agent, which cannot write, ends by itself
-            await self.host.record((entry,))
+            await self.host.record(entries)
 
     @contextlib.contextmanager
     def entered(self) -> Generator[None]:

@@ -7,8 +7,10 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+import attrs
 import trio
 
+from actors.chat import Outcome, ToolResult, ToolStatus
 from actors.errors import LimitReached, NeedsApproval, RunInterrupted, StreamTruncated
 from actors.output import output_of
 from actors.providers import Clock, Generate
@@ -30,7 +32,7 @@ from ._commands import (
 from ._conversation import Run, verdict
 from ._guarding import Guarding
 from ._phases import Phase
-from ._place import Hosts, Place
+from ._place import Asked, Continues, Hosts, Place
 from ._progress import ProgressShown
 from ._roles import Handing, HandsOver
 from ._turn import TurnMachine
@@ -40,12 +42,10 @@ if TYPE_CHECKING:
 
     from actors.chat import (
         Event,
-        Outcome,
         Request,
         StreamChunk,
         StreamResponse,
         ToolCall,
-        ToolResult,
         Turn,
         Usage,
     )
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from actors.recall import Recollection
     from actors.tools import Held, Progress, Toolbox
 
-    from ._calls import Resumption
+    from ._calls import Decided, Resumption
     from ._control import Resume
     from ._roles import Role
 
@@ -132,6 +132,10 @@ class RunInProgress:
         self._guarding = Guarding(options.guards, lambda: self.machine.partial)
         self._handing = Handing(agent, message.id)
         self._asked_by: Mapping[str, str] = {}  # who spoke, by the id of a call that waited
+        self._decided: Mapping[str, Decided] = {}  # by the id of a call that goes on
+        self._place = Place(
+            agent, message.id, self.machine.run_below_ended, self._handing.hand_over
+        )
         self._todo: list[Command] = []
         self._queueing = trio.CancelScope()
         self._going = trio.CancelScope()  # until the machine knows how it ended
@@ -149,6 +153,11 @@ class RunInProgress:
         for scope in (self._queueing, self._going):
             scope.cancel(reason=self._interrupted)
         return True
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether it ended as cancelled, or before it began."""
+        return self._queueing.cancelled_caught or self.machine.outcome is Outcome.CANCELLED
 
     def unpause(self) -> None:
         self.machine.unpause()
@@ -184,10 +193,7 @@ class RunInProgress:
 
     async def _go(self, resumption: Resumption | None) -> None:
         budget = self._agent.setup.options.limits.budget()
-        place = Place(
-            self._agent, self.id, count=self.machine.used_below, hand_over=self._handing.hand_over
-        )
-        with place.entered(), budget or contextlib.nullcontext(), self._going:
+        with self._place.entered(), budget or contextlib.nullcontext(), self._going:
             self._todo = self._first(resumption)
             await self._guarding.around(self._obey_all)
         # What ends the run is said outside, where only its reader's leaving can cut it short.
@@ -207,7 +213,7 @@ class RunInProgress:
 
     def _first(self, resumption: Resumption | None) -> list[Command]:
         if resumption is not None:
-            self._asked_by = resumption.asked_by
+            self._asked_by, self._decided = resumption.asked_by, resumption.decided()
             for text in resumption.unsure:
                 self._guarding.check(text)
             return self.machine.resume(resumption, self._now())
@@ -327,7 +333,7 @@ class RunInProgress:
         try:
             if has_effect(toolbox, call):  # the user may have said more since it was called
                 await self._guarding.wait_passed()
-            result = await execute(toolbox, call, terms=terms)
+            result = await self._execute(toolbox, call, terms)
         finally:
             last = shown.close()  # a thread may speak on
         if self.machine.asks_after(call.id):
@@ -342,6 +348,15 @@ class RunInProgress:
                 await self._obey(command)
             else:
                 self._todo.append(command)
+
+    async def _execute(self, toolbox: Toolbox, call: ToolCall, terms: Terms) -> ToolResult:
+        tool, decided = toolbox.get(call.name), self._decided.get(call.id)
+        function = None if tool is None else tool.function
+        if decided is not None and not isinstance(function, Continues):
+            text = f"the agent that {call.name} had asked is not there any more"
+            return ToolResult(call.id, call.name, text, ToolStatus.ERROR)
+        with attrs.evolve(self._place, asked=Asked(call.id, function, decided)).entered():
+            return await execute(toolbox, call, terms=terms)
 
     async def _wait_passed_with(self, result: ToolResult) -> None:
         """Before a run ends with words that a later one sends; a cancel leaves the result known."""

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, cast, overload
 import attrs
 import trio
 
-from actors.chat import Complete, Event, StreamResponse, Token, ToolStart
+from actors._value import V_co
+from actors.chat import Event, Outcome, StreamResponse, Token, ToolStart
 from actors.errors import ConfigurationError
 from actors.journal import SubRunEnded
 from actors.providers import StartedProvider
@@ -31,10 +32,12 @@ from runtime import (
 )
 
 from ._agent import Agent
+from ._agent_run import AgentRun
+from ._control import Resume
 from ._conversation import Conversation
-from ._open import AgentHandle, AgentRun, open_agent, start_journal
-from ._place import PLACE, Place
-from ._recipe import AgentRecipe, NamesRecipe
+from ._open import AgentHandle, open_agent, start_journal
+from ._place import PLACE, Asked, Continues, Place
+from ._recipe import AgentRecipe
 from ._switch import ModelSwitch
 
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
 
     from ._place import Hosts
 
-AnyAgent = AgentRecipe | AgentHandle | Ref[Agent] | Ref[Conversation]
+AnyAgent = AgentRecipe[V_co] | AgentHandle[V_co] | Ref[Agent] | Ref[Conversation]
 
 SHOWN: Final = 200  # characters of what an agent below has said, the last ones
 STEP: Final = 40  # characters from one report of its progress to the next
@@ -60,7 +63,8 @@ def agent_tool(
     What it answers is the result, as JSON where its `output` is a class; what ends its run is an
     error that the model reads. What it says and calls meanwhile is told to the reader as
     `ToolProgress`. What it uses up counts for the run that called it, and for the
-    budgets around that. A cancel of the call ends its run first.
+    budgets around that. A cancel of the call ends its run first. Where calls of its own tools need
+    approval, so does the run that called it, which lists them and resumes them.
 
     Args:
         agent: A recipe, for an agent that is started for each call and knows nothing of the
@@ -84,7 +88,7 @@ def agent_tool(
     return attrs.evolve(offered, spec=attrs.evolve(offered.spec, description=told))
 
 
-class _Asking(NamesRecipe):
+class _Asking(Continues):
     def __init__(self, agent: AnyAgent, recipe: AgentRecipe | None) -> None:
         self.recipe = recipe
         self._agent = agent
@@ -93,7 +97,12 @@ class _Asking(NamesRecipe):
         self, task: Annotated[str, "What it shall do, with all that it needs to know."]
     ) -> object:
         """Ask an agent."""
-        answer = await _ask(self._agent, task)
+        place = PLACE.get()
+        asked = None if place is None else place.asked
+        if asked is None or asked.function is not self:  # called by the code of another tool
+            answer = await _ask(self._agent, task)
+        else:
+            answer = await _ask(self._agent, task, asked=asked)
         return answer.text if answer.value is None else answer.value
 
 
@@ -130,32 +139,32 @@ def ask_agent(agent: AnyAgent) -> Callable[[str], Awaitable[str | None]]:
     return check
 
 
-Job = tuple[AnyAgent, str]
+Job = tuple[AnyAgent[V_co], str]
 
 
 @overload
 async def fan_out(
-    jobs: Iterable[Job],
+    jobs: Iterable[Job[V_co]],
     *,
     at_once: int = 8,
     on_error: Literal["raise"] = "raise",
     system: System | None = None,
-) -> list[StreamResponse]: ...
+) -> list[StreamResponse[V_co]]: ...
 @overload
 async def fan_out(
-    jobs: Iterable[Job],
+    jobs: Iterable[Job[V_co]],
     *,
     at_once: int = 8,
     on_error: Literal["keep"],
     system: System | None = None,
-) -> list[StreamResponse | RuntimeFault]: ...
+) -> list[StreamResponse[V_co] | RuntimeFault]: ...
 async def fan_out(
-    jobs: Iterable[Job],
+    jobs: Iterable[Job[V_co]],
     *,
     at_once: int = 8,
     on_error: Literal["raise", "keep"] = "raise",
     system: System | None = None,
-) -> list[StreamResponse] | list[StreamResponse | RuntimeFault]:
+) -> list[StreamResponse[V_co]] | list[StreamResponse[V_co] | RuntimeFault]:
     """Ask several agents side by side, and wait for all.
 
     Inside of a tool, agents start below the agent whose run called it, and count for that run.
@@ -236,13 +245,24 @@ def _checked(agent: AnyAgent) -> AnyAgent:
     return agent
 
 
-async def _ask(agent: AnyAgent, text: str, system: System | None = None) -> StreamResponse:
-    """Run an agent to the end, in the place where this is called."""
+async def _ask(
+    agent: AnyAgent, text: str, system: System | None = None, asked: Asked | None = None
+) -> StreamResponse:
+    """Run an agent to the end, in the place where this is called.
+
+    The call that has `asked` waits with it, and what was decided for that goes on.
+    """
     place = PLACE.get()
+    decided = None if asked is None else asked.decided
+    begun: str | Resume = text
+    if decided is not None:
+        begun = Resume(decided.sub_run, decided.approve, decided.deny)
     if isinstance(agent, AgentRecipe):
         if place is not None and place.host.supervisor is not None:
-            async with _started_below(agent, place, place.host.supervisor) as started:
-                return await _run(started[0], text, place, agent.name, started[1])
+            conversation = "" if decided is None else decided.conversation
+            started = _started_below(agent, place, place.host.supervisor, conversation)
+            async with started as (below, conversation):
+                return await _Below(place, agent.name, conversation, asked).run(below, begun)
         if agent.model is None:
             raise ConfigurationError(
                 f"the recipe {agent.name!r} has no model, and there is no agent here to share its "
@@ -255,30 +275,35 @@ async def _ask(agent: AnyAgent, text: str, system: System | None = None) -> Stre
             options=agent.setup.options,
             system=system,
         ) as handle:
-            return await _run(handle.ref, text, place, agent.name)
+            return await _Below(place, agent.name).run(handle.ref, begun)
     ref = agent.ref if isinstance(agent, AgentHandle) else agent
-    return await _run(ref, text, place, ref.path)
+    return await _Below(place, ref.path, asked=asked).run(ref, begun)
 
 
-async def _run(
-    ref: Ref[Conversation], text: str, place: Place | None, name: str, conversation: str = ""
-) -> StreamResponse:
-    run = AgentRun(ref, text)
-    telling = _Telling(name)
-    answer: StreamResponse | None = None
-    try:
-        async with run:
-            async for event in run:
-                if isinstance(event, Complete):
-                    answer = event.response
-                else:
-                    telling.hear(event)
-    finally:
-        if place is not None and run.outcome is not None:
-            usage = run.response.usage
-            await place.note_end(SubRunEnded("", name, run.id, conversation, run.outcome, usage))
-    assert answer is not None
-    return answer
+@attrs.frozen
+class _Below:
+    """Where an agent is asked, and how the run around that names it."""
+
+    place: Place | None
+    name: str
+    conversation: str = ""
+    asked: Asked | None = None
+
+    async def run(self, ref: Ref[Conversation], begun: str | Resume) -> StreamResponse:
+        run = AgentRun(ref, begun)
+        try:
+            return await run.complete(_Telling(self.name).hear)
+        finally:
+            if self.place is not None and run.outcome is not None:
+                await self._note_end(self.place, run, run.outcome)
+
+    async def _note_end(self, place: Place, run: AgentRun, outcome: Outcome) -> None:
+        usage = run.response.usage
+        ended = SubRunEnded("", self.name, run.id, self.conversation, outcome, usage)
+        if self.asked is None or outcome is not Outcome.NEEDS_APPROVAL or not run.pending:
+            await place.note_end(ended)
+        else:
+            await place.note_end(attrs.evolve(ended, call_id=self.asked.id), run.pending)
 
 
 class _Telling:
@@ -302,15 +327,18 @@ class _Telling:
 
 @asynccontextmanager
 async def _started_below(
-    recipe: AgentRecipe, place: Place, supervisor: Supervisor
+    recipe: AgentRecipe, place: Place, supervisor: Supervisor, conversation: str
 ) -> AsyncGenerator[tuple[Ref[Agent], str]]:
-    """Start an agent for one call, and end it with all that was started for it."""
+    """Start an agent for one call, and end it with all that was started for it.
+
+    It goes on with its conversation, or begins a new one if that is empty.
+    """
     host = place.host
     setup = recipe.setup
-    if setup.options.journal is None:
-        conversation = f"{host.setup.options.conversation}/{recipe.name}/{uuid.uuid4().hex[:12]}"
-    else:
+    if not conversation:
         conversation = f"{recipe.name}/{uuid.uuid4().hex[:12]}"
+        if setup.options.journal is None:
+            conversation = f"{host.setup.options.conversation}/{conversation}"
     setup = attrs.evolve(setup, options=attrs.evolve(setup.options, conversation=conversation))
     await host.ready()
     group = await _supervise(recipe, host, supervisor)
@@ -318,7 +346,7 @@ async def _started_below(
         try:
             journal = host.journal
             if setup.options.journal is not None:
-                journal, conversation = await start_journal(group, setup.options.journal), ""
+                journal = await start_journal(group, setup.options.journal)
             if recipe.model is None:
                 started = StartedProvider(provider, host.model)
             else:

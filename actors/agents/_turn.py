@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from actors.chat import (
     Answer,
-    ApprovalNeeded,
     AssistantTurn,
     Complete,
     Event,
@@ -27,7 +26,6 @@ from actors.chat import (
     ToolEnd,
     ToolProgress,
     ToolResult,
-    ToolStart,
     Usage,
 )
 from actors.journal import (
@@ -37,6 +35,7 @@ from actors.journal import (
     RunPaused,
     RunResumed,
     RunStarted,
+    SubRunEnded,
     UserSaid,
 )
 from actors.output import Wrong
@@ -84,7 +83,6 @@ class TurnMachine:
         needs_approval: Callable[[ToolCall], bool] = lambda _: False,
     ) -> None:
         self.phase = Phase.NEW
-        self.usage = Usage()  # of its own model calls, and of all runs below it
         self.by = ""  # who speaks
         self.outcome: Outcome | None = None
         self.calls = 0
@@ -99,6 +97,13 @@ class TurnMachine:
         self._emitted = 0  # events so far
         self._emitted_before = 0  # events before the present model call
         self._tools = Calls(run)
+        self._own_usage = Usage()  # of its model calls
+        self._usage_below: dict[str, Usage] = {}  # of runs below it, by their ids
+
+    @property
+    def usage(self) -> Usage:
+        """Of its own model calls, and of all runs below it."""
+        return sum(self._usage_below.values(), self._own_usage)
 
     @property
     def open_calls(self) -> tuple[str, ...]:
@@ -117,7 +122,7 @@ class TurnMachine:
 
     def asks_after(self, call_id: str) -> bool:
         """Whether the end of this call ends the run, since others wait for approval."""
-        return self.open_calls == (call_id,) and bool(self._tools.waiting)
+        return self.open_calls == (call_id,) and bool(self._tools.pending)
 
     def begin(self, text: str, now: float) -> list[Command]:
         """The user has spoken."""
@@ -129,18 +134,19 @@ class TurnMachine:
     def resume(self, resumption: Resumption, now: float) -> list[Command]:
         """A run that had ended goes on, and nobody has spoken."""
         self._check("resume")
-        self.usage = resumption.usage
+        self._own_usage = resumption.usage
+        self._usage_below |= resumption.usage_below
         decided, denied = self._tools.resume(resumption, now)
         resumed = RunResumed(run=self._run, timestamp=now)
         events: tuple[Event, ...] = (
             *(ToolEnd(result.content, result, now) for result in denied),
-            *self._announced(now),
+            *self._tools.announced(now),
         )
         if self._tools.open:
             self._move("resume", Phase.TOOLS)
             calls = tuple(self._tools.open.values())
             return [Record((resumed, *decided)), self._emit(*events), RunTools(calls)]
-        if self._tools.waiting:
+        if self._tools.pending:
             return self._wait_for_approval("resume", now, resumed, *decided, events=events)
         return self._go_on("resume", now, resumed, *decided, events=events)
 
@@ -190,7 +196,7 @@ class TurnMachine:
         """The model call is complete: the run is done, or tools come next."""
         self._check("model_ended")
         response = self._response
-        self.usage += response.usage
+        self._own_usage += response.usage
         parts = self._tools.distinct(response.turn.parts)
         calls = tuple(part for part in parts if isinstance(part, ToolCall))
         said = self._said(parts, now, complete=True)
@@ -204,9 +210,10 @@ class TurnMachine:
         response.value = value
         return self._done(said, now)
 
-    def used_below(self, usage: Usage) -> None:
-        """A run that this one had begun is over."""
-        self.usage += usage
+    def run_below_ended(self, ended: SubRunEnded, pending: Sequence[ToolCall]) -> list[Entry]:
+        """A run that this one had begun is over, or waits; a call waits with what is pending."""
+        self._usage_below[ended.sub_run] = ended.usage
+        return [ended, *(self._tools.wait_below(ended, pending) if pending else ())]
 
     def _correct(self, said: AssistantSaid, wrong: Wrong, now: float) -> list[Command]:
         """Tell the model what is wrong, as the user would, as long as it may try again."""
@@ -227,17 +234,10 @@ class TurnMachine:
         free = tuple(call for call in calls if call not in asked)
         entries = self._tools.begin(free, asked, now)
         if not free:
-            events = self._announced(now)
+            events = self._tools.announced(now)
             return self._wait_for_approval("model_ended", now, said, *entries, events=events)
         self._move("model_ended", Phase.TOOLS)
-        return [Record((said, *entries)), self._emit(*self._announced(now)), RunTools(free)]
-
-    def _announced(self, now: float) -> tuple[Event, ...]:
-        """What a reader is told of a round that begins, or goes on."""
-        return (
-            *(ToolStart(call.name, call, now) for call in self._tools.open.values()),
-            *(ApprovalNeeded(call.name, call, now) for call in self._tools.waiting.values()),
-        )
+        return [Record((said, *entries)), self._emit(*self._tools.announced(now)), RunTools(free)]
 
     def _wait_for_approval(
         self, input: str, now: float, *before: Entry, events: tuple[Event, ...]
@@ -245,7 +245,7 @@ class TurnMachine:
         """Nothing runs, and calls wait: the run ends, to be resumed."""
         self._move(input, Phase.ENDED)
         self.outcome = Outcome.NEEDS_APPROVAL
-        calls = tuple(self._tools.waiting.values())
+        calls = self._tools.pending
         reason = f"calls need approval: {', '.join(call.name for call in calls)}"
         ended = RunEnded(run=self._run, timestamp=now, outcome=self.outcome, reason=reason)
         # The end first: whoever is told what waits can resume the run.
@@ -281,12 +281,12 @@ class TurnMachine:
         """One of the calls has its result, after what it said last of its progress."""
         self._check("tool_ended")
         said = [] if progress is None else [self._progress(result.call_id, progress, now)]
-        sealed = self._tools.end(result, now)
-        events: tuple[Event, ...] = (*said, ToolEnd(result.content, result, now))
+        sealed, told = self._tools.end(result, now)
+        events = (*said, *told)
         if self._tools.open:
             self._move("tool_ended", Phase.TOOLS)
             return [Record(tuple(sealed)), self._emit(*events)]
-        if self._tools.waiting:
+        if self._tools.pending:
             return self._wait_for_approval("tool_ended", now, *sealed, events=events)
         return self._go_on("tool_ended", now, *sealed, events=events)
 
@@ -319,7 +319,7 @@ class TurnMachine:
             return []
         entries: list[Entry] = []
         if self.phase is Phase.MODEL:
-            self.usage += self._response.usage
+            self._own_usage += self._response.usage
             shown = self._shown(taken - self._emitted_before)
             entries.append(self._said(shown, now, complete=False))
         entries += self._tools.cut(reason, now)

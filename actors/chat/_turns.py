@@ -135,6 +135,8 @@ class ToolCall:
         arguments_text: What the model wrote, to the letter.
         arguments_error: Why the arguments are unusable (usually cut off), else None.
         signature: What seals the call, to be sent back unchanged.
+        by: Of a call that an agent below asks for: the tools that lead there, as
+            `researcher/reader`. Empty otherwise.
     """
 
     id: str
@@ -143,6 +145,7 @@ class ToolCall:
     arguments_text: str = attrs.field(default="{}", eq=False, repr=False)
     arguments_error: str | None = None
     signature: str | None = attrs.field(default=None, repr=False)
+    by: str = ""
 
 
 @attrs.frozen

@@ -84,7 +84,10 @@ class ToolSealed:
 
 @attrs.frozen
 class ApprovalAsked:
-    """A call waits for somebody's approval. It has not started, and will not before that."""
+    """A call waits for somebody's approval. It has not started, and will not before that.
+
+    Its id is `call_1/call_2` for the `call_2` of an agent that the run's own `call_1` asks.
+    """
 
     run: str
     call: ToolCall
@@ -151,14 +154,16 @@ class HandedOver:
 
 @attrs.frozen
 class SubRunEnded:
-    """A run of another agent, which this run had begun, is over.
+    """A run of another agent, which this run had begun, is over, or waits for approvals.
 
     Attributes:
         agent: Who that was: a name, or the path of one that was running already.
         sub_run: The id of that run.
-        conversation: Where the journal has it; "" if another one has.
+        conversation: Where the journal has it, or the one that its recipe names; "" for an
+            agent that was running already.
         outcome: Of that run.
-        usage: Of it and of all below it.
+        usage: Of it and of all below it. Where it was resumed, the latest entry counts.
+        call_id: Of the call that waits with it, and goes on with it; "" if none does.
     """
 
     run: str
@@ -168,6 +173,7 @@ class SubRunEnded:
     outcome: Outcome
     usage: Usage = attrs.field(factory=Usage)
     timestamp: float = 0.0
+    call_id: str = ""
 
 
 @attrs.frozen

@@ -170,7 +170,7 @@ def closing(entries: Iterable[Entry], *, reason: str, timestamp: float) -> tuple
     left = [
         ToolSealed(run, each.call.id, each.call.name, UNKNOWN, ToolStatus.UNKNOWN, timestamp)
         for each in (record.answer.calls() if record.answer else ())
-        if each.started and each.sealed is None
+        if each.started and each.sealed is None and not each.waits_below
     ]
     if record.paused:
         ended = RunEnded(run, Outcome.CANCELLED, f"{reason} while the run was paused", timestamp)

@@ -47,6 +47,10 @@ UNKNOWN: Final = (
 )
 NEVER_STARTED: Final = "This call was not carried out: the run ended before it started."
 NOT_APPROVED: Final = "This call was not carried out: it needs an approval that it did not get."
+NOT_APPROVED_BELOW: Final = (
+    "This call has not come to its end: it asked for something that needs an approval, and did "
+    "not get it."
+)
 DENIED: Final = "This call was not carried out: it was denied."
 NOTHING_SAID: Final = "(no text)"
 
@@ -59,6 +63,7 @@ class Call:
     started: bool = False
     asked: bool = False
     denied: bool = False
+    waits_below: bool = False  # with the agent that it asks
     sealed: ToolSealed | None = None
 
     @property
@@ -69,6 +74,8 @@ class Call:
     def result(self) -> tuple[str, ToolStatus, tuple[Shown, ...]]:
         if self.sealed is not None and self.sealed.status is not ToolStatus.UNKNOWN:
             return self.sealed.content, self.sealed.status, self.sealed.shown
+        if self.waits_below:
+            return NOT_APPROVED_BELOW, ToolStatus.CANCELLED, ()
         if self.started:
             return UNKNOWN, ToolStatus.UNKNOWN, ()
         if self.denied:
@@ -151,7 +158,7 @@ class Record:
             RunEnded: self._ended,
             GuardStopped: self._stopped,
             HandedOver: _pass_over,
-            SubRunEnded: _pass_over,
+            SubRunEnded: self._sub_run_ended,
             SummedUp: _pass_over,
             Pinned: _pass_over,
             Remembered: _pass_over,
@@ -214,9 +221,15 @@ class Record:
         self.said.append(self.answer)
 
     def _called(self, entry: ToolCalled) -> None:
-        call = self._find(entry, entry.call.id, lambda each: not each.started and not each.denied)
+        call = self._find(entry, entry.call.id, _can_start)
         if call is not None:
-            call.started = True
+            call.started, call.waits_below = True, False
+
+    def _sub_run_ended(self, entry: SubRunEnded) -> None:
+        if entry.call_id:
+            call = self._find(entry, entry.call_id, lambda each: each.started)
+            if call is not None:
+                call.waits_below = True
 
     def _asked(self, entry: ApprovalAsked) -> None:
         call = self._find(entry, entry.call.id, lambda each: not each.started and not each.asked)
@@ -251,6 +264,10 @@ class Record:
 
     def answers(self) -> list[Answer]:
         return [each for each in self.said if isinstance(each, Answer)]
+
+
+def _can_start(call: Call) -> bool:
+    return call.waits_below or not (call.started or call.denied)
 
 
 def _pass_over(entry: Entry) -> None:

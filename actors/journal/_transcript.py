@@ -183,6 +183,7 @@ class _Replay:
         self._open: set[str] = set()  # ids of calls
         self._over: set[str] = set()  # ids of runs
         self._usage = Usage()
+        self._below: dict[str, Usage] = {}  # by the ids of runs below
         self._response = StreamResponse()  # of the run's last call
 
     def take(self, entry: Entry) -> None:
@@ -193,6 +194,7 @@ class _Replay:
         match entry:
             case RunStarted():
                 self._usage, self._response = Usage(), StreamResponse(entry.timestamp)
+                self._below.clear()
                 self._open.clear()
             case AssistantSaid():
                 self._assistant(entry)
@@ -200,7 +202,7 @@ class _Replay:
                 self._over.add(entry.run)
                 self._ended(entry)
             case SubRunEnded():
-                self._usage += entry.usage
+                self._below[entry.sub_run] = entry.usage
             case _:
                 self._tool(entry)
 
@@ -229,7 +231,8 @@ class _Replay:
                 self.events.append(Thought(part.text, now))
                 response.add(StreamChunk(index=index, timestamp=now, thinking=part.text))
         self._usage += entry.usage
-        response.usage, response.is_complete = self._usage, entry.complete
+        response.usage = sum(self._below.values(), self._usage)
+        response.is_complete = entry.complete
         response.finish_reason = entry.finish_reason
         self._response = response
 

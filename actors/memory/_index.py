@@ -169,16 +169,23 @@ class ChromaIndex:
         self, vector: bytes, limit: int, where: Filter | None
     ) -> list[tuple[str, float]]:
         """Ids and their cosine similarities, the most similar first."""
+        (found,) = await self.nearest_of([vector], limit, where)
+        return found
+
+    async def nearest_of(
+        self, vectors: Sequence[bytes], limit: int, where: Filter | None = None
+    ) -> list[list[tuple[str, float]]]:
+        """The same of each of several vectors; all are asked for in one request."""
         with self._asking():
             found = await self._collection.query(
-                query_embeddings=[self._floats(vector)],
+                query_embeddings=[self._floats(vector) for vector in vectors],
                 n_results=limit,
                 where=filter_for_index(where),
                 include=["distances"],
             )
         return [
-            (id, 1.0 - float(distance))
-            for id, distance in zip(found["ids"][0], found["distances"][0], strict=True)
+            [(id, 1.0 - float(distance)) for id, distance in zip(ids, distances, strict=True)]
+            for ids, distances in zip(found["ids"], found["distances"], strict=True)
         ]
 
     async def check(self, least: int, expected: Mapping[str, bytes]) -> None:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import trio
 
+from actors.errors import IndexDamaged, MemoryUnreachable
 from actors.providers import Clock
 
-from ._comparison import Row, pairs_between
+from ._comparison import NEIGHBOURS, Row, pairs_between
 from ._consolidation import groups_of, key_of
 from ._filters import matches
 from ._merges import Alike, FindAlike, Merge, Merges, Source, SourcesOf, Successors, Undone, Unmerge
 from ._merging_log import MergingLog
-from ._vector_memory import VectorMemory
+from ._vector_memory import BATCH, CATCH_UP, VectorMemory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from ._entries import MemoryEntry
     from ._log import MemoryLog
 
-Page = tuple[str, int, str, bytes]  # id, change, metadata as JSON, vector
+Page = tuple[str, int, str, str, bytes]  # id, change, text, metadata as JSON, vector
 
 PAGE: Final = 1_024  # vectors that are read at a time; others have their turn at the log between
+ROUNDED: Final = 1e-3  # what is nearly alike in the index is compared in full
 LAST: Final = 2**62  # no change has a number as high
 
 
@@ -41,24 +43,59 @@ class MergingMemory(VectorMemory, Merges):
 
     @FindAlike.handles(concurrent=True)
     async def find_alike(self, message: FindAlike) -> Alike:
-        plan, log = message.plan, self._merging
-        keys: dict[str, int] = {}
-        found = await self._in_thread(log.page, message.after, LAST, plan.batch)
+        log, compared = self._merging, _Compared(message.plan)
+        found = await self._in_thread(log.page, message.after, LAST, message.plan.batch)
         unseen = await self._in_thread(log.unseen)
         if not found:
             return Alike((), message.after, 0, unseen)
-        rows, upto = _rows(found, plan, keys), found[-1][1]
+        rows, upto = compared.rows(found), found[-1][1]
         pairs: list[Pair] = []
+        if (await self._in_thread(log.standing)).entries > message.plan.exact_upto:
+            ids, rows_left = await self._near(rows, message.plan.threshold)
+            pairs += await compared.pairs(rows, await self._in_thread(log.rows, ids))
+            rows = rows_left
         start = 0
         while rows:
             page = await self._in_thread(log.page, start, upto, PAGE)
-            # Nothing of it is done here, where streams are.
-            pairs += await trio.to_thread.run_sync(_compared, rows, page, plan, keys)
+            pairs += await compared.pairs(rows, page)
             if len(page) < PAGE:
                 break
             start = page[-1][1]
-        groups = await self._sources(groups_of(pairs))
-        return Alike(groups, upto, len(found), unseen)
+        return Alike(await self._sources(groups_of(pairs)), upto, len(found), unseen)
+
+    async def _near(self, rows: list[Row], threshold: float) -> tuple[list[str], list[Row]]:
+        """Ask the index for what is alike to these rows.
+
+        Returns:
+            Ids of what may be, and the rows of which the index cannot tell all: it lacks them, it
+            does not answer, or they have more that is alike than they were told.
+        """
+        near: dict[str, None] = {}
+        left: list[Row] = []
+        await self._has_changes(rows[-1].change if rows else 0)
+        for start in range(0, len(rows), BATCH):
+            some = rows[start : start + BATCH]
+            index = self._index
+            if index is None or some[-1].change > self._log.index_has:
+                left += some
+                continue
+            try:
+                found = await index.nearest_of([row.vector for row in some], NEIGHBOURS)
+            except (MemoryUnreachable, IndexDamaged) as fault:  # `Measure` says it
+                self._lose(index, fault)
+                left += some
+                continue
+            for row, hits in zip(some, found, strict=True):
+                alike = [id for id, similarity in hits if similarity >= threshold - ROUNDED]
+                near.update(dict.fromkeys(alike))
+                left += [row] if len(alike) == NEIGHBOURS else []
+        return list(near), left
+
+    async def _has_changes(self, upto: int) -> None:
+        """Wait for the index to have these changes, if there is one, and not for long."""
+        with trio.move_on_after(CATCH_UP):
+            while self._index is not None and self._log.index_has < upto:
+                await self._changed.wait()
 
     async def _sources(self, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[Source, ...], ...]:
         """The groups with their entries; without those of which one has gone meanwhile."""
@@ -95,18 +132,29 @@ class MergingMemory(VectorMemory, Merges):
         )
 
 
-def _compared(
-    rows: list[Row], page: list[Page], plan: Consolidation, keys: dict[str, int]
-) -> list[Pair]:
-    others = _rows(page, plan, keys)
-    return pairs_between(rows, others, plan.threshold) if others else []
+class _Compared:
+    """Compares entries as a plan says; keeps the numbers of their metadata meanwhile."""
 
+    def __init__(self, plan: Consolidation) -> None:
+        self._plan = plan
+        self._keys: dict[str, int] = {}
 
-def _rows(page: list[Page], plan: Consolidation, keys: dict[str, int]) -> list[Row]:
-    rows: list[Row] = []
-    for id, change, text, vector in page:
-        metadata = json.loads(text)
-        if matches(plan.where, metadata):
-            key = keys.setdefault(key_of(metadata, plan.ignoring), len(keys))
-            rows.append(Row(id, change, key, vector))
-    return rows
+    async def pairs(self, rows: list[Row], page: list[Page]) -> list[Pair]:
+        """Those of the rows that are alike to one of the page that changed before."""
+        # Nothing of it is done here, where streams are.
+        return await trio.to_thread.run_sync(self._pairs, rows, page)
+
+    def _pairs(self, rows: list[Row], page: list[Page]) -> list[Pair]:
+        others = self.rows(page)
+        return pairs_between(rows, others, self._plan.threshold) if rows and others else []
+
+    def rows(self, page: list[Page]) -> list[Row]:
+        """What is to be compared of a page."""
+        rows: list[Row] = []
+        for id, change, text, told, vector in page:
+            metadata = json.loads(told)
+            if matches(self._plan.where, metadata):
+                name = key_of(metadata, self._plan.ignoring)
+                key = self._keys.setdefault(name, len(self._keys))
+                rows.append(Row(id, change, text, key, vector))
+        return rows

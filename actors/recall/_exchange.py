@@ -37,8 +37,10 @@ from ._tokens import tokens_of_turns
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-NOT_SAID: Final = SummedUp | Pinned | Remembered | HandedOver | SubRunEnded
-OF_A_ROUND: Final = ToolCalled | ToolSealed | ApprovalAsked | CallApproved | CallDenied
+NOT_SAID: Final = SummedUp | Pinned | Remembered | HandedOver
+OF_A_ROUND: Final = (
+    ToolCalled | ToolSealed | ApprovalAsked | CallApproved | CallDenied | SubRunEnded
+)
 NOTES: Final = "(notes)"  # the run that notes are said in; no run of an agent is called so
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import weakref
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
@@ -21,7 +22,7 @@ from runtime import BridgeClosed
 from ._block import Block
 from ._call import Call, Promise
 from ._thread import TrioThread
-from ._waiting import comes_first, leave, note
+from ._waiting import LOOK_SECONDS, comes_first, leave, note
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         AsyncIterator,
         Awaitable,
         Callable,
+        Generator,
     )
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
@@ -282,12 +284,39 @@ async def open_asyncio_bridge() -> AsyncGenerator[AsyncioBridge]:
     thread = TrioThread(begun.set, ended.set)
     try:
         await begun.wait_for(lambda _: thread.request_end())
-        yield AsyncioBridge(thread)
+        with looking_up(asyncio.get_running_loop()):
+            yield AsyncioBridge(thread)
     finally:
         thread.request_end()
         if asyncio._get_running_loop() is not None and not thread.is_elsewhere:  # noqa: SLF001 - as in `refuse_loops`
             await ended.wait_for(lambda _: None)
         thread.join()
+
+
+@contextmanager
+def looking_up(loop: asyncio.AbstractEventLoop) -> Generator[None]:
+    """Wake a loop of the main thread now and then, as long as a bridge is open.
+
+    A signal's handler does not wake the loop that it interrupts. What the handler only puts in
+    the loop's line, as ipykernel's does with the cancel of a cell, would wait for the next event
+    of a stream that may be silent.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    timer: asyncio.TimerHandle | None = None
+
+    def look() -> None:
+        nonlocal timer
+        timer = loop.call_later(LOOK_SECONDS, look)
+
+    look()
+    try:
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()
 
 
 def refuse_others() -> None:

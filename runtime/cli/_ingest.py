@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 import trio
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import MofNCompleteColumn
 
 from actors.documents import Chunking, IngestOptions, IngestState, IngestStep, ingest
 from actors.memory import open_memory
 
+from ._bar import bar_with
 from ._interrupts import Interrupts
 from ._screen import visible
 
@@ -80,18 +80,8 @@ class _Report:
     """Shows steps: as a bar, or as a line for each file."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self.refused = 0
-        # Without its refreshing thread: steps come often enough.
-        self.bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            console=console,
-            auto_refresh=False,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self.bar = bar_with(MofNCompleteColumn())
         self._task = self.bar.add_task("", total=None)
 
     def say(self, text: str) -> None:

@@ -1,17 +1,18 @@
-"""`runtime memory`: what a memory holds, filled, searched and counted."""
+"""`runtime memory`: what a memory holds, filled, searched, counted and tidied."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 import click
 import trio
 
 from actors.memory import Hit, MemoryHandle, MemoryStatistics, SearchBy, open_memory
 
+from ._consolidate import command as consolidate
 from ._ingest import command as ingest
+from ._memory_folder import EMBEDDER, FOLDER
 from ._screen import visible
 
 if TYPE_CHECKING:
@@ -19,22 +20,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LOG: Final = "memory.db"
-FOLDER = click.argument("folder", type=click.Path(exists=True, file_okay=False))
-EMBEDDER = click.option(
-    "--embedder", default="minilm", show_default=True, help="The one that it was filled with."
-)
-
 
 @click.group(name="memory")
 def command() -> None:
-    """Fill and search the memory that lives in FOLDER, and say what there is.
+    """Fill, search and tidy the memory that lives in FOLDER, and say what there is.
 
     FOLDER is one that `open_memory(FOLDER)` made, or `ingest`, and that no program has open.
     """
 
 
 command.add_command(ingest)
+command.add_command(consolidate)
 
 
 @command.command(name="search")
@@ -86,8 +82,6 @@ def stats(folder: str, embedder: str) -> None:
 
 def _asked(folder: str, embedder: str, question: Callable[[MemoryHandle], Awaitable[T]]) -> T:
     """What the memory in the folder answers; it is closed again."""
-    if not (Path(folder) / LOG).is_file():
-        raise click.UsageError(f"there is no memory in {folder}: it would have a {LOG}")
 
     async def ask() -> T:
         async with open_memory(folder, embedder=embedder) as memory:

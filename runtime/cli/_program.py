@@ -34,7 +34,7 @@ COMMANDS: Final = {
     "conversations": LazyCommand(
         "runtime.cli._conversations", "List, show, export and fork what a journal keeps."
     ),
-    "memory": LazyCommand("runtime.cli._memory", "Fill, search and count what a memory holds."),
+    "memory": LazyCommand("runtime.cli._memory", "Fill, search and tidy what a memory holds."),
     "pull": LazyCommand("runtime.cli._pull", "Fetch a model that runs on this machine."),
     "bench": LazyCommand("runtime.bench", "Measure; every figure beside its floor."),
 }

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import DownloadColumn, Progress, TimeRemainingColumn
 
 from actors.local import PulledModel, PullProgress, pull
+
+from ._bar import bar_with
 
 LOCAL: Final = "local:"
 
@@ -21,19 +22,8 @@ def command(model: str) -> None:
     Does nothing when it is there. Pulling again goes on where a pull broke off.
     """
     name = model.removeprefix(LOCAL)
-    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    # Without its refreshing thread: `pull` reports ten times a second, in this one.
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        auto_refresh=False,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        pulled = pull(name, on_progress=_Report(bar, console))
+    with bar_with(DownloadColumn(), TimeRemainingColumn()) as bar:
+        pulled = pull(name, on_progress=_Report(bar))
     prefix = LOCAL if isinstance(pulled, PulledModel) else ""
     click.echo(f"{prefix}{pulled.model.name} is on this machine: {pulled.weights.parent}")
 
@@ -41,9 +31,8 @@ def command(model: str) -> None:
 class _Report:
     """Shows progress: as a bar, or each phase of each package as a line."""
 
-    def __init__(self, bar: Progress, console: Console) -> None:
+    def __init__(self, bar: Progress) -> None:
         self._bar = bar
-        self._console = console
         self._task = bar.add_task("", total=None)
         self._last = ""
 
@@ -57,5 +46,5 @@ class _Report:
             refresh=True,
         )
         if self._bar.disable and text not in {self._last, "done"}:
-            self._console.out(f"{text} ({progress.total_bytes / 1e6:.0f} MB in all) ...")
+            self._bar.console.out(f"{text} ({progress.total_bytes / 1e6:.0f} MB in all) ...")
         self._last = text

@@ -7,6 +7,7 @@ whatever happens is asserted after each run, and at the end.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -284,11 +285,14 @@ class Everything(Parts):
                 assert refusals(turns) == [], (refusals(turns), turns)
 
     async def assert_runs_below(self, agent: AgentHandle, entries: tuple[Entry, ...]) -> None:
+        told: defaultdict[str, list[Outcome]] = defaultdict(list)  # of each leg of a run below
         for entry in entries:
             if isinstance(entry, SubRunEnded) and entry.conversation:
-                below = await read(self.journal or journal_of(agent), entry.conversation)
-                ends = [each.outcome for each in below if isinstance(each, RunEnded)]
-                assert self.crashes or not below or ends == [entry.outcome], (entry, ends)
+                told[entry.conversation].append(entry.outcome)
+        for conversation, outcomes in told.items():
+            below = await read(self.journal or journal_of(agent), conversation)
+            ends = [each.outcome for each in below if isinstance(each, RunEnded)]
+            assert self.crashes or not below or ends == outcomes, (conversation, ends, outcomes)
 
 
 def paths(system: Any) -> set[str]:

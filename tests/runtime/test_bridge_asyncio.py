@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import signal
 import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from bridge_actors import (
     Fail,
     Notes,
     Silence,
+    interrupting,
     open_counter,
 )
 
@@ -199,6 +201,26 @@ def test_a_thousand_random_cancels_leave_nothing() -> None:
                 assert "0 waiting" in repr(bridge)
             assert await bridge.run(counter.ask, Add(1)) > outcomes["done"]
         assert min(outcomes.values()) > 0
+
+    run(main())
+
+
+def test_what_a_signals_handler_asks_of_the_loop_is_done_while_a_call_is_silent() -> None:
+    notes = Notes()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with open_asyncio_bridge() as bridge:
+            task = loop.create_task(bridge.run(notes.wait_for_ever))
+            before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon(task.cancel))
+            try:
+                with interrupting(notes.busy):
+                    done, _ = await asyncio.wait([task], timeout=SECONDS)
+            finally:
+                signal.signal(signal.SIGINT, before)
+            assert done
+            assert task.cancelled()
+            assert notes.quiet.is_set()
 
     run(main())
 
