@@ -76,6 +76,7 @@ READING_ORDER = [
     "runtime.testing._probe",
     "runtime.testing._test_system",
     "runtime.testing",
+    "actors._value",
     "actors.chat._turns",
     "actors.chat._shown",
     "actors._value",
@@ -376,6 +377,7 @@ READING_ORDER = [
     "runtime.bench._chains",
     "runtime.bench._crowds",
     "runtime.bench._remembering",
+    "runtime.bench._digesting",
     "runtime.bench._agents",
     "runtime.bench._delegation",
     "runtime.bench._stalls",
@@ -524,7 +526,7 @@ DOORS = {
 
 # Functions that import when they are called: module -> their names. Each says why where it is.
 LATE_IMPORTS = {
-    "actors.agents._open": ["start_journal"],  # sqlite3
+    "actors.agents._group": ["start_journal"],  # sqlite3
     "actors.output._output": ["__init__"],  # cattrs
     "actors.tools._processes": ["__aenter__"],  # trio-parallel, an extra
     "actors.http._open": ["open_client"],  # httpx2, which most of an import's time went to

@@ -148,12 +148,9 @@ class AgentRun(RunControl, Generic[V_co]):
         journal takes too long just then.
         """
         fault = self._fault
-        if (
-            isinstance(fault, ActorStopped | ActorCrashed)
-            and fault.path == self._ref.path
-            and not isinstance(fault.__cause__, RuntimeFault)  # its journal's fault
-        ):
-            return Outcome.CANCELLED
+        if isinstance(fault, ActorStopped | ActorCrashed) and fault.path == self._ref.path:
+            could_write = not isinstance(fault.__cause__, RuntimeFault)  # of its journal
+            return Outcome.CANCELLED if could_write else Outcome.FAILED
         return Outcome.FAILED if verdict(fault)[0] is Outcome.FAILED else None
 
     @property

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic
 
 import trio
 
 from actors._value import V_co
-from actors.journal import MemoryJournal
 from actors.providers import (
     AnyModel,
     Capabilities,
@@ -28,18 +26,16 @@ from ._agent import Agent
 from ._agent_run import AgentRun
 from ._control import AgentControl, Resume
 from ._conversation import History, Settle, UseModel
-from ._group import supervise_group
+from ._group import start_journal, supervise_group
 from ._keepsakes import Keepsakes
 from ._options import DEFAULT_OPTIONS, AgentOptions, AgentSetup
 from ._recipe import all_recipes
 from ._switch import ModelSwitch
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 
     from actors.chat import StreamResponse, Turn
-    from actors.journal import Journal
     from actors.tools import AnyTool
     from runtime import Supervisor
 
@@ -184,23 +180,6 @@ async def open_agent(
             raise
         else:
             await _end(group, agent)
-
-
-async def start_journal(
-    group: Supervisor, journal: str | os.PathLike[str] | Ref[Journal] | None
-) -> Ref[Journal]:
-    if journal is None:
-        return await group.spawn(MemoryJournal, name="journal")
-    if isinstance(journal, Ref):
-        return journal
-    from actors.journal import SqliteJournal  # noqa: PLC0415 - sqlite3, where it is wanted
-
-    return await group.spawn(SqliteJournal, _absolute(journal), name="journal")
-
-
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    """So that it is the same file after a crash, wherever the program is by then."""
-    return Path(path).absolute()
 
 
 async def _settled(agent: Ref[Agent], options: AgentOptions) -> None:
