@@ -187,7 +187,7 @@ async def _passages_in(memory: MemoryHandle, id: str) -> set[str]:
     """The numbers of the passages that an entry was merged from, at once or over others."""
     sources = await memory.sources(id)
     if not sources:
-        return {id.split("-")[0]}
+        return {id.split("-", maxsplit=1)[0]}
     return set().union(*[await _passages_in(memory, each.id) for each in sources])
 
 

@@ -304,16 +304,19 @@ def looking_up(loop: asyncio.AbstractEventLoop) -> Generator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    looks: list[asyncio.TimerHandle] = []  # the next one
+
+    timer: asyncio.TimerHandle | None = None
 
     def look() -> None:
-        looks[:] = [loop.call_later(LOOK_SECONDS, look)]
+        nonlocal timer
+        timer = loop.call_later(LOOK_SECONDS, look)
 
     look()
     try:
         yield
     finally:
-        looks[0].cancel()
+        if timer is not None:
+            timer.cancel()
 
 
 def refuse_others() -> None:
