@@ -76,13 +76,14 @@ READING_ORDER = [
     "runtime.testing._probe",
     "runtime.testing._test_system",
     "runtime.testing",
+    "actors._value",
     "actors.chat._turns",
     "actors.chat._shown",
+    "actors._value",
     "actors.chat._response",
     "actors.chat._events",
     "actors.chat",
     "actors._late",
-    "actors._value",
     "actors.errors",
     "actors.schema._docstring",
     "actors.schema._hints",
@@ -332,6 +333,7 @@ READING_ORDER = [
     "actors.agents._runs",
     "actors.agents._agent",
     "actors.agents._heard",
+    "actors.agents._agent_run",
     "actors.agents._open",
     "actors.agents._reasoning",
     "actors.agents._reasoner",
@@ -524,7 +526,7 @@ DOORS = {
 
 # Functions that import when they are called: module -> their names. Each says why where it is.
 LATE_IMPORTS = {
-    "actors.agents._open": ["start_journal"],  # sqlite3
+    "actors.agents._group": ["start_journal"],  # sqlite3
     "actors.output._output": ["__init__"],  # cattrs
     "actors.tools._processes": ["__aenter__"],  # trio-parallel, an extra
     "actors.http._open": ["open_client"],  # httpx2, which most of an import's time went to

@@ -32,9 +32,11 @@ from runtime import (
 )
 
 from ._agent import Agent
+from ._agent_run import AgentRun
 from ._control import Resume
 from ._conversation import Conversation
-from ._open import AgentHandle, AgentRun, open_agent, start_journal
+from ._group import start_journal
+from ._open import AgentHandle, open_agent
 from ._place import PLACE, Asked, Continues, Place
 from ._recipe import AgentRecipe
 from ._switch import ModelSwitch

@@ -1,7 +1,8 @@
-"""What a Chroma server refuses, or cannot do, ends neither the memory nor its index."""
+"""What a disk or a Chroma server refuses is said, and ends neither a memory nor its index."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from actors.errors import ConfigurationError
+from actors.errors import ConfigurationError, MemoryUnusable
 from actors.memory import Item, open_memory
 
 if TYPE_CHECKING:
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 CATS = "The cat sleeps on the sofa all day"
 FISH = "A cat eats fish in the kitchen"
+
+
+async def test_a_folder_that_nothing_can_be_written_in_is_refused_before_anything_starts() -> None:
+    with pytest.raises(MemoryUnusable, match=r"the memory /proc/\d+/fd cannot be used"):
+        async with open_memory(f"/proc/{os.getpid()}/fd", embedder="lexical"):
+            pass
 
 
 async def test_a_filter_that_is_too_much_for_the_index_is_refused_and_the_index_stays() -> None:
