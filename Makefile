@@ -25,8 +25,9 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/core.stamp ## a real model on this machine, streamed by supervised actors
+demo: $(VENV)/memory.stamp ## a real model on this machine, streamed by supervised actors
 	@$(BIN)/runtime pull $(MODEL)
+	@$(BIN)/runtime pull $(EMBEDDER)
 	@$(BIN)/runtime demo
 
 test: $(VENV)/development.stamp ## all tests, with the model on this machine
@@ -57,7 +58,7 @@ constraints: $(VENV)/development.stamp $(VENV)/peers.stamp ## write down the ver
 	@echo "# The versions that this is tested with; written by 'make constraints'." > .venv/frozen
 	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip >> .venv/frozen
 	@! grep --line-number ' @ ' .venv/frozen || { echo "a version, not an address, please" >&2; exit 1; }
-	@mv .venv/frozen constraints.txt && touch $(VENV)/{core,development,peers}.stamp
+	@mv .venv/frozen constraints.txt && touch $(VENV)/{core,memory,development,peers}.stamp
 
 clean: ## remove everything that was made here, .venv and all
 	@rm -rf $(VENV) .build .fuzz dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -69,6 +70,11 @@ $(VENV)/core.stamp: pyproject.toml constraints.txt
 	@echo "Installing the runtime into $(VENV) with $(PYTHON) (once, some 20 seconds) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/memory.stamp: $(VENV)/core.stamp
+	@echo "Installing Chroma, in which agents remember, with its libraries (once, some 60 seconds) ..."
+	@$(INSTALL) --editable '.[memory]'
 	@touch $@
 
 $(VENV)/development.stamp: $(VENV)/core.stamp

@@ -7,9 +7,10 @@ trio in a thread of its own, behind a `runtime.bridge`; a cancel crosses it in b
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
 from actors import agents
+from actors._value import V_co
 from actors.agents import AgentOptions
 from runtime.bridge import AsyncioBridge, open_asyncio_bridge
 
@@ -28,7 +29,7 @@ __all__ = ["AsyncioAgent", "AsyncioRun", "open_agent"]
 DEFAULT_OPTIONS: Final = AgentOptions()
 
 
-class AsyncioRun:
+class AsyncioRun(Generic[V_co]):
     """One run: `async with agent.stream("...") as run: async for event in run: ...`.
 
     The loop ends after `Complete`, or raises what ended the run. Each event is asked for when
@@ -36,7 +37,7 @@ class AsyncioRun:
     task, interrupts the run and goes on when nothing of it is running.
     """
 
-    def __init__(self, bridge: AsyncioBridge, run: AgentRun) -> None:
+    def __init__(self, bridge: AsyncioBridge, run: AgentRun[V_co]) -> None:
         self._run = run
         self._events = bridge.stream(lambda: run)
 
@@ -64,7 +65,7 @@ class AsyncioRun:
         return self._run.id
 
     @property
-    def response(self) -> StreamResponse:
+    def response(self) -> StreamResponse[V_co | None]:
         """What was handed to the reader so far; readable at any time."""
         return self._run.response
 
@@ -84,7 +85,7 @@ class AsyncioRun:
         return self._run.pending
 
     @property
-    def value(self) -> Any:
+    def value(self) -> V_co | None:
         """What the answer was read as, where `AgentOptions(output=...)` asks for a class."""
         return self._run.value
 
@@ -92,7 +93,7 @@ class AsyncioRun:
         return f"<AsyncioRun over {self._run!r}>"
 
 
-class AsyncioAgent:
+class AsyncioAgent(Generic[V_co]):
     """An agent that runs behind a bridge: what `actors.blocking.open_agent` gives.
 
     It can be used by several tasks at once; its runs queue, as always.
@@ -103,7 +104,7 @@ class AsyncioAgent:
             `await agent.bridge.run(agent.handle.history)`.
     """
 
-    def __init__(self, bridge: AsyncioBridge, handle: AgentHandle) -> None:
+    def __init__(self, bridge: AsyncioBridge, handle: AgentHandle[V_co]) -> None:
         self.bridge = bridge
         self.handle = handle
 
@@ -117,11 +118,11 @@ class AsyncioAgent:
         """What its model can do, as far as it is known."""
         return self.handle.capabilities
 
-    def stream(self, text: str) -> AsyncioRun:
+    def stream(self, text: str) -> AsyncioRun[V_co]:
         """Begin a run; see `AsyncioRun`."""
         return AsyncioRun(self.bridge, self.handle.stream(text))
 
-    async def run(self, text: str) -> StreamResponse:
+    async def run(self, text: str) -> StreamResponse[V_co]:
         """Run to the end, and return the final model call's response.
 
         Cancelled: the run is interrupted and has ended; what it said is in the history.
@@ -133,7 +134,7 @@ class AsyncioAgent:
 
     def resume(
         self, run: str, *, approve: Iterable[str] = (), deny: Mapping[str, str] | None = None
-    ) -> AsyncioRun:
+    ) -> AsyncioRun[V_co]:
         """Go on with the latest run where it ended; see `AgentHandle.resume`."""
         return AsyncioRun(self.bridge, self.handle.resume(run, approve=approve, deny=deny))
 
@@ -175,10 +176,10 @@ async def open_agent(
     *,
     tools: Iterable[AnyTool | Callable[..., Any]] = (),
     instructions: str | None = None,
-    options: AgentOptions = DEFAULT_OPTIONS,
+    options: AgentOptions[V_co] = DEFAULT_OPTIONS,
     system: System | None = None,
     bridge: AsyncioBridge | None = None,
-) -> AsyncGenerator[AsyncioAgent]:
+) -> AsyncGenerator[AsyncioAgent[V_co]]:
     """Start an agent as `actors.open_agent` does, for asyncio.
 
     Args:

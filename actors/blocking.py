@@ -7,9 +7,10 @@ agent runs on trio in a thread of its own, behind a `runtime.bridge`.
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
 from actors import agents
+from actors._value import V_co
 from actors.agents import AgentOptions
 from runtime.bridge import Bridge, open_bridge
 
@@ -28,7 +29,7 @@ __all__ = ["BlockingAgent", "BlockingRun", "open_agent"]
 DEFAULT_OPTIONS: Final = AgentOptions()
 
 
-class BlockingRun:
+class BlockingRun(Generic[V_co]):
     """One run: `with agent.stream("...") as run: for event in run: ...`.
 
     The loop ends after `Complete`, or raises what ended the run. Each event is asked for when
@@ -36,7 +37,7 @@ class BlockingRun:
     interrupts the run and returns when nothing of it is running.
     """
 
-    def __init__(self, bridge: Bridge, run: AgentRun) -> None:
+    def __init__(self, bridge: Bridge, run: AgentRun[V_co]) -> None:
         self._run = run
         self._events = bridge.stream(lambda: run)
 
@@ -64,7 +65,7 @@ class BlockingRun:
         return self._run.id
 
     @property
-    def response(self) -> StreamResponse:
+    def response(self) -> StreamResponse[V_co | None]:
         """What was handed to the reader so far; readable at any time."""
         return self._run.response
 
@@ -84,7 +85,7 @@ class BlockingRun:
         return self._run.pending
 
     @property
-    def value(self) -> Any:
+    def value(self) -> V_co | None:
         """What the answer was read as, where `AgentOptions(output=...)` asks for a class."""
         return self._run.value
 
@@ -92,7 +93,7 @@ class BlockingRun:
         return f"<BlockingRun over {self._run!r}>"
 
 
-class BlockingAgent:
+class BlockingAgent(Generic[V_co]):
     """An agent that runs behind a bridge: what `actors.blocking.open_agent` gives.
 
     It can be used by several threads at once; its runs queue, as always.
@@ -103,7 +104,7 @@ class BlockingAgent:
             `agent.bridge.run(agent.handle.history)`.
     """
 
-    def __init__(self, bridge: Bridge, handle: AgentHandle) -> None:
+    def __init__(self, bridge: Bridge, handle: AgentHandle[V_co]) -> None:
         self.bridge = bridge
         self.handle = handle
 
@@ -117,11 +118,11 @@ class BlockingAgent:
         """What its model can do, as far as it is known."""
         return self.handle.capabilities
 
-    def stream(self, text: str) -> BlockingRun:
+    def stream(self, text: str) -> BlockingRun[V_co]:
         """Begin a run; see `BlockingRun`."""
         return BlockingRun(self.bridge, self.handle.stream(text))
 
-    def run(self, text: str) -> StreamResponse:
+    def run(self, text: str) -> StreamResponse[V_co]:
         """Run to the end, and return the final model call's response.
 
         Interrupted by a Ctrl-C: the run has ended, and what it said is in the history.
@@ -133,7 +134,7 @@ class BlockingAgent:
 
     def resume(
         self, run: str, *, approve: Iterable[str] = (), deny: Mapping[str, str] | None = None
-    ) -> BlockingRun:
+    ) -> BlockingRun[V_co]:
         """Go on with the latest run where it ended; see `AgentHandle.resume`."""
         return BlockingRun(self.bridge, self.handle.resume(run, approve=approve, deny=deny))
 
@@ -175,10 +176,10 @@ def open_agent(
     *,
     tools: Iterable[AnyTool | Callable[..., Any]] = (),
     instructions: str | None = None,
-    options: AgentOptions = DEFAULT_OPTIONS,
+    options: AgentOptions[V_co] = DEFAULT_OPTIONS,
     system: System | None = None,
     bridge: Bridge | None = None,
-) -> Generator[BlockingAgent]:
+) -> Generator[BlockingAgent[V_co]]:
     """Start an agent as `actors.open_agent` does, for code that blocks.
 
     Args:

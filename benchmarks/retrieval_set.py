@@ -45,10 +45,15 @@ class Question:
 
 @attrs.frozen
 class RetrievalSet:
-    """Passages and questions."""
+    """Passages and questions.
+
+    Attributes:
+        reworded: What says the same as a passage in other words, by its number; of most of them.
+    """
 
     passages: tuple[str, ...]
     questions: tuple[Question, ...]
+    reworded: dict[int, tuple[str, ...]]
 
 
 def retrieval_set(seed: int = 1) -> RetrievalSet:
@@ -56,7 +61,7 @@ def retrieval_set(seed: int = 1) -> RetrievalSet:
     chance = random.Random(seed)  # noqa: S311 - no secret
     passages: list[str] = []
     questions: dict[str, list[Question]] = {kind: [] for kind in KINDS}
-    _about_people(chance, passages, questions)
+    reworded = _about_people(chance, passages, questions)
     chosen = {
         kind: chance.sample(asked, COUNTS[kind]) for kind, asked in questions.items() if asked
     }
@@ -72,12 +77,15 @@ def retrieval_set(seed: int = 1) -> RetrievalSet:
             for asked in questions.values()
             for question in asked
         ),
+        {places[number]: texts for number, texts in reworded.items()},
     )
 
 
 def _about_people(
     chance: random.Random, passages: list[str], questions: dict[str, list[Question]]
-) -> None:
+) -> dict[int, tuple[str, ...]]:
+    """Add both; what says the same as a passage, by its number."""
+    reworded: dict[int, tuple[str, ...]] = {}
     relations = tomllib.loads((FOLDER / "relations.toml").read_text("utf-8"))["relations"]
     codes = {each["code"]: _codes(chance) for each in relations if "code" in each}
     for name in people():
@@ -100,8 +108,15 @@ def _about_people(
                 if wordings:
                     text = chance.choice(wordings).format(**words)
                     questions[kind].append(Question(text, kind, len(passages)))
-            text = chance.choice(relation["passages"]).format(**words)
-            passages.append(text[0].upper() + text[1:])
+            texts = [each.format(**words) for each in relation["passages"]]
+            text = chance.choice(texts)
+            reworded[len(passages)] = tuple(_begun(each) for each in texts if each != text)
+            passages.append(_begun(text))
+    return reworded
+
+
+def _begun(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def people() -> list[str]:

@@ -10,8 +10,9 @@ from pathlib import Path
 import trio
 
 from actors import AgentOptions, open_agent
-from actors.chat import ApprovalNeeded, ToolEnd
-from actors.errors import NeedsApproval
+from actors.agents import RunLimits
+from actors.chat import ApprovalNeeded, Settings, ToolEnd
+from actors.errors import LimitReached, NeedsApproval
 from actors.providers import Model, call, say, script
 from actors.tools import tool
 
@@ -25,6 +26,7 @@ ASKS = script(
 ANSWERS = script(say("Ann and Bob are paid; Cid has to wait until Monday."))
 TASK = "Pay Ann 20, Bob 900 and Cid 950, please."
 FREE = 100  # so much may be paid without asking
+BRIEF = Settings(max_tokens=120)  # a small model may never stop
 
 
 @tool
@@ -52,6 +54,8 @@ async def ask(model: str | Model, options: AgentOptions) -> None:
                         print(f"waits:   {event.content} {event.call.arguments}")
         except NeedsApproval:
             pass
+        except LimitReached as limit:  # a small model may call tools without an end
+            print(f"limit:   {limit}")
         print(f"outcome: {run.outcome}")
 
 
@@ -59,7 +63,7 @@ async def decide(model: str | Model, options: AgentOptions) -> None:
     """Another one, perhaps on another day: it approves one call and denies all others."""
     async with open_agent(model, tools=[balance, pay], options=options) as agent:
         left = await agent.unfinished()
-        if left is None:
+        if left is None or not left.pending:
             print("nothing waits for approval")
             return
         first, *others = (call.id for call in left.pending)
@@ -70,8 +74,8 @@ async def decide(model: str | Model, options: AgentOptions) -> None:
                 async for event in run:
                     if isinstance(event, ToolEnd):
                         print(f"{event.result.status}:      {event.content}")
-        except NeedsApproval as more:  # a model may ask again; somebody decides on that, too
-            print(f"waits:   {more}")
+        except (NeedsApproval, LimitReached) as more:  # it may ask again; somebody decides, too
+            print(f"more:    {more}")
         print(f"answer:  {run.response.text}")
         print(f"outcome: {run.outcome}")
 
@@ -79,7 +83,9 @@ async def decide(model: str | Model, options: AgentOptions) -> None:
 async def main(model: str | None) -> None:
     """Ask in one life of the program, and decide in the next."""
     with tempfile.TemporaryDirectory() as folder:
-        options = AgentOptions(journal=Path(folder) / "chats.db")
+        options = AgentOptions(
+            journal=Path(folder) / "chats.db", settings=BRIEF, limits=RunLimits(model_calls=6)
+        )
         await ask(model or Model("scripted:clerk", script=ASKS), options)
         print("         (the program ends, and is started again)")
         await decide(model or Model("scripted:clerk", script=ANSWERS), options)

@@ -10,7 +10,7 @@ import trio
 from actors.agents import ReasonerOptions, open_reasoner
 from actors.chat import Settings
 from actors.providers import Model, pause, say, script, usage
-from actors.reasoning import Choice, Noted, StepStatus, ThoughtStep, TreeOfThoughts
+from actors.reasoning import Noted, StepStatus, StrategyChoice, ThoughtStep, TreeOfThoughts
 
 PROBLEM = "Make 24 from 3, 3, 8 and 8, each used once."
 SCRIPTED = Model(  # answers in the order in which it is asked; the pauses keep that order the same
@@ -38,7 +38,7 @@ def show(note: object) -> None:
             print("thought", note)
         case ThoughtStep(status=StepStatus.OPEN):
             print("scored ", note)
-        case ThoughtStep() | Choice():
+        case ThoughtStep() | StrategyChoice():
             print("decided", note)
         case _:
             pass  # calls of the model begin and end

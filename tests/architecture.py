@@ -77,8 +77,10 @@ READING_ORDER = [
     "runtime.testing._probe",
     "runtime.testing._test_system",
     "runtime.testing",
+    "actors._value",
     "actors.chat._turns",
     "actors.chat._shown",
+    "actors._value",
     "actors.chat._response",
     "actors.chat._events",
     "actors.chat",
@@ -226,6 +228,8 @@ READING_ORDER = [
     "actors.tools._job",
     "actors.tools._pipe",
     "actors.tools._tracker",
+    "actors.tools._offspring",
+    "actors.tools._worker",
     "actors.tools._processes",
     "actors.tools._workers",
     "actors.tools._execution",
@@ -274,6 +278,7 @@ READING_ORDER = [
     "actors.memory._keywords",
     "actors.memory._tables",
     "actors.memory._log",
+    "actors.memory._keyword_healing",
     "actors.memory._shelf",
     "actors.memory._graph_tables",
     "actors.memory._graph_keeper",
@@ -287,9 +292,11 @@ READING_ORDER = [
     "actors.memory._minilm_serve",
     "actors.memory._minilm",
     "actors.memory._embedders",
+    "actors.memory._word_keeper",
     "actors.memory._vector_memory",
     "actors.memory._merging_memory",
     "actors.memory._consolidator",
+    "actors.memory._graph_tool",
     "actors.memory._search_tool",
     "actors.memory._tools",
     "actors.memory._open",
@@ -327,6 +334,7 @@ READING_ORDER = [
     "actors.agents._runs",
     "actors.agents._agent",
     "actors.agents._heard",
+    "actors.agents._agent_run",
     "actors.agents._open",
     "actors.agents._reasoning",
     "actors.agents._reasoner",
@@ -370,6 +378,7 @@ READING_ORDER = [
     "runtime.bench._chains",
     "runtime.bench._crowds",
     "runtime.bench._remembering",
+    "runtime.bench._digesting",
     "runtime.bench._agents",
     "runtime.bench._delegation",
     "runtime.bench._stalls",
@@ -386,10 +395,14 @@ READING_ORDER = [
     "runtime.cli._lines",
     "runtime.cli._render",
     "runtime.cli._screen",
+    "runtime.cli._approval",
     "runtime.cli._conversation",
+    "runtime.cli._tools",
     "runtime.cli._chat",
     "runtime.cli._reason",
     "runtime.cli._conversations",
+    "runtime.cli._demo_page",
+    "runtime.cli._demo_life",
     "runtime.cli._demo",
     "runtime.cli._ingest",
     "runtime.cli._memory_folder",
@@ -403,6 +416,7 @@ READING_ORDER = [
 # Decide but do not act: no trio, no clock, no I/O. A package's name stands for all inside it.
 PURE = {
     "actors._late",
+    "actors._value",
     "runtime._errors",
     "runtime._message",
     "runtime._lifecycle",
@@ -513,8 +527,9 @@ DOORS = {
 
 # Functions that import when they are called: module -> their names. Each says why where it is.
 LATE_IMPORTS = {
-    "actors.agents._open": ["start_journal"],  # sqlite3
+    "actors.agents._group": ["start_journal"],  # sqlite3
     "actors.output._output": ["__init__"],  # cattrs
+    "actors.tools._processes": ["__aenter__"],  # trio-parallel, an extra
     "actors.http._open": ["open_client"],  # httpx2, which most of an import's time went to
 }
 

@@ -1,7 +1,8 @@
 """An agent that answers by heart, and a program that holds a conversation with it.
 
-Messages: "think", "tool", "escape", "fault", "crash"; "wait" answers half and then never ends;
-anything else is said back. With the argument "never" the agent never opens.
+Messages: "think", "tool", "escape", "fault", "crash"; "approve" asks the user before it goes on;
+"wait" answers half and then never ends; anything else is said back. With the argument "never" the
+agent never opens.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ from actors.chat import (
     Turn,
     UserTurn,
 )
-from actors.errors import StreamTruncated
+from actors.errors import NeedsApproval, StreamTruncated
 from runtime import Actor, System, open_system
 from runtime.cli._conversation import converse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
 CALL = ToolCall("1", "multiply", {"a": 12, "b": 31})
 EVENTS: dict[str, list[Event]] = {
@@ -44,6 +46,7 @@ EVENTS: dict[str, list[Event]] = {
     "escape": [Token("\x1b[2Jwiped\x07")],
     "wait": [Token("half")],
     "fault": [Token("half")],
+    "approve": [],
 }
 
 
@@ -64,6 +67,8 @@ class FakeRun:
             await trio.sleep_forever()
         if self.text == "fault":
             raise StreamTruncated("the connection ended\nbefore the answer did")
+        if self.text == "approve":
+            raise NeedsApproval("run", (CALL,))
         if self.text == "crash":
             raise ZeroDivisionError("a bug of ours")
 
@@ -81,6 +86,11 @@ class FakeTalker:
     async def stream(self, text: str, /) -> AsyncGenerator[FakeRun]:
         self.turns.append(UserTurn(text))
         yield FakeRun(text, self.turns)
+
+    def resume(
+        self, run: str, /, *, approve: Iterable[str], deny: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[FakeRun]:
+        return self.stream(f"{run}: {[*approve]} may, {dict(deny)} may not")
 
     async def history(self) -> list[Turn]:
         return self.turns

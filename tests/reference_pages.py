@@ -65,7 +65,7 @@ def all_errors() -> list[type[RuntimeFault]]:
 def _page(package: str) -> str:
     module = importlib.import_module(package)
     lines = [f"# `{package}`", "", REMARK, "", inspect.getdoc(module) or "", ""]
-    named = {name: getattr(module, name) for name in _public(module)}
+    named = {name: getattr(module, name) for name in public_names(module)}
     for title, members in _by_kind(named).items():
         lines += [f"## {title}", ""]
         lines += [f"- `{name}`: {_line(value)}" for name, value in members]
@@ -73,7 +73,8 @@ def _page(package: str) -> str:
     return "\n".join(lines)
 
 
-def _public(module: types.ModuleType) -> list[str]:
+def public_names(module: types.ModuleType) -> list[str]:
+    """What a package exports, or a module has of its own."""
     names: list[str] | None = getattr(module, "__all__", None)
     if names is None:
         names = [

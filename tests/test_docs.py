@@ -7,15 +7,17 @@ In the Markdown, a block under "```python run" is a complete program, and a bloc
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import attrs
 import pytest
-from reference_pages import ERRORS_PAGE, all_errors, pages
+from reference_pages import ERRORS_PAGE, PACKAGES, all_errors, pages, public_names
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -162,3 +164,19 @@ def test_the_page_on_errors_names_every_error() -> None:
     text = ERRORS_PAGE.read_text(encoding="utf-8")
 
     assert [error.__name__ for error in all_errors() if f"`{error.__name__}`" not in text] == []
+
+
+# A `Fact` of the runtime is what happened to an actor, one of a memory relates two entities.
+MEANT_TWICE = {"open_agent", "Fact"}
+
+
+def test_a_public_name_means_one_thing_in_all_packages() -> None:
+    meanings: defaultdict[str, dict[int, str]] = defaultdict(dict)
+    for package in PACKAGES:
+        module = importlib.import_module(package)
+        for name in public_names(module):
+            meanings[name].setdefault(id(getattr(module, name)), package)
+
+    twice = {name: [*found.values()] for name, found in meanings.items() if len(found) > 1}
+    assert {name: where for name, where in twice.items() if name not in MEANT_TWICE} == {}
+    assert set(twice) == MEANT_TWICE

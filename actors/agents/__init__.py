@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from actors._late import late
 
 from ._agent import Agent
+from ._agent_run import AgentRun
 from ._control import Interrupt, Pause, Resume, Steer, Unfinished, Unpause
 from ._conversation import (
     Conversation,
@@ -21,7 +22,7 @@ from ._conversation import (
     UseModel,
 )
 from ._guards import Guard, guard
-from ._open import AgentHandle, AgentRun, open_agent
+from ._open import AgentHandle, open_agent
 from ._options import AgentOptions, AgentSetup, RunLimits
 from ._recipe import AgentRecipe
 from ._roles import handoff

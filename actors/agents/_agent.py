@@ -36,6 +36,7 @@ from runtime import (
 )
 
 from ._control import (
+    RESTARTED,
     Interrupt,
     Pause,
     Resume,
@@ -125,9 +126,7 @@ class Agent(Actor, Conversation):
             return
         self._ids = {entry.run for entry in self._entries}
         self.roster.resume(self._entries)
-        left_open = closing(
-            self._entries, reason="the agent was restarted", timestamp=Clock().now()
-        )
+        left_open = closing(self._entries, reason=RESTARTED, timestamp=Clock().now())
         if left_open:
             await self.record(left_open)
         if self._entries and not self._keeper.is_idle:
@@ -200,15 +199,17 @@ class Agent(Actor, Conversation):
     async def interrupt(self, message: Interrupt) -> bool:
         return await self._runs.interrupt(message.run, message.reason)
 
-    @Steer.handles
+    # These would wait for nothing; beside the runs they begin behind the one that came before them.
+
+    @Steer.handles(concurrent=True)
     async def steer(self, message: Steer) -> None:
         self._runs.steer(message.run, message.text)
 
-    @Pause.handles
+    @Pause.handles(concurrent=True)
     async def pause(self, message: Pause) -> None:
         self._runs.open(message.run).machine.pause()
 
-    @Unpause.handles
+    @Unpause.handles(concurrent=True)
     async def unpause(self, message: Unpause) -> None:
         self._runs.open(message.run).unpause()
 

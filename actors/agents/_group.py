@@ -1,14 +1,19 @@
-"""The supervisor that everything of one agent, or of one reasoner, stands below."""
+"""The supervisor that everything of one agent, or of one reasoner, stands below; its journal."""
 
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-from runtime import Backoff, RestartLimit, RestartPolicy, RestartStrategy, System
+from actors.journal import MemoryJournal
+from runtime import Backoff, Ref, RestartLimit, RestartPolicy, RestartStrategy, System
 
 if TYPE_CHECKING:
+    import os
+
+    from actors.journal import Journal
     from runtime import Supervisor
 
 BACKOFF: Final = Backoff(first=0.05, longest=5.0)
@@ -33,3 +38,20 @@ async def supervise_group(system: System, name: str, restart: RestartPolicy) -> 
         NUMBERS[system] = max(number, NUMBERS.get(system, 1))
         return group
     raise AssertionError
+
+
+async def start_journal(
+    group: Supervisor, journal: str | os.PathLike[str] | Ref[Journal] | None
+) -> Ref[Journal]:
+    if journal is None:
+        return await group.spawn(MemoryJournal, name="journal")
+    if isinstance(journal, Ref):
+        return journal
+    from actors.journal import SqliteJournal  # noqa: PLC0415 - sqlite3, where it is wanted
+
+    return await group.spawn(SqliteJournal, _absolute(journal), name="journal")
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    """So that it is the same file after a crash, wherever the program is by then."""
+    return Path(path).absolute()

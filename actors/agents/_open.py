@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 import trio
 
-from actors.chat import (
-    Complete,
-    Event,
-    Outcome,
-    Recalled,
-    StreamChunk,
-    StreamResponse,
-    Thought,
-    Token,
-    ToolCall,
-    ToolEnd,
-    ToolResult,
-    Turn,
-)
-from actors.errors import NeedsApproval, RunInterrupted
-from actors.journal import MemoryJournal
+from actors._value import V_co
 from actors.providers import (
     AnyModel,
     Capabilities,
-    Clock,
     Model,
     Several,
     StartedProvider,
@@ -38,196 +20,31 @@ from actors.providers import (
 )
 from actors.recall import Full
 from actors.tools import Toolbox
-from runtime import (
-    ActorStopped,
-    Ref,
-    RestartLimit,
-    RestartPolicy,
-    RuntimeFault,
-    System,
-    open_system,
-)
+from runtime import Ref, RestartLimit, RestartPolicy, RuntimeFault, System, open_system
 
 from ._agent import Agent
-from ._control import AgentControl, Resume, RunControl
-from ._conversation import Conversation, History, Report, Run, Settle, UseModel, verdict
-from ._group import supervise_group
-from ._heard import Heard, unheard
+from ._agent_run import AgentRun
+from ._control import AgentControl, Resume
+from ._conversation import History, Settle, UseModel
+from ._group import start_journal, supervise_group
 from ._keepsakes import Keepsakes
-from ._options import AgentOptions, AgentSetup
+from ._options import DEFAULT_OPTIONS, AgentOptions, AgentSetup
 from ._recipe import all_recipes
 from ._switch import ModelSwitch
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-    from types import TracebackType
 
-    from actors.journal import Journal
+    from actors.chat import StreamResponse, Turn
     from actors.tools import AnyTool
     from runtime import Supervisor
 
-    from ._heard import Hear
-
-DEFAULT_OPTIONS: Final = AgentOptions()
 NO_RESTART: Final = RestartLimit(restarts=0)
-PATIENCE: Final = 1.0  # seconds that an agent gets to say how a run went
-PAUSE: Final = 0.05  # seconds before it is asked again, when it has crashed meanwhile
 REMEMBERING: Final = 5.0  # seconds for what is not in its memory yet; the next program has the rest
 
 
-class AgentRun(RunControl):
-    """One run: `async with agent.stream("...") as run: async for event in run: ...`.
-
-    The loop ends after `Complete`, or raises what ended the run. Leaving the block before that
-    interrupts the run and returns when nothing of it is running.
-
-    Attributes:
-        id: Of the run, as in the journal.
-        response: What was handed to the reader so far, over all model calls; readable at any
-            time. Its usage is known when the block has been left, or with `Complete`.
-        tool_results: Those that the reader has seen, in their order.
-        recalled: What the latest model call was sent of the conversation, where not all of it.
-        outcome: How the run ended, as the journal has it; None before, and where the block
-            could not be entered.
-        answered_by: The name of who has answered, with `Complete`; "" before.
-        pending: The calls that wait for approval, once the run has ended.
-    """
-
-    def __init__(self, ref: Ref[Conversation], begun: str | Resume) -> None:
-        message = begun if isinstance(begun, Resume) else Run(uuid.uuid4().hex, begun)
-        super().__init__(ref, message.id)
-        self.response = StreamResponse()
-        self.tool_results: list[ToolResult] = []
-        self.recalled: Recalled | None = None
-        self.outcome: Outcome | None = None
-        self.answered_by = ""
-        self.pending: tuple[ToolCall, ...] = ()
-        self._ref = ref
-        self._message = message
-        self._stream = ref.stream(message, buffer=0)
-        self._next = self._stream.__anext__
-        self._fault: RuntimeFault | None = None
-        self._is_used = False
-
-    def _begin(self) -> None:
-        if self._is_used:
-            raise RuntimeError("this run was used already: call `agent.stream(...)` again")
-        self._is_used = True
-        self.response.started_at = Clock().now()
-
-    async def __aenter__(self) -> Self:
-        self._begin()
-        await self._stream.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._stream.__aexit__(kind, error, traceback)
-        if self.outcome is None:
-            await self._learn_the_end()
-
-    async def complete(self, hear: Hear = unheard) -> StreamResponse:
-        """Run to the end, instead of entering the block and reading; see `AgentHandle.run`.
-
-        Args:
-            hear: Called with each event, in the context of whoever calls this and in the agent's
-                task, so that an event costs no task switch: it must neither wait nor raise.
-        """
-        self._begin()
-        heard = Heard(self._take_in, hear)
-        is_back = False  # the message, which was not started
-        try:
-            await self._ref.stream_into(self._message, heard)
-        except RuntimeFault as fault:
-            is_back = fault.message is self._message
-            self._note(fault)
-            raise
-        finally:
-            if self.outcome is None and not is_back:
-                await self._learn_the_end()
-        assert heard.answer is not None
-        return heard.answer
-
-    def _note(self, fault: RuntimeFault) -> None:
-        self._fault = fault
-        if isinstance(fault, NeedsApproval | RunInterrupted):
-            fault.partial = self.response
-
-    async def _learn_the_end(self) -> None:
-        """The agent says what the journal has, so that all say the same."""
-        outcome, _ = verdict(self._fault)
-        with trio.move_on_after(PATIENCE, shield=True):  # it may be between two incarnations
-            while True:
-                try:
-                    report = await self._ref.ask(Report(self.id))
-                except ActorStopped:
-                    if isinstance(self._fault, ActorStopped) and self._fault.path == self._ref.path:
-                        outcome = Outcome.CANCELLED  # what an agent writes of runs it cuts short
-                    break
-                except RuntimeFault as fault:  # what the journal has, its successor knows
-                    outcome, _ = verdict(self._fault or fault)
-                    await trio.sleep(PAUSE)
-                    continue
-                outcome = report.outcome or outcome
-                self.response.usage = report.usage
-                self.pending = report.pending
-                break
-        self.outcome = outcome
-
-    @property
-    def value(self) -> Any:
-        """What the answer was read as, where `AgentOptions(output=...)` asks for a class.
-
-        None before `Complete`, and where no class was asked for.
-        """
-        return self.response.value
-
-    def __repr__(self) -> str:
-        return f"<AgentRun {self.id} {self.outcome or 'open'}, {self.response!r}>"
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
-        try:
-            event = await self._next()
-        except RuntimeFault as fault:
-            self._note(fault)
-            raise
-        self._take_in(event)
-        return event
-
-    def _take_in(self, event: Event) -> None:
-        response = self.response
-        match event:
-            case Token(content, timestamp):
-                response.add(StreamChunk(content, len(response.chunks), timestamp=timestamp))
-            case Thought(content, timestamp):
-                index = len(response.chunks)
-                response.add(StreamChunk(index=index, timestamp=timestamp, thinking=content))
-            case Recalled():
-                self.recalled = event
-            case ToolEnd(_, result):
-                self.tool_results.append(result)
-            case Complete(_, last):
-                self.outcome = Outcome.DONE
-                self.answered_by = event.by
-                response.usage = last.usage
-                response.finish_reason = last.finish_reason
-                response.raw_finish_reason = last.raw_finish_reason
-                response.is_complete = True
-                response.value = last.value
-            case _:
-                pass
-
-
-class AgentHandle(AgentControl, Keepsakes):
-    """An agent that runs: what `open_agent` gives.
+class AgentHandle(AgentControl, Keepsakes, Generic[V_co]):
+    """An agent that runs: what `open_agent` gives; `AgentHandle[Weather]` where it has an output.
 
     Attributes:
         ref: The `Agent` actor.
@@ -252,7 +69,7 @@ class AgentHandle(AgentControl, Keepsakes):
         """What its model can do, as far as it is known."""
         return capabilities_of(self.model)
 
-    def stream(self, text: str) -> AgentRun:
+    def stream(self, text: str) -> AgentRun[V_co]:
         """Begin a run; see `AgentRun`.
 
         The block raises what ends the run: `ProviderError`, `StreamTruncated`,
@@ -263,7 +80,7 @@ class AgentHandle(AgentControl, Keepsakes):
 
     def resume(
         self, run: str, *, approve: Iterable[str] = (), deny: Mapping[str, str] | None = None
-    ) -> AgentRun:
+    ) -> AgentRun[V_co]:
         """Go on with the latest run where it ended, without a word of the user's; see `Resume`.
 
         Also after a restart of the program; `unfinished` says what there is to go on with.
@@ -279,7 +96,7 @@ class AgentHandle(AgentControl, Keepsakes):
         """
         return AgentRun(self.ref, Resume(run, approve, deny or {}))
 
-    async def run(self, text: str) -> StreamResponse:
+    async def run(self, text: str) -> StreamResponse[V_co]:
         """Run to the end.
 
         Cancelled: the run is interrupted and has ended; what it said is in the history.
@@ -321,16 +138,16 @@ async def open_agent(
     *,
     tools: Iterable[AnyTool | Callable[..., Any]] = (),
     instructions: str | None = None,
-    options: AgentOptions = DEFAULT_OPTIONS,
+    options: AgentOptions[V_co] = DEFAULT_OPTIONS,
     system: System | None = None,
-) -> AsyncGenerator[AgentHandle]:
+) -> AsyncGenerator[AgentHandle[V_co]]:
     """Start an agent with its provider and its journal, supervised; all has ended afterwards.
 
     Args:
         model: `"provider:model"`, a `Model`, or several in one: `Fallback(...)`, `Race(...)`.
         tools: Tools or plain functions.
         instructions: What the model is told before everything else.
-        options: Conversation id, limits, sampling.
+        options: Conversation id, limits, sampling, the class of its answers.
         system: Where to start it; a system of its own if None.
 
     Raises:
@@ -363,23 +180,6 @@ async def open_agent(
             raise
         else:
             await _end(group, agent)
-
-
-async def start_journal(
-    group: Supervisor, journal: str | os.PathLike[str] | Ref[Journal] | None
-) -> Ref[Journal]:
-    if journal is None:
-        return await group.spawn(MemoryJournal, name="journal")
-    if isinstance(journal, Ref):
-        return journal
-    from actors.journal import SqliteJournal  # noqa: PLC0415 - sqlite3, where it is wanted
-
-    return await group.spawn(SqliteJournal, _absolute(journal), name="journal")
-
-
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    """So that it is the same file after a crash, wherever the program is by then."""
-    return Path(path).absolute()
 
 
 async def _settled(agent: Ref[Agent], options: AgentOptions) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Final, Generic, Literal
 
 import attrs
 
+from actors._value import V_co
 from actors.budget import Budget, Prices
 from actors.chat import Settings
 from actors.journal import Journal
@@ -104,7 +105,7 @@ def _style(style: Literal["tools", "react"] | Style) -> Style:
 
 
 @attrs.frozen
-class AgentOptions:
+class AgentOptions(Generic[V_co]):
     """What an agent is beside its model, its tools and its instructions.
 
     Attributes:
@@ -121,7 +122,8 @@ class AgentOptions:
         style: "tools" for a model that calls tools itself; "react", or a `ReActStyle(...)`, for one
             that cannot: its thoughts and actions are read from its text.
         output: An attrs class or a dataclass that every run shall end with: `answer.value`. None
-            for an answer in words.
+            for an answer in words. Type checkers follow it: these are `AgentOptions[Weather]`, and
+            what is opened with them is an `AgentHandle[Weather]`.
         guards: Checks of what the user says and of what is answered; see `Guard`.
         output_attempts: How often a run's model may answer for that. What is wrong with an answer
             is told to it; after the last one the run fails with `OutputInvalid`.
@@ -142,7 +144,7 @@ class AgentOptions:
     settings: Settings = DEFAULT_SETTINGS
     memory: Recall = attrs.field(default=ALL, converter=recall_of)
     style: Style = attrs.field(default=AS_IT_IS, converter=_style)
-    output: type[Any] | None = None
+    output: type[V_co] | None = None
     output_attempts: int = 3
     cleanup: float = 5.0
     journal: str | os.PathLike[str] | Ref[Journal] | None = None
@@ -166,6 +168,9 @@ class AgentOptions:
             output_of(self.output)
 
 
+DEFAULT_OPTIONS: Final = AgentOptions()
+
+
 @attrs.frozen
 class AgentSetup:
     """All that the `Agent` actor is made of, beside its provider and its journal.
@@ -181,7 +186,7 @@ class AgentSetup:
 
     instructions: str | None = None
     toolbox: Toolbox = DEFAULT_TOOLBOX
-    options: AgentOptions = AgentOptions()
+    options: AgentOptions = DEFAULT_OPTIONS
 
     def __attrs_post_init__(self) -> None:
         if self.instructions is not None:

@@ -22,12 +22,12 @@ from actors.reasoning import (
     CallModel,
     CallStatus,
     CancelCalls,
-    Command,
     Emit,
     Exhausted,
     Finish,
     ReasoningEvent,
     RunTool,
+    StrategyCommand,
 )
 from actors.tools import Held, Late, Terms, execute, hold
 from runtime import Actor, Ref, Sink
@@ -90,7 +90,7 @@ class _GiveUp:
     error: Exception
 
 
-_Step = Command | _GiveUp
+_Step = StrategyCommand | _GiveUp
 _Input = Callable[[], Sequence[_Step]]  # tells the machine something, and gives its commands
 _End = Finish | Exhausted | _GiveUp
 
@@ -211,8 +211,8 @@ class _Problem:
         usage, reason = response.usage, response.finish_reason
         await self._inputs.send(lambda: machine.answered(call, usage, reason, self._now()))
 
-    def _said(self, call: str, chunks: Sequence[StreamChunk]) -> Sequence[Command]:
-        commands: list[Command] = []
+    def _said(self, call: str, chunks: Sequence[StreamChunk]) -> Sequence[StrategyCommand]:
+        commands: list[StrategyCommand] = []
         for chunk in chunks:
             if chunk.usage is not None:
                 commands += self._machine.counted(call, chunk.usage, self._now())

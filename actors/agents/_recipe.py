@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, cast
 
 import attrs
 
+from actors._value import V_co
 from actors.providers import AnyModel, capabilities_of
 from actors.tools import Toolbox
 
-from ._options import AgentOptions, AgentSetup
+from ._options import DEFAULT_OPTIONS, AgentOptions, AgentSetup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,7 +40,7 @@ def _check_model(_recipe: object, _attribute: object, model: AnyModel | None) ->
 
 
 @attrs.frozen(eq=False)
-class AgentRecipe:
+class AgentRecipe(Generic[V_co]):
     """An agent that does not run yet: for `agent_tool`, `fan_out`, `ask_agent` and `handoff`.
 
     Attributes:
@@ -63,7 +64,7 @@ class AgentRecipe:
     )
     instructions: str | None = attrs.field(default=None, kw_only=True)
     description: str = attrs.field(default="", kw_only=True)
-    options: AgentOptions = attrs.field(factory=AgentOptions, kw_only=True, repr=False)
+    options: AgentOptions[V_co] = attrs.field(default=DEFAULT_OPTIONS, kw_only=True, repr=False)
 
     def __attrs_post_init__(self) -> None:
         _ = self.setup

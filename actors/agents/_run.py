@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 import trio
 
-from actors.chat import ToolResult, ToolStatus
+from actors.chat import Outcome, ToolResult, ToolStatus
 from actors.errors import LimitReached, NeedsApproval, RunInterrupted, StreamTruncated
 from actors.output import output_of
 from actors.providers import Clock, Generate
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 
     from actors.chat import (
         Event,
-        Outcome,
         Request,
         StreamChunk,
         StreamResponse,
         ToolCall,
+        ToolResult,
         Turn,
         Usage,
     )
@@ -155,6 +155,11 @@ class RunInProgress:
             scope.cancel(reason=self._interrupted)
         return True
 
+    @property
+    def was_cut(self) -> bool:
+        """Whether it ended as cancelled, or before it began."""
+        return self._queueing.cancelled_caught or self.machine.outcome is Outcome.CANCELLED
+
     def unpause(self) -> None:
         self.machine.unpause()
         self._unpaused.set()
@@ -210,6 +215,8 @@ class RunInProgress:
     def _first(self, resumption: Resumption | None) -> list[Command]:
         if resumption is not None:
             self._asked_by, self._decided = resumption.asked_by, resumption.decided()
+            for text in resumption.unsure:
+                self._guarding.check(text)
             return self.machine.resume(resumption, self._now())
         assert isinstance(self._message, Run)
         self._guarding.check(self._message.text)
@@ -304,8 +311,7 @@ class RunInProgress:
     def _has_effect(self, answer: StreamResponse) -> bool:
         """Whether it calls for something that must not begin before the input has passed."""
         toolbox = self._agent.roster.acting.setup.toolbox
-        tools = [toolbox.get(call.name) for call in answer.tool_calls]
-        return any(tool is not None and (tool.effect or tool.approve) for tool in tools)
+        return any(has_effect(toolbox, call) for call in answer.tool_calls)
 
     def _needs_approval(self, call: ToolCall) -> bool:
         return needs_approval(self._agent.roster.acting.setup.toolbox, call)
@@ -327,9 +333,13 @@ class RunInProgress:
             progress=shown.hear,
         )
         try:
+            if has_effect(toolbox, call):  # the user may have said more since it was called
+                await self._guarding.wait_passed()
             result = await self._execute(toolbox, call, terms)
         finally:
             last = shown.close()  # a thread may speak on
+        if self.machine.asks_after(call.id):
+            await self._wait_passed_with(result)
         commands = self.machine.tool_ended(result, self._now(), last)
         over = self.machine.phase is Phase.ENDED
         for command in commands:
@@ -350,6 +360,14 @@ class RunInProgress:
         with attrs.evolve(self._place, asked=Asked(call.id, function, decided)).entered():
             return await execute(toolbox, call, terms=terms)
 
+    async def _wait_passed_with(self, result: ToolResult) -> None:
+        """Before a run ends with words that a later one sends; a cancel leaves the result known."""
+        try:
+            await self._guarding.wait_passed()
+        except trio.Cancelled:
+            self.machine.late(result, self._now())
+            raise
+
     async def _show_progress(self, call: ToolCall, progress: Progress) -> None:
         await self._obey(self.machine.progressed(call.id, progress, self._now()))
 
@@ -360,6 +378,12 @@ class RunInProgress:
         for command in self.machine.late(late.result, self._now()):
             assert isinstance(command, Record)
             self._agent.record_beside(command.entries)
+
+
+def has_effect(toolbox: Toolbox, call: ToolCall) -> bool:
+    """Whether a call must not begin before all that the user has said has passed."""
+    tool = toolbox.get(call.name)
+    return tool is not None and bool(tool.effect or tool.approve)
 
 
 def needs_approval(toolbox: Toolbox, call: ToolCall) -> bool:

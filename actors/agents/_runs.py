@@ -61,12 +61,12 @@ class Runs:
         raise LimitReached(text, limit="queued_runs")
 
     async def interrupt(self, id: str | None, reason: str) -> bool:
-        """End a run, and wait for its end; whether there was one to end."""
+        """End a run, and wait for its end; whether that is how it ended."""
         run = self._find(id)
         if run is None or not run.interrupt(reason):
             return False
         await run.has_ended.wait()
-        return True
+        return run.was_cut  # its last answer may have been complete by then
 
     def steer(self, id: str | None, text: str) -> None:
         """Say something to a run.
@@ -97,4 +97,7 @@ class Runs:
         return run
 
     def _find(self, id: str | None) -> RunInProgress | None:
-        return self._current if id is None else self._present.get(id)
+        """The run of that id; without one, the run that goes on, or else the next to do so."""
+        if id is not None:
+            return self._present.get(id)
+        return self._current or next(iter(self._present.values()), None)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, cast, overload
 import attrs
 import trio
 
+from actors._value import V_co
 from actors.chat import Event, Outcome, StreamResponse, Token, ToolStart
 from actors.errors import ConfigurationError
 from actors.journal import SubRunEnded
@@ -31,9 +32,11 @@ from runtime import (
 )
 
 from ._agent import Agent
+from ._agent_run import AgentRun
 from ._control import Resume
 from ._conversation import Conversation
-from ._open import AgentHandle, AgentRun, open_agent, start_journal
+from ._group import start_journal
+from ._open import AgentHandle, open_agent
 from ._place import PLACE, Asked, Continues, Place
 from ._recipe import AgentRecipe
 from ._switch import ModelSwitch
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
 
     from ._place import Hosts
 
-AnyAgent = AgentRecipe | AgentHandle | Ref[Agent] | Ref[Conversation]
+AnyAgent = AgentRecipe[V_co] | AgentHandle[V_co] | Ref[Agent] | Ref[Conversation]
 
 SHOWN: Final = 200  # characters of what an agent below has said, the last ones
 STEP: Final = 40  # characters from one report of its progress to the next
@@ -137,32 +140,32 @@ def ask_agent(agent: AnyAgent) -> Callable[[str], Awaitable[str | None]]:
     return check
 
 
-Job = tuple[AnyAgent, str]
+Job = tuple[AnyAgent[V_co], str]
 
 
 @overload
 async def fan_out(
-    jobs: Iterable[Job],
+    jobs: Iterable[Job[V_co]],
     *,
     at_once: int = 8,
     on_error: Literal["raise"] = "raise",
     system: System | None = None,
-) -> list[StreamResponse]: ...
+) -> list[StreamResponse[V_co]]: ...
 @overload
 async def fan_out(
-    jobs: Iterable[Job],
+    jobs: Iterable[Job[V_co]],
     *,
     at_once: int = 8,
     on_error: Literal["keep"],
     system: System | None = None,
-) -> list[StreamResponse | RuntimeFault]: ...
+) -> list[StreamResponse[V_co] | RuntimeFault]: ...
 async def fan_out(
-    jobs: Iterable[Job],
+    jobs: Iterable[Job[V_co]],
     *,
     at_once: int = 8,
     on_error: Literal["raise", "keep"] = "raise",
     system: System | None = None,
-) -> list[StreamResponse] | list[StreamResponse | RuntimeFault]:
+) -> list[StreamResponse[V_co]] | list[StreamResponse[V_co] | RuntimeFault]:
     """Ask several agents side by side, and wait for all.
 
     Inside of a tool, agents start below the agent whose run called it, and count for that run.

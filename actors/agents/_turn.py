@@ -61,11 +61,6 @@ if TYPE_CHECKING:
     from actors.tools import Progress
 
 
-def never(_: ToolCall) -> bool:
-    """Ask nobody."""
-    return False
-
-
 class TurnMachine:
     """One run.
 
@@ -86,7 +81,7 @@ class TurnMachine:
         run: str,
         max_calls: int,
         wanted: Wanted | None = None,
-        needs_approval: Callable[[ToolCall], bool] = never,
+        needs_approval: Callable[[ToolCall], bool] = lambda _: False,
     ) -> None:
         self.phase = Phase.NEW
         self.by = ""  # who speaks
@@ -124,6 +119,10 @@ class TurnMachine:
     def is_open(self) -> bool:
         """Whether it may still be steered, paused or interrupted."""
         return (self.phase, "steer") in TRANSITIONS
+
+    def asks_after(self, call_id: str) -> bool:
+        """Whether the end of this call ends the run, since others wait for approval."""
+        return self.open_calls == (call_id,) and bool(self._tools.pending)
 
     def begin(self, text: str, now: float) -> list[Command]:
         """The user has spoken."""

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, Generic, cast
 
 import attrs
+
+from actors._value import V_co
 
 from ._turns import AssistantTurn, FinishReason, Opaque, Text, Thinking, ToolCall, Usage
 
@@ -65,7 +67,7 @@ class StreamChunk:
     opaque: tuple[Opaque, ...] = ()
 
 
-class StreamResponse:
+class StreamResponse(Generic[V_co]):
     """All of an answer so far; readable at any time and after any ending.
 
     `duration` and `time_to_first_chunk` are seconds from `started_at` (seconds since the
@@ -81,7 +83,7 @@ class StreamResponse:
         self.raw_finish_reason: str | None = None
         self.metadata: dict[str, Any] = {}
         self.is_complete = False
-        self.value: Any = None
+        self.value: V_co = cast("V_co", None)
         self._parts: list[_Writing | _PartialCall | Opaque] = []
         self._writing: _Writing | None = None  # the last of the parts, while more can join it
         self._calls: dict[int, _PartialCall] = {}

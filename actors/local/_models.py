@@ -23,7 +23,11 @@ ANY_PLATFORM: Final = "any"
 # piece, and finds out in between that nobody listens any more; without it, a request that is left
 # while its prompt is read keeps its slot until the whole prompt has been read, which takes half a
 # minute for a long one. (llama.cpp looks at the connection only when it writes an event.)
-REQUEST_FIELDS: Final[Mapping[str, object]] = MappingProxyType({"return_progress": True})
+# So small a model does not always find an end: without a bound an answer now and then fills the
+# whole context, which takes minutes. `Settings(max_tokens=...)` takes the place of this one.
+REQUEST_FIELDS: Final[Mapping[str, object]] = MappingProxyType(
+    {"return_progress": True, "max_tokens": 1024}
+)
 
 
 @attrs.frozen

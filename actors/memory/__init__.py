@@ -35,6 +35,7 @@ from ._extraction import Learned, StatedFact, StatedFacts, learn_facts
 from ._facts import Fact, KnownFact, Neighbour
 from ._graph import AddAlias, AddFacts, EntityGraph, FindPath, ListFacts, Neighbours, RemoveFacts
 from ._graph_keeper import GraphHandle
+from ._graph_tool import graph_tool
 from ._keeping import Facts, Keeping, Said
 from ._memory import (
     Clear,
@@ -128,6 +129,7 @@ __all__ = [
     "WatchIndex",
     "checked_metadata",
     "document_prefix",
+    "graph_tool",
     "learn_facts",
     "memory_tools",
     "open_memory",

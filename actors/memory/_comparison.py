@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from ._consolidation import Pair
+from ._consolidation import Pair, numbers_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ class Row:
 
     id: str
     change: int
+    text: str
     key: int
     vector: bytes = attrs.field(repr=False)
 
@@ -40,10 +42,13 @@ def pairs_between(rows: Sequence[Row], others: Sequence[Row], threshold: float) 
     fits &= keys[:, None] == other_keys[None, :]
     fits &= changes[:, None] > other_changes[None, :]
     pairs: list[Pair] = []
-    for number, row in enumerate(rows):
+    for number in numpy.flatnonzero(fits.any(axis=1)).tolist():
+        row = rows[number]
         near = numpy.flatnonzero(fits[number])
         order = numpy.argsort(-cosines[number, near], kind="stable")
-        best: list[int] = near[order][:NEIGHBOURS].tolist()
+        numbers = numbers_of(row.text)
+        same = (at for at in near[order].tolist() if numbers_of(others[at].text) == numbers)
+        best = list(itertools.islice(same, NEIGHBOURS))
         pairs += [Pair(others[at].id, row.id, float(cosines[number, at])) for at in best]
     return pairs
 

@@ -1,12 +1,14 @@
 """Which entries say the same, and what is kept of them: decided here. Pure.
 
 Entries form a group if every two of them are alike, so that a chain of small steps never joins what
-is different. The same pairs give the same groups, in whatever order they come.
+is different, and if they have the same numbers in them. The same pairs give the same groups, in
+whatever order they come.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 MOST: Final = 16  # entries of a group
 ABOUT_THE_RUN: Final = ("run", "outcome")  # names that do not keep two entries apart
+NUMBER: Final = re.compile(r"\w*\d\w*")
 HOW: Final = """\
 These notes say nearly the same. Write one note that has all that is in them, in at most {words} \
 words, in their language. Where they disagree, the last one counts. Answer with the note alone. \
@@ -75,7 +78,8 @@ class Consolidation:
 
     Attributes:
         threshold: The least cosine similarity of every two of a group. What is a good one depends
-            on the embedder: with MiniLM, 0.95 is the same in other words, 0.6 the same matter.
+            on the embedder: docs/benchmarks.md has what each merges with MiniLM. Entries with
+            other numbers in them are never merged.
         keep: The text that stays: "longest", "newest", or `Summarised(provider)`.
         where: Only entries like this.
         ignoring: Names in metadata that do not keep two entries apart; all others do, so that one
@@ -92,7 +96,7 @@ class Consolidation:
         ConfigurationError: If one of them cannot be; the text says what to write.
     """
 
-    threshold: float = 0.95
+    threshold: float = 0.97
     keep: Literal["longest", "newest"] | Summarised = attrs.field(
         default="longest", converter=_checked_keep
     )
@@ -181,6 +185,14 @@ def key_of(metadata: Metadata, ignoring: Iterable[str]) -> str:
     """Equal for entries that metadata does not keep apart; 1 is not true, nor "1"."""
     without = set(ignoring)
     return repr(sorted((name, repr(metadata[name])) for name in metadata if name not in without))
+
+
+def numbers_of(text: str) -> frozenset[str]:
+    """The words with a digit in them; texts with others do not say the same, however near.
+
+    The cosine hardly sees them: of codes that differ in a digit it is about 0.98 with MiniLM.
+    """
+    return frozenset(NUMBER.findall(text.casefold()))
 
 
 def _is_same(value: object, other: object) -> bool:

@@ -75,7 +75,7 @@ class ListDocuments(Ask[Library, tuple[Document, ...]]):
 
 @attrs.frozen
 class DocumentIds(Ask[Library, tuple[str, ...]]):
-    """Ask for the ids of a document's entries, complete or not."""
+    """Ask for the ids of a document's entries, complete or not, merged into others or not."""
 
     source: str = attrs.field(converter=_checked_source)
 

@@ -22,7 +22,7 @@ Metadata = Mapping[str, Value]
 NOTHING: Final[Metadata] = MappingProxyType({})
 LARGEST: Final = 2**63 - 1  # what the stores below hold as a whole number
 EXAMPLE: Final = '{"topic": "travel", "year": 2026}'
-RESERVED: Final = ("$", "chroma:")
+RESERVED: Final = ("$", "#", "chroma:")
 
 
 def checked_text(text: object, what: str) -> str:
@@ -189,7 +189,7 @@ class Found:
     Attributes:
         hits: At most as many as were asked for.
         pending: How many entries could not be searched yet: stored, safe, and still on their way
-            into the index. 0 where the answer is complete.
+            into the index, or that of keywords. 0 where the answer is complete.
     """
 
     hits: tuple[Hit, ...]
@@ -229,14 +229,14 @@ class MemoryStatistics:
 
     Attributes:
         entries: How many there are.
-        pending: How many changes are on their way into the index.
+        pending: How many changes are on their way into the index, or that of keywords.
         state: As in `IndexProgress`.
         problem: Likewise.
         embedder: What makes the vectors.
         dimensions: The length of a vector; 0 before the first one.
         embedded: Texts that the embedder was asked for since this memory was opened.
         cached: Texts whose vectors were known already.
-        rebuilds: How often the index was made anew since then.
+        rebuilds: How often the index, or that of keywords, was made anew since then.
         bytes: The size of the log's file.
     """
 

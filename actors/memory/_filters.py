@@ -26,6 +26,10 @@ ORDERS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 SETS: Final = ("$in", "$nin")
 OPERATORS: Final = ("$eq", "$ne", *ORDERS, *SETS)
 JOINS: Final = ("$and", "$or")
+# Chroma 1.5.9 refuses some 60 joins within joins and 900 conditions; 5 000 end its process.
+DEEPEST: Final = 32
+MOST: Final = 256
+MOST_VALUES: Final = 10_000  # of `$in`; it takes some 20 000
 EXAMPLE: Final = '{"topic": "travel"} or {"year": {"$gte": 2020}}'
 
 
@@ -35,20 +39,37 @@ def checked_filter(where: object) -> Filter | None:
     Raises:
         ConfigurationError: If it is none; the text says what to write.
     """
+    found = _checked(where, DEEPEST)
+    if found is not None and (count := _count(found)) > MOST:
+        raise ConfigurationError(
+            f"the filter has {count} conditions, and {MOST} are the most: join values of one name "
+            'by {"topic": {"$in": [...]}}'
+        )
+    return found
+
+
+def _count(where: Filter) -> int:
+    ((key, wanted),) = where.items()
+    return sum(map(_count, wanted)) if key in JOINS else 1
+
+
+def _checked(where: object, deepest: int) -> Filter | None:
     if where is None:
         return None
     if not isinstance(where, Mapping):
         raise ConfigurationError(f"the filter is {where!r}, and must be like {EXAMPLE}")
     if not where:
         raise ConfigurationError(f"the filter is empty: leave it out, or write {EXAMPLE}")
+    if not deepest:
+        raise ConfigurationError(f"the filter is deeper than {DEEPEST} joins: write a flat one")
     given = cast("Mapping[object, object]", where)
-    parts = [_checked_part(key, given[key]) for key in given]
+    parts = [_checked_part(key, given[key], deepest - 1) for key in given]
     return parts[0] if len(parts) == 1 else {"$and": parts}
 
 
-def _checked_part(key: object, wanted: object) -> Filter:
+def _checked_part(key: object, wanted: object, deepest: int) -> Filter:
     if key in JOINS:
-        return _checked_join(key, wanted)
+        return _checked_join(key, wanted, deepest)
     name = checked_key(key)
     if not isinstance(wanted, Mapping):
         return {name: {"$eq": checked_value(key, wanted)}}
@@ -59,10 +80,10 @@ def _checked_part(key: object, wanted: object) -> Filter:
     return rules[0] if len(rules) == 1 else {"$and": rules}
 
 
-def _checked_join(join: object, wanted: object) -> Filter:
+def _checked_join(join: object, wanted: object, deepest: int) -> Filter:
     if not isinstance(wanted, list | tuple) or not wanted:
         raise ConfigurationError(f'{join} joins a list of filters: {{"{join}": [{EXAMPLE}]}}')
-    parts = [checked_filter(part) for part in cast("Sequence[object]", wanted)]
+    parts = [_checked(part, deepest) for part in cast("Sequence[object]", wanted)]
     filters = [part for part in parts if part is not None]
     if len(filters) < len(parts):
         raise ConfigurationError(f"None stands in the list of {join}: leave it out")
@@ -85,6 +106,8 @@ def _checked_operand(name: str, operator: object, operand: object) -> Any:
 def _checked_set(name: str, operator: object, operand: object) -> list[Value]:
     if not isinstance(operand, list | tuple | set | frozenset) or not operand:
         raise ConfigurationError(f"{operator} on {name!r} takes a list of values, not {operand!r}")
+    if len(cast("Sequence[object]", operand)) > MOST_VALUES:
+        raise ConfigurationError(f"{operator} on {name!r} has more than {MOST_VALUES} values")
     values = [checked_value(name, each) for each in cast("Sequence[object]", operand)]
     if len({_kind_of(value) for value in values}) > 1:
         raise ConfigurationError(f"{operator} on {name!r} takes values of one type")

@@ -30,6 +30,7 @@ SERVER_FAILED: Final = 500  # HTTP status, from here on
 NOT_FOUND: Final = 404
 SAME: Final = 0.999  # cosine; what Chroma gives back is what it was given, up to rounding
 CHECKED_AT_ONCE: Final = 50
+LONGEST: Final = 300  # characters of a refusal; Chroma repeats a filter as often as it is deep
 
 
 class _Library:
@@ -125,6 +126,7 @@ class ChromaIndex:
     All raise:
         MemoryUnreachable: If the server does not answer.
         IndexDamaged: If it answers that it cannot.
+        ConfigurationError: If it answers that it will not.
     """
 
     def __init__(self, library: _Library, collection: Any) -> None:
@@ -175,7 +177,24 @@ class ChromaIndex:
     async def nearest_of(
         self, vectors: Sequence[bytes], limit: int, where: Filter | None = None
     ) -> list[list[tuple[str, float]]]:
-        """The same of each of several vectors; all are asked for in one request."""
+        """The same of each of several vectors; all are asked for in one request.
+
+        A filter may be too much for the server, which says so as if it was damaged: that is the
+        fault of an index only if it does not answer without the filter either.
+        """
+        try:
+            return await self._query(vectors, limit, where)
+        except IndexDamaged as fault:
+            if where is None:
+                raise
+            await self._query(vectors[:1], 1, None)
+            raise ConfigurationError(
+                f"the index cannot search with this filter ({fault}): write a smaller one"
+            ) from fault
+
+    async def _query(
+        self, vectors: Sequence[bytes], limit: int, where: Filter | None
+    ) -> list[list[tuple[str, float]]]:
         with self._asking():
             found = await self._collection.query(
                 query_embeddings=[self._floats(vector) for vector in vectors],
@@ -270,8 +289,14 @@ def _translated(library: _Library) -> Generator[None]:
     except library.errors.ChromaError as error:
         if error.code() >= SERVER_FAILED or error.code() == NOT_FOUND:
             raise IndexDamaged(f"the Chroma server fails: {error}") from error
-        raise
+        raise _refused(error) from error
+    except (TypeError, ValueError) as error:  # its library has looked before the server did
+        raise _refused(error) from error
     except Exception as error:
         if type(error) is Exception:  # what Chroma raises for an answer without an error's name
             raise IndexDamaged(f"the Chroma server fails: {error}") from error
         raise
+
+
+def _refused(error: Exception) -> ConfigurationError:
+    return ConfigurationError(f"Chroma refuses this: {str(error)[:LONGEST]}")

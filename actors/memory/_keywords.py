@@ -32,24 +32,24 @@ COMMON: Final = frozenset(
         """,
     )
 )
+WORDS: Final = (
+    "CREATE VIRTUAL TABLE words USING fts5 (text, content = 'entries',"
+    " content_rowid = 'change', tokenize = 'porter unicode61 remove_diacritics 2')"
+)
+# FTS5 must not be told to take out what it has not got, as while it is filled anew.
+TAKE_OUT: Final = (
+    "INSERT INTO words (words, rowid, text) SELECT 'delete', old.change, old.text"
+    " WHERE EXISTS (SELECT 1 FROM words_docsize WHERE id = old.change);"
+)
+PUT_IN: Final = "INSERT INTO words (rowid, text) VALUES (new.change, new.text);"
+TRIGGERS: Final = (
+    f"CREATE TRIGGER words_of_new AFTER INSERT ON entries BEGIN {PUT_IN} END",
+    f"CREATE TRIGGER words_of_old AFTER DELETE ON entries BEGIN {TAKE_OUT} END",
+    f"CREATE TRIGGER words_of_changed AFTER UPDATE ON entries BEGIN {TAKE_OUT} {PUT_IN} END",
+)
 SCHEMA: Final = (
-    (
-        "CREATE VIRTUAL TABLE words USING fts5 (text, content = 'entries',"
-        " content_rowid = 'change', tokenize = 'porter unicode61 remove_diacritics 2')"
-    ),
-    (
-        "CREATE TRIGGER words_of_new AFTER INSERT ON entries BEGIN"
-        " INSERT INTO words (rowid, text) VALUES (new.change, new.text); END"
-    ),
-    (
-        "CREATE TRIGGER words_of_old AFTER DELETE ON entries BEGIN"
-        " INSERT INTO words (words, rowid, text) VALUES ('delete', old.change, old.text); END"
-    ),
-    (
-        "CREATE TRIGGER words_of_changed AFTER UPDATE ON entries BEGIN"
-        " INSERT INTO words (words, rowid, text) VALUES ('delete', old.change, old.text);"
-        " INSERT INTO words (rowid, text) VALUES (new.change, new.text); END"
-    ),
+    WORDS,
+    *TRIGGERS,
     "INSERT INTO words (words) VALUES ('rebuild')",
     "INSERT INTO facts VALUES ('untidy', 0)",
 )

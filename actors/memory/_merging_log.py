@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from ._merges import Merged
 
 PAGE: Final = (
-    "SELECT e.id, e.change, e.metadata, v.vector FROM entries AS e JOIN vectors AS v"
+    "SELECT e.id, e.change, e.text, e.metadata, v.vector FROM entries AS e JOIN vectors AS v"
     " ON v.hash = e.hash WHERE e.change > ? AND e.change <= ? ORDER BY e.change LIMIT ?"
 )
 ROWS: Final = (
-    "SELECT e.id, e.change, e.metadata, v.vector FROM entries AS e JOIN vectors AS v"
+    "SELECT e.id, e.change, e.text, e.metadata, v.vector FROM entries AS e JOIN vectors AS v"
     " ON v.hash = e.hash WHERE e.id IN ({})"
 )
 UNSEEN: Final = (
@@ -49,12 +49,12 @@ class MergingLog(MemoryLog):
 
     # Looking
 
-    def page(self, after: int, upto: int, limit: int) -> list[tuple[str, int, str, bytes]]:
-        """Ids, changes, metadata as JSON and vectors, of changes beyond `after`, in their order."""
+    def page(self, after: int, upto: int, limit: int) -> list[tuple[str, int, str, str, bytes]]:
+        """Ids, changes, texts, metadata as JSON, vectors: of changes beyond `after`, in order."""
         with self._reading():
             return self._connection.execute(PAGE, (after, upto, limit)).fetchall()
 
-    def rows(self, ids: Sequence[str]) -> list[tuple[str, int, str, bytes]]:
+    def rows(self, ids: Sequence[str]) -> list[tuple[str, int, str, str, bytes]]:
         """The same of the entries with these ids; without those that have gone."""
         with self._reading():
             return self._of(ROWS, ids)
@@ -212,16 +212,16 @@ class MergingLog(MemoryLog):
         return super().forget(ids)
 
     def _bring_back(self, id: str, changes: int) -> int:
-        """Take back all merges that have led away from an entry; the last change then."""
-        if self._has(id):
-            return changes
-        way: list[str] = []
-        merged = self._absorber(id)
-        while merged is not None:
-            way.append(merged)
-            merged = None if self._has(merged) else self._absorber(merged)
-        for each in reversed(way):
-            changes += self._unmerge(each, changes) + 1
+        """Take back all merges that an entry has gone into; the last change then.
+
+        It may have been stored again since, and merged again.
+        """
+        while (merged := self._absorber(id)) is not None:
+            way = [merged]
+            while not self._has(way[-1]) and (above := self._absorber(way[-1])) is not None:
+                way.append(above)
+            for each in reversed(way):
+                changes += self._unmerge(each, changes) + 1
         return changes
 
     def _drop_sources(self, ids: Iterable[str]) -> None:

@@ -316,6 +316,8 @@ def _made(path: str | os.PathLike[str]) -> Path:
     folder = Path(path).absolute()  # the same after a crash, wherever the program is by then
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # Chroma would say it in other words
+            pass
     except OSError as error:
         raise MemoryUnusable(f"the memory {folder} cannot be used: {error}") from error
     return folder

@@ -26,6 +26,10 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 COLUMNS: Final = "source, fingerprint, chunks, time"
+IDS: Final = (
+    "SELECT id FROM entries WHERE id >= ?1 AND id < ?2"
+    " UNION SELECT id FROM sources WHERE id >= ?1 AND id < ?2"
+)
 
 
 class OnLog:
@@ -95,12 +99,10 @@ def documents(log: MemoryLog, source: str | None) -> tuple[Document, ...]:
 
 
 def document_ids(log: MemoryLog, source: str) -> tuple[str, ...]:
+    """Of its entries, and of those that have been merged into others."""
     prefix = document_prefix(source)
     with log.reading():
-        rows = log.connection.execute(
-            "SELECT id FROM entries WHERE id >= ? AND id < ? ORDER BY change",
-            (prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)),
-        )
+        rows = log.connection.execute(IDS, (prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)))
         return tuple(id for (id,) in rows)
 
 

@@ -36,6 +36,7 @@ from ._memory import (
 )
 from ._server import ChromaAddress
 from ._shelf import Shelf
+from ._word_keeper import WordKeeper
 
 if TYPE_CHECKING:
     import os
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from runtime import Exit, Sink
 
     from ._server import ChromaApi
-    from ._tables import Change
+    from ._tables import Change, Standing
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -114,6 +115,9 @@ class VectorMemory(Actor, Shelf, GraphKeeper, Memory):
                 await self._in_thread(log.close)
             raise
         self._opened = log
+        self._words = WordKeeper(log, self._in_thread, self._tell)
+        await self._words.check()
+        self.start_soon(self._words.keep)
         self.start_soon(self._keep_index)
 
     async def stopped(self, exit: Exit) -> None:
@@ -174,10 +178,8 @@ class VectorMemory(Actor, Shelf, GraphKeeper, Memory):
     @Search.handles(concurrent=True)
     async def search(self, message: Search) -> Found:
         if message.by == "keyword":
-            words = await self._in_thread(
-                self._log.by_words, message.text, message.limit, message.where
-            )
-            return Found(await self._hits(message, words, {}))
+            words = await self._words.find(message, message.limit)
+            return Found(await self._hits(message, words, {}), self._words.missing)
         vector = await self._vector_of(message.text)
         await self._available()
         await self._catch_up()
@@ -187,12 +189,17 @@ class VectorMemory(Actor, Shelf, GraphKeeper, Memory):
         ranked = await self._nearest(vector, depth + min(standing.pending, 100), message)
         similarities = dict(ranked)
         if message.by == "both":
-            words = await self._in_thread(self._log.by_words, message.text, depth, message.where)
+            words = await self._words.find(message, depth)
             others = [id for id, _ in words if id not in similarities]
             similarities |= await self._in_thread(self._log.similarities, others, vector)
             # What has no vector yet is not there, as it is not by vector: `Found.pending` says so.
             ranked = fused(ranked, [each for each in words if each[0] in similarities])
-        return Found(await self._hits(message, ranked, similarities), standing.pending)
+        pending = standing.pending if message.by == "vector" else self._pending(standing)
+        return Found(await self._hits(message, ranked, similarities), pending)
+
+    def _pending(self, standing: Standing) -> int:
+        """How many entries cannot be found in every way yet."""
+        return max(standing.pending, self._words.missing)
 
     async def _hits(
         self, message: Search, ranked: list[tuple[str, float]], similarities: dict[str, float]
@@ -253,14 +260,14 @@ class VectorMemory(Actor, Shelf, GraphKeeper, Memory):
         standing = await self._in_thread(self._log.standing)
         return MemoryStatistics(
             entries=standing.entries,
-            pending=standing.pending,
+            pending=self._pending(standing),
             state=self._state,
-            problem=self._problem,
+            problem=self._problem or self._words.problem,
             embedder=self._name,
             dimensions=self._log.dimensions,
             embedded=self._embedded,
             cached=self._cached,
-            rebuilds=self._rebuilds,
+            rebuilds=self._rebuilds + self._words.rebuilds,
             bytes=standing.bytes,
         )
 
@@ -270,9 +277,11 @@ class VectorMemory(Actor, Shelf, GraphKeeper, Memory):
         while True:
             changed = self._changed
             standing = await self._in_thread(self._log.standing)
-            is_done = self._state == "ready" and not standing.pending
+            pending = self._pending(standing)
+            is_done = self._state == "ready" and not pending
             state = self._state if is_done or self._state != "ready" else "indexing"
-            await out.send(IndexProgress(state, standing.pending, standing.entries, self._problem))
+            problem = self._problem or self._words.problem
+            await out.send(IndexProgress(state, pending, standing.entries, problem))
             if is_done:
                 return
             await changed.wait()
@@ -282,6 +291,9 @@ class VectorMemory(Actor, Shelf, GraphKeeper, Memory):
     def _now(self, state: str) -> None:
         """Say how the index is, to all who wait for it to change."""
         self._state = state
+        self._tell()
+
+    def _tell(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
 

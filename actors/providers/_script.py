@@ -79,7 +79,7 @@ class Finish:
 
 
 @attrs.frozen
-class Pause:
+class ScriptedPause:
     seconds: float
 
 
@@ -110,7 +110,7 @@ class Crash:
     text: str = "the script says: crash"
 
 
-Happening = Pause | Truncate | Reset | Stall | Fail | Crash
+Happening = ScriptedPause | Truncate | Reset | Stall | Fail | Crash
 Step = Say | Think | CallTool | CallTogether | Keep | Echo | Count | Finish | Happening
 
 
@@ -161,8 +161,8 @@ def finish(reason: FinishReason) -> Finish:
     return Finish(reason)
 
 
-def pause(seconds: float) -> Pause:
-    return Pause(seconds)
+def pause(seconds: float) -> ScriptedPause:
+    return ScriptedPause(seconds)
 
 
 def truncate() -> Truncate:
@@ -223,7 +223,7 @@ def play(answer: Script, request: Request, number: int) -> Iterator[StreamChunk 
     for step in answer.steps:
         if isinstance(step, Happening):
             yield step
-            if not isinstance(step, Pause):
+            if not isinstance(step, ScriptedPause):
                 return
         for piece in _pieces(step, request, number, calls):
             yield attrs.evolve(piece, index=index)

@@ -13,7 +13,7 @@ from runtime import Actor, Sink
 
 from ._api import Clock, Generate, ProviderApi, Requests, ScriptedApi
 from ._capabilities import Capabilities, fitted, require
-from ._script import Crash, Fail, Happening, Pause, Playback, Stall, play
+from ._script import Crash, Fail, Happening, Playback, ScriptedPause, Stall, play
 from ._whole import Whole
 
 
@@ -67,7 +67,7 @@ class Scripted(Actor, ProviderApi, ScriptedApi):
 
     async def _happen(self, item: Happening, arrived: StreamResponse) -> None:
         match item:
-            case Pause(seconds):
+            case ScriptedPause(seconds):
                 await self._be_silent(seconds, arrived)
             case Stall():
                 await self._be_silent(float("inf"), arrived)

@@ -15,7 +15,7 @@ import attrs
 from actors.chat import Thought, Token
 from actors.react import Trimmer
 
-from ._machine import Command, Emit, Machine, Task, Transitions
+from ._machine import Emit, Machine, StrategyCommand, Task, Transitions
 from ._reading import read_share
 from ._sections import Opened, Piece, SectionReader
 from ._trace import ThoughtStep
@@ -180,16 +180,16 @@ class ChainMachine(Machine):
         super().__init__(task, name, ChainPhase.NEW)
         self._reader = ChainReader()
 
-    def begun(self, now: float) -> list[Command]:
+    def begun(self, now: float) -> list[StrategyCommand]:
         self.move("begin", ChainPhase.THINKING)
         return self.ask("chain", self.task.turns(HOW), now)
 
-    def heard(self, call: str, text: str, thinking: str, now: float) -> list[Command]:
+    def heard(self, call: str, text: str, thinking: str, now: float) -> list[StrategyCommand]:
         del call
-        shown: list[Command] = [Emit((Thought(thinking, now),))] if thinking else []
+        shown: list[StrategyCommand] = [Emit((Thought(thinking, now),))] if thinking else []
         return shown + self._show(self._reader.feed(text), now)
 
-    def _show(self, read: list[Thinking | Answering | Draft], now: float) -> list[Command]:
+    def _show(self, read: list[Thinking | Answering | Draft], now: float) -> list[StrategyCommand]:
         return [self._shown(item, now) for item in read]
 
     def _shown(self, item: Thinking | Answering | Draft, now: float) -> Emit:
@@ -204,7 +204,7 @@ class ChainMachine(Machine):
                     ThoughtStep(number, thought, confidence, evidence, timestamp=now), now
                 )
 
-    def concluded(self, call: str, text: str, now: float) -> list[Command]:
+    def concluded(self, call: str, text: str, now: float) -> list[StrategyCommand]:
         del call, text
         commands = self._show(self._reader.finish(), now)
         answer = self._reader.answer

@@ -26,7 +26,7 @@ from actors.chat import (
     user,
 )
 
-from ._trace import CallRecord, CallStatus, Note, Noted, ReasoningEvent, ReasoningTrace
+from ._trace import CallRecord, CallStatus, Noted, ReasoningEvent, ReasoningTrace, TraceNote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ class Exhausted:
     text: str
 
 
-Command = CallModel | CancelCalls | RunTool | Emit | Finish | Exhausted
+StrategyCommand = CallModel | CancelCalls | RunTool | Emit | Finish | Exhausted
 
 
 @attrs.frozen
@@ -154,13 +154,13 @@ class Machine:
         """Ids of the calls that have not ended."""
         return tuple(self._open)
 
-    def begin(self, now: float) -> list[Command]:
+    def begin(self, now: float) -> list[StrategyCommand]:
         """Start thinking. Times are seconds since the epoch."""
         self.check("begin")
         self.trace.started_at = self.trace.started_at or now
         return self.begun(now)
 
-    def said(self, call: str, text: str, thinking: str, now: float) -> list[Command]:
+    def said(self, call: str, text: str, thinking: str, now: float) -> list[StrategyCommand]:
         """The model has said something more in a call."""
         if call not in self._open:
             return []
@@ -168,7 +168,7 @@ class Machine:
         self._open[call].append(text)
         return self.heard(call, text, thinking, now)
 
-    def counted(self, call: str, usage: Usage, now: float) -> list[Command]:
+    def counted(self, call: str, usage: Usage, now: float) -> list[StrategyCommand]:
         """The provider has counted a call that goes on."""
         if call not in self._open:
             return []
@@ -176,7 +176,7 @@ class Machine:
 
     def answered(
         self, call: str, usage: Usage, finish_reason: FinishReason | None, now: float
-    ) -> list[Command]:
+    ) -> list[StrategyCommand]:
         """A call is complete."""
         if call not in self._open:
             return []
@@ -191,7 +191,7 @@ class Machine:
         )
         return [self.note(record, now), *self.concluded(call, text, now)]
 
-    def failed(self, call: str, now: float) -> list[Command]:
+    def failed(self, call: str, now: float) -> list[StrategyCommand]:
         """A call has failed, and so has the run: the others are stopped."""
         if call not in self._open:
             return []
@@ -200,25 +200,25 @@ class Machine:
         record = attrs.evolve(self._record(call), ended_at=now, status=CallStatus.FAILED)
         return [*rest, self.note(record, now)]
 
-    def tool_ended(self, result: ToolResult, now: float) -> list[Command]:
+    def tool_ended(self, result: ToolResult, now: float) -> list[StrategyCommand]:
         """A tool has its result."""
         self.check("tool_ended")
         return self.observed(result, now)
 
     # What each strategy says
 
-    def begun(self, now: float) -> list[Command]:
+    def begun(self, now: float) -> list[StrategyCommand]:
         raise NotImplementedError
 
-    def heard(self, call: str, text: str, thinking: str, now: float) -> list[Command]:
+    def heard(self, call: str, text: str, thinking: str, now: float) -> list[StrategyCommand]:
         """By default the text waits for the end of its call."""
         del call, text, thinking, now
         return []
 
-    def concluded(self, call: str, text: str, now: float) -> list[Command]:
+    def concluded(self, call: str, text: str, now: float) -> list[StrategyCommand]:
         raise NotImplementedError
 
-    def observed(self, result: ToolResult, now: float) -> list[Command]:
+    def observed(self, result: ToolResult, now: float) -> list[StrategyCommand]:
         raise NotImplementedError
 
     # What strategies are made of
@@ -233,7 +233,7 @@ class Machine:
 
     def ask(
         self, what: str, turns: tuple[Turn, ...], now: float, settings: Settings | None = None
-    ) -> list[Command]:
+    ) -> list[StrategyCommand]:
         """Ask the model for `what`, which becomes the beginning of the call's id."""
         self._asked += 1
         call = f"{what}-{self._asked}"
@@ -241,7 +241,7 @@ class Machine:
         chosen = self.task.settings if settings is None else settings
         return [self.note(CallRecord(call, now), now), CallModel(call, turns, chosen)]
 
-    def cut(self, calls: Sequence[str], now: float) -> list[Command]:
+    def cut(self, calls: Sequence[str], now: float) -> list[StrategyCommand]:
         """Stop calls. The command to do so comes first, so that no reader delays it."""
         if not calls:
             return []
@@ -253,11 +253,13 @@ class Machine:
         ]
         return [CancelCalls(tuple(calls)), *(self.note(record, now) for record in records)]
 
-    def note(self, note: Note, now: float) -> Emit:
+    def note(self, note: TraceNote, now: float) -> Emit:
         self.trace.take(note)
         return Emit((Noted(note, now),))
 
-    def finish(self, input: str, ended: enum.StrEnum, answer: str, now: float) -> list[Command]:
+    def finish(
+        self, input: str, ended: enum.StrEnum, answer: str, now: float
+    ) -> list[StrategyCommand]:
         """The answer was shown already, as tokens."""
         self.move(input, ended)
         self.trace.answer = answer
@@ -266,8 +268,8 @@ class Machine:
 
     def show_and_finish(
         self, input: str, ended: enum.StrEnum, answer: str, now: float
-    ) -> list[Command]:
-        shown: list[Command] = [Emit((Token(answer, now),))] if answer else []
+    ) -> list[StrategyCommand]:
+        shown: list[StrategyCommand] = [Emit((Token(answer, now),))] if answer else []
         return [*shown, *self.finish(input, ended, answer, now)]
 
     def number_from(self, other: Machine) -> None:

@@ -18,7 +18,7 @@ from actors.chat import Thought, Token, ToolEnd, ToolResult, ToolStart, Turn, as
 from actors.errors import ConfigurationError
 from actors.react import Trimmer, read_action
 
-from ._machine import Command, Emit, Exhausted, Machine, RunTool, Task, Transitions
+from ._machine import Emit, Exhausted, Machine, RunTool, StrategyCommand, Task, Transitions
 from ._sections import Opened, Piece, SectionReader
 from ._trace import ThoughtStep
 
@@ -113,10 +113,10 @@ class ReActMachine(Machine):
         self._sections: dict[str, list[str]] = {}
         self._is_noted = False
 
-    def begun(self, now: float) -> list[Command]:
+    def begun(self, now: float) -> list[StrategyCommand]:
         return self._think("begin", now)
 
-    def _think(self, input: str, now: float) -> list[Command]:
+    def _think(self, input: str, now: float) -> list[StrategyCommand]:
         limit = self._strategy.max_steps
         if self._steps == limit:
             self.move(input, ReActPhase.SPENT)
@@ -130,8 +130,8 @@ class ReActMachine(Machine):
         self.move(input, ReActPhase.MODEL)
         return self.ask("react", tuple(self._turns), now)
 
-    def heard(self, call: str, text: str, thinking: str, now: float) -> list[Command]:
-        shown: list[Command] = [Emit((Thought(thinking, now),))] if thinking else []
+    def heard(self, call: str, text: str, thinking: str, now: float) -> list[StrategyCommand]:
+        shown: list[StrategyCommand] = [Emit((Thought(thinking, now),))] if thinking else []
         for item in self._reader.feed(text):
             if self._is_over(item):
                 return [*self.cut((call,), now), *shown, *self._conclude("said", now)]
@@ -146,7 +146,7 @@ class ReActMachine(Machine):
             return item.label != "Action Input" or "Action Input" in self._sections
         return bool(self._section("Final Answer"))
 
-    def _take(self, item: Opened | Piece, now: float) -> list[Command]:
+    def _take(self, item: Opened | Piece, now: float) -> list[StrategyCommand]:
         if isinstance(item, Opened):
             noted = [] if item.label == "Thought" else self._note_thought(now)
             self._sections.setdefault(item.label, [])
@@ -164,7 +164,7 @@ class ReActMachine(Machine):
     def _section(self, label: str) -> str:
         return "".join(self._sections.get(label, ())).strip()
 
-    def concluded(self, call: str, text: str, now: float) -> list[Command]:
+    def concluded(self, call: str, text: str, now: float) -> list[StrategyCommand]:
         del call
         shown = [command for item in self._reader.finish() for command in self._take(item, now)]
         if self._section("Action") or self._section("Final Answer"):
@@ -177,14 +177,14 @@ class ReActMachine(Machine):
         self._turns += [assistant(text.strip()), user(REMINDER)]
         return [*shown, *self._note_thought(now), *self._think("answered", now)]
 
-    def _conclude(self, input: str, now: float) -> list[Command]:
+    def _conclude(self, input: str, now: float) -> list[StrategyCommand]:
         """There is an action, or else an answer."""
         if self._section("Action"):
             return self._act(input, now)
         answer = self._section("Final Answer")
         return [*self._note_thought(now), *self.finish(input, ReActPhase.ENDED, answer, now)]
 
-    def _note_thought(self, now: float) -> list[Command]:
+    def _note_thought(self, now: float) -> list[StrategyCommand]:
         """Once in a turn, as soon as something else comes."""
         thought = self._section("Thought")
         if not thought or self._is_noted:
@@ -193,7 +193,7 @@ class ReActMachine(Machine):
         step = ThoughtStep(self.next_number, thought, timestamp=now)
         return [self.note(step, now), Emit((Thought("\n", now),))]
 
-    def _act(self, input: str, now: float) -> list[Command]:
+    def _act(self, input: str, now: float) -> list[StrategyCommand]:
         self._was_reminded = False
         given = self._section("Action Input") if "Action Input" in self._sections else None
         tools = self.task.tools
@@ -207,7 +207,7 @@ class ReActMachine(Machine):
         started = Emit((ToolStart(call.name, call, now),))
         return [*noted, started, RunTool(call)]
 
-    def observed(self, result: ToolResult, now: float) -> list[Command]:
+    def observed(self, result: ToolResult, now: float) -> list[StrategyCommand]:
         ended = Emit((ToolEnd(result.content, result, now),))
         self._turns.append(user(f"Observation: {result.content}"))
         return [ended, *self._think("tool_ended", now)]

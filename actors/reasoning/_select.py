@@ -13,9 +13,9 @@ from actors.chat import Thought
 from actors.errors import ConfigurationError
 
 from ._chain import ChainOfThought
-from ._machine import Command, Emit, Machine, Strategy, Task, Transitions
+from ._machine import Emit, Machine, Strategy, StrategyCommand, Task, Transitions
 from ._react import ReAct
-from ._trace import Choice
+from ._trace import StrategyChoice
 from ._tree import TreeOfThoughts
 from ._vote import SelfConsistency
 
@@ -111,7 +111,7 @@ class SelectMachine(Machine):
         self._rule = strategy.rule
         self._chosen: Machine | None = None
 
-    def begun(self, now: float) -> list[Command]:
+    def begun(self, now: float) -> list[StrategyCommand]:
         if self._rule is not None:
             return self._choose("begin", self._rule_on(self._rule), now)
         self.move("begin", SelectPhase.CHOOSING)
@@ -121,7 +121,7 @@ class SelectMachine(Machine):
         )
         return self.ask("select", self.task.turns(HOW.format(names=names)), now)
 
-    def _rule_on(self, rule: Rule) -> Choice:
+    def _rule_on(self, rule: Rule) -> StrategyChoice:
         try:
             said = rule(self.task.problem)
         except Exception as error:  # whoever wrote the rule hears of it
@@ -132,13 +132,13 @@ class SelectMachine(Machine):
             raise ConfigurationError(
                 f"the rule chose {name!r}; the strategies to choose from are: {known}"
             )
-        return Choice(name, "rule", reason)
+        return StrategyChoice(name, "rule", reason)
 
-    def concluded(self, call: str, text: str, now: float) -> list[Command]:
+    def concluded(self, call: str, text: str, now: float) -> list[StrategyCommand]:
         del call
         return self._choose("answered", self._read(text), now)
 
-    def _read(self, text: str) -> Choice:
+    def _read(self, text: str) -> StrategyChoice:
         """The name that is written first."""
         names = list(self._strategies)
         places = {
@@ -148,12 +148,12 @@ class SelectMachine(Machine):
         }
         said = text.strip()
         if not places:
-            return Choice(names[0], "default", said)
+            return StrategyChoice(names[0], "default", said)
         name = min(places, key=places.__getitem__)
         opened = re.fullmatch(rf"\W*{re.escape(name)}\W*:\s*(.+)", said, re.IGNORECASE | re.DOTALL)
-        return Choice(name, "model", opened[1] if opened else said)
+        return StrategyChoice(name, "model", opened[1] if opened else said)
 
-    def _choose(self, input: str, choice: Choice, now: float) -> list[Command]:
+    def _choose(self, input: str, choice: StrategyChoice, now: float) -> list[StrategyCommand]:
         self.move(input, SelectPhase.CHOSEN)
         machine = self._machines[choice.name]
         machine.trace = self.trace  # one trace, and so one row of numbers, for both
@@ -166,28 +166,28 @@ class SelectMachine(Machine):
     def open_calls(self) -> tuple[str, ...]:
         return super().open_calls if self._chosen is None else self._chosen.open_calls
 
-    def said(self, call: str, text: str, thinking: str, now: float) -> list[Command]:
+    def said(self, call: str, text: str, thinking: str, now: float) -> list[StrategyCommand]:
         if self._chosen is None:
             return super().said(call, text, thinking, now)
         return self._chosen.said(call, text, thinking, now)
 
-    def counted(self, call: str, usage: Usage, now: float) -> list[Command]:
+    def counted(self, call: str, usage: Usage, now: float) -> list[StrategyCommand]:
         if self._chosen is None:
             return super().counted(call, usage, now)
         return self._chosen.counted(call, usage, now)
 
     def answered(
         self, call: str, usage: Usage, finish_reason: FinishReason | None, now: float
-    ) -> list[Command]:
+    ) -> list[StrategyCommand]:
         if self._chosen is None:
             return super().answered(call, usage, finish_reason, now)
         return self._chosen.answered(call, usage, finish_reason, now)
 
-    def failed(self, call: str, now: float) -> list[Command]:
+    def failed(self, call: str, now: float) -> list[StrategyCommand]:
         if self._chosen is None:
             return super().failed(call, now)
         return self._chosen.failed(call, now)
 
-    def tool_ended(self, result: ToolResult, now: float) -> list[Command]:
+    def tool_ended(self, result: ToolResult, now: float) -> list[StrategyCommand]:
         assert self._chosen is not None
         return self._chosen.tool_ended(result, now)

@@ -111,7 +111,7 @@ class CallRecord:
 
 
 @attrs.frozen
-class Choice:
+class StrategyChoice:
     """Which strategy was chosen.
 
     Attributes:
@@ -133,7 +133,7 @@ class Choice:
         return f"{said}: {self.reason}" if self.reason else said
 
 
-Note = ThoughtStep | CallRecord | Choice
+TraceNote = ThoughtStep | CallRecord | StrategyChoice
 
 
 @attrs.frozen
@@ -141,7 +141,7 @@ class Noted:
     """Something new for the trace, among the events of a run; `content` says it in a line."""
 
     type: ClassVar[Literal["note"]] = "note"
-    note: Note
+    note: TraceNote
     timestamp: float = 0.0
 
     @property
@@ -171,7 +171,7 @@ class ReasoningTrace:
     strategy: str
     steps: list[ThoughtStep] = attrs.field(factory=list[ThoughtStep])
     calls: list[CallRecord] = attrs.field(factory=list[CallRecord])
-    choice: Choice | None = None
+    choice: StrategyChoice | None = None
     answer: str | None = None
     started_at: float = 0.0
     ended_at: float | None = None
@@ -199,14 +199,14 @@ class ReasoningTrace:
                 f"number it {len(self.steps) + 1}"
             )
 
-    def take(self, note: Note) -> None:
+    def take(self, note: TraceNote) -> None:
         """Take in a note; a later one replaces an earlier one of the same step or call."""
         match note:
             case ThoughtStep():
                 self.add_step(note)
             case CallRecord():
                 self._take_call(note)
-            case Choice():
+            case StrategyChoice():
                 self.choice = note
 
     def _take_call(self, record: CallRecord) -> None:

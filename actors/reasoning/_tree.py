@@ -16,7 +16,7 @@ import attrs
 from actors.chat import Thought, Token
 from actors.react import Trimmer
 
-from ._machine import Command, Emit, Machine, Task, Transitions, warmer
+from ._machine import Emit, Machine, StrategyCommand, Task, Transitions, warmer
 from ._reading import read_share, same_answer
 from ._sections import sections
 from ._trace import StepStatus, ThoughtStep
@@ -132,12 +132,12 @@ class TreeMachine(Machine):
         self._trimmer = Trimmer()
         self._shown: list[str] = []
 
-    def begun(self, now: float) -> list[Command]:
+    def begun(self, now: float) -> list[StrategyCommand]:
         self.move("begin", TreePhase.GROWING)
         return self._grow([_Branch()], now)
 
-    def _grow(self, branches: list[_Branch], now: float) -> list[Command]:
-        commands: list[Command] = []
+    def _grow(self, branches: list[_Branch], now: float) -> list[StrategyCommand]:
+        commands: list[StrategyCommand] = []
         breadth = self._strategy.breadth
         settings = warmer(self.task.settings, TEMPERATURE)
         for branch in branches:
@@ -154,7 +154,7 @@ class TreeMachine(Machine):
         phases: set[enum.StrEnum] = {TreePhase.CONCLUDING}
         return self.phase in phases
 
-    def heard(self, call: str, text: str, thinking: str, now: float) -> list[Command]:
+    def heard(self, call: str, text: str, thinking: str, now: float) -> list[StrategyCommand]:
         del call, thinking
         if not self._is_concluding:
             return []  # side by side: each thought is shown when it is whole
@@ -164,14 +164,16 @@ class TreeMachine(Machine):
         self._shown.append(shown)
         return [Emit((Token(shown, now),))]
 
-    def concluded(self, call: str, text: str, now: float) -> list[Command]:
+    def concluded(self, call: str, text: str, now: float) -> list[StrategyCommand]:
         if self._is_concluding:
             return self.finish("answered", TreePhase.ENDED, "".join(self._shown), now)
         if call in self._growing:
             return self._thought_up(*self._growing.pop(call), text, now)
         return self._scored(self._scoring.pop(call), text, now)
 
-    def _thought_up(self, parent: _Branch, number: int, text: str, now: float) -> list[Command]:
+    def _thought_up(
+        self, parent: _Branch, number: int, text: str, now: float
+    ) -> list[StrategyCommand]:
         found = sections(text, LABELS)
         answer = _first(found, *ANSWERS)
         thought = _first(found, "Thought") or _first(found, "") or answer
@@ -189,7 +191,7 @@ class TreeMachine(Machine):
             status=StepStatus.OPEN if is_new else StepStatus.PRUNED,
             timestamp=now,
         )
-        shown: list[Command] = [self.note(step, now), Emit((Thought(f"{thought}\n", now),))]
+        shown: list[StrategyCommand] = [self.note(step, now), Emit((Thought(f"{thought}\n", now),))]
         if not is_new:
             return [*shown, *self._round_goes_on(now)]
         branch = _Branch(step, (*parent.path, thought), answer)
@@ -200,7 +202,7 @@ class TreeMachine(Machine):
         self.move("answered", TreePhase.GROWING)
         return [*shown, *asked]
 
-    def _scored(self, branch: _Branch, text: str, now: float) -> list[Command]:
+    def _scored(self, branch: _Branch, text: str, now: float) -> list[StrategyCommand]:
         assert branch.step is not None
         stated = [said for label, said in sections(text, ("Score",)) if label == "Score"]
         score = read_share(stated[0] if stated else text, 10)
@@ -216,7 +218,7 @@ class TreeMachine(Machine):
             return [*self.cut(self.open_calls, now), noted, *self._take(branch, now)]
         return [noted, *self._round_goes_on(now)]
 
-    def _round_goes_on(self, now: float) -> list[Command]:
+    def _round_goes_on(self, now: float) -> list[StrategyCommand]:
         if self.open_calls:
             self.move("answered", TreePhase.GROWING)
             return []
@@ -225,7 +227,7 @@ class TreeMachine(Machine):
         chosen, rest = self._choose(candidates)
         if not chosen:
             return self._conclude(candidates, now)
-        pruned: list[Command] = []
+        pruned: list[StrategyCommand] = []
         if self._strategy.search == "beam":
             pruned, rest = [self._prune(branch, now) for branch in rest], []
         self._open_branches = rest
@@ -246,11 +248,11 @@ class TreeMachine(Machine):
         kept = {branch.name for branch in chosen}
         return chosen, [branch for branch in candidates if branch.name not in kept]
 
-    def _prune(self, branch: _Branch, now: float) -> Command:
+    def _prune(self, branch: _Branch, now: float) -> StrategyCommand:
         assert branch.step is not None
         return self.note(attrs.evolve(branch.step, status=StepStatus.PRUNED), now)
 
-    def _conclude(self, candidates: list[_Branch], now: float) -> list[Command]:
+    def _conclude(self, candidates: list[_Branch], now: float) -> list[StrategyCommand]:
         if self._solved:
             return self._take(min(self._solved, key=_best_first), now)
         best = candidates[0] if candidates else _Branch()
@@ -258,13 +260,13 @@ class TreeMachine(Machine):
         turns = self.task.turns(CONCLUDE, *_so_far(best.path))
         return [*self._mark(best, now), *self.ask("conclude", turns, now)]
 
-    def _take(self, branch: _Branch, now: float) -> list[Command]:
+    def _take(self, branch: _Branch, now: float) -> list[StrategyCommand]:
         marked = self._mark(branch, now)
         return [*marked, *self.show_and_finish("answered", TreePhase.ENDED, branch.answer, now)]
 
-    def _mark(self, best: _Branch, now: float) -> list[Command]:
+    def _mark(self, best: _Branch, now: float) -> list[StrategyCommand]:
         """The thoughts on the way to the best are taken; what was open is pruned."""
-        commands: list[Command] = []
+        commands: list[StrategyCommand] = []
         for step in list(self.trace.steps):
             is_on_the_way = f"{best.name}.".startswith(f"{step.branch}.")
             status = StepStatus.TAKEN if is_on_the_way else StepStatus.PRUNED

@@ -15,7 +15,7 @@ import attrs
 from actors.chat import Thought
 
 from ._chain import HOW, read_chain
-from ._machine import Command, Emit, Machine, Task, Transitions, warmer
+from ._machine import Emit, Machine, StrategyCommand, Task, Transitions, warmer
 from ._reading import same_answer
 from ._trace import ThoughtStep
 
@@ -82,7 +82,7 @@ class VoteMachine(Machine):
         self._samples = strategy.samples
         self._votes: list[_Vote] = []
 
-    def begun(self, now: float) -> list[Command]:
+    def begun(self, now: float) -> list[StrategyCommand]:
         self.move("begin", VotePhase.VOTING)
         turns, settings = self.task.turns(HOW), warmer(self.task.settings, TEMPERATURE)
         return [
@@ -91,7 +91,7 @@ class VoteMachine(Machine):
             for command in self.ask("sample", turns, now, settings)
         ]
 
-    def concluded(self, call: str, text: str, now: float) -> list[Command]:
+    def concluded(self, call: str, text: str, now: float) -> list[StrategyCommand]:
         shown = self._count(call, text, now)
         if not self._is_decided():
             self.move("answered", VotePhase.VOTING)
@@ -101,7 +101,7 @@ class VoteMachine(Machine):
         end = self.show_and_finish("answered", VotePhase.ENDED, self._winner(), now)
         return [*rest, *shown, *scores, *end]
 
-    def _count(self, call: str, text: str, now: float) -> list[Command]:
+    def _count(self, call: str, text: str, now: float) -> list[StrategyCommand]:
         drafts, answer = read_chain(text)
         if not answer:
             return []
@@ -132,7 +132,7 @@ class VoteMachine(Machine):
         ((key, _),) = self._counts().most_common(1)  # of equals, the one counted first
         return next(vote.answer for vote in self._votes if vote.key == key)
 
-    def _score(self, now: float) -> list[Command]:
+    def _score(self, now: float) -> list[StrategyCommand]:
         """Each sample has the share of its answer in the vote."""
         counts, cast = self._counts(), len(self._votes)
         return [

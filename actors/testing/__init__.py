@@ -4,7 +4,7 @@
 refuses what the providers refuse.
 """
 
-from ._fake_answers import CUTS, Answer, Fault, Place, answer, error, raw
+from ._fake_answers import CUTS, FakeAnswer, Fault, Place, answer, error, raw
 from ._fake_provider import FakeProvider, Received, open_fake_openai, open_fake_provider
 from ._wire import Failure
 from ._wires import WIRES, WireName, refusal
@@ -14,8 +14,8 @@ FakeOpenAI = FakeProvider
 __all__ = [
     "CUTS",
     "WIRES",
-    "Answer",
     "Failure",
+    "FakeAnswer",
     "FakeOpenAI",
     "FakeProvider",
     "Fault",

@@ -60,7 +60,7 @@ CUTS: Final = (Fault.END, Fault.CLOSE, Fault.RESET, Fault.SHORT, Fault.UNFRAMED)
 
 
 @attrs.frozen
-class Answer:
+class FakeAnswer:
     """One answer of a fake provider.
 
     Attributes:
@@ -105,27 +105,27 @@ def answer(
     pings: bool = False,
     fault: Fault | None = None,
     place: Place = Place.INSIDE,
-) -> Answer:
+) -> FakeAnswer:
     """An answer: `answer(say("Hello", pieces=3), fault=Fault.RESET, place=Place.LAST)`.
 
     It is streamed where the request asks for that, and else comes in one piece.
     """
     given = script(*steps)
-    return Answer(given, split=split, slow=slow, pings=pings, fault=fault, place=place)
+    return FakeAnswer(given, split=split, slow=slow, pings=pings, fault=fault, place=place)
 
 
-def error(status: int, message: str = "no", **headers: str) -> Answer:
+def error(status: int, message: str = "no", **headers: str) -> FakeAnswer:
     """An error instead of an answer; `retry_after="2"` becomes the header Retry-After."""
     named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    return Answer(status=status, headers=named, message=message)
+    return FakeAnswer(status=status, headers=named, message=message)
 
 
-def raw(body: bytes, *, content_type: str = EVENT_STREAM, split: int | None = None) -> Answer:
+def raw(body: bytes, *, content_type: str = EVENT_STREAM, split: int | None = None) -> FakeAnswer:
     """A body to the letter, for instance one that was recorded."""
-    return Answer(body=body, content_type=content_type, split=split)
+    return FakeAnswer(body=body, content_type=content_type, split=split)
 
 
-def check(given: Answer, wire: Wire) -> None:
+def check(given: FakeAnswer, wire: Wire) -> None:
     """Whether a wire can say what a script says.
 
     Raises:

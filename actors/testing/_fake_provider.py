@@ -20,9 +20,9 @@ import msgspec
 import trio
 
 from actors.errors import ConfigurationError
-from actors.providers import Pause
+from actors.providers import ScriptedPause
 
-from ._fake_answers import Answer, Fault, answer, check
+from ._fake_answers import FakeAnswer, Fault, answer, check
 from ._reply import Reply, refuse, reply_to
 from ._wire import Asked, Failure, Task
 from ._wires import BY_NAME, WIRES, WireName
@@ -76,7 +76,7 @@ class FakeProvider:
         open_connections: How many of them are open.
     """
 
-    def __init__(self, answers: tuple[Answer, ...], wire: Wire, *, strict: bool) -> None:
+    def __init__(self, answers: tuple[FakeAnswer, ...], wire: Wire, *, strict: bool) -> None:
         self.base_url = ""
         self.requests: list[Received] = []
         self.connections = 0
@@ -113,7 +113,7 @@ class FakeProvider:
             nursery.cancel_scope.cancel()
         return received.finished and peer.our_state is h11.DONE
 
-    def _reply(self, received: Received) -> tuple[Answer, Reply]:
+    def _reply(self, received: Received) -> tuple[FakeAnswer, Reply]:
         """The next answer, unless the provider would refuse the request.
 
         Texts become vectors without an answer for it, unless that is an error or a raw body: it
@@ -128,10 +128,10 @@ class FakeProvider:
         failure = self._refusal(asked, task) if self._strict else None
         if failure is not None:
             received.refused = failure.message
-            return Answer(), refuse(failure, self._given, self._wire)
+            return FakeAnswer(), refuse(failure, self._given, self._wire)
         given = self._answers[min(self._given, len(self._answers) - 1)]
         if task is Task.EMBED and given.message is None and given.body is None:
-            return Answer(), reply_to(asked, task, Answer(), self._wire)
+            return FakeAnswer(), reply_to(asked, task, FakeAnswer(), self._wire)
         self._given += 1
         return given, reply_to(asked, task or Task.STREAM, given, self._wire)
 
@@ -143,7 +143,7 @@ class FakeProvider:
 
 @asynccontextmanager
 async def open_fake_provider(
-    *answers: Answer, wire: WireName = "openai-chat", strict: bool = True
+    *answers: FakeAnswer, wire: WireName = "openai-chat", strict: bool = True
 ) -> AsyncGenerator[FakeProvider]:
     """Serve `answers` as a provider would, one a request in this order, the last again and again.
 
@@ -181,7 +181,9 @@ async def open_fake_provider(
 
 
 @asynccontextmanager
-async def open_fake_openai(*answers: Answer, strict: bool = False) -> AsyncGenerator[FakeProvider]:
+async def open_fake_openai(
+    *answers: FakeAnswer, strict: bool = False
+) -> AsyncGenerator[FakeProvider]:
     """`open_fake_provider` for OpenAI's chat completions, and by default not strict."""
     async with open_fake_provider(*answers, strict=strict) as server:
         yield server
@@ -246,14 +248,14 @@ class _Sending:
         self._received = received
         self._framed = True
 
-    async def send(self, reply: Reply, given: Answer) -> None:
+    async def send(self, reply: Reply, given: FakeAnswer) -> None:
         """Write the reply, as far as the client takes it."""
         try:
             await self._send(reply, given)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return  # the client has hung up, which `_watch` notes
 
-    async def _send(self, reply: Reply, given: Answer) -> None:
+    async def _send(self, reply: Reply, given: FakeAnswer) -> None:
         await trio.sleep(given.head_after)
         self._framed = reply.fault is not Fault.UNFRAMED
         await self._write(h11.Response(status_code=reply.status, headers=_head(reply)))
@@ -263,7 +265,7 @@ class _Sending:
                 self._received.written += len(item)
                 if given.slow:
                     await trio.sleep(given.slow)
-            elif isinstance(item, Pause):
+            elif isinstance(item, ScriptedPause):
                 await trio.sleep(item.seconds)
             elif item is not Fault.END:
                 await self._break(item)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from actors.chat import Request, StreamChunk, StreamResponse, user
-from actors.providers import Fail, Pause, Reset, Stall, play
+from actors.providers import Fail, Reset, ScriptedPause, Stall, play
 
-from ._fake_answers import Answer, Fault, Place
+from ._fake_answers import FakeAnswer, Fault, Place
 from ._wire import JSON, Asked, Failure, Frame, Kind, Task, encoded
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ._wire import Json, Wire
 
 _SERVER_ERROR: Final = 500
-Item = Frame | Pause | Fault
+Item = Frame | ScriptedPause | Fault
 
 
 @attrs.frozen
@@ -37,7 +37,7 @@ class Reply:
 
     status: int
     headers: tuple[tuple[str, str], ...]
-    writes: tuple[bytes | Pause | Fault, ...]
+    writes: tuple[bytes | ScriptedPause | Fault, ...]
     whole_bytes: int
 
     @property
@@ -46,7 +46,7 @@ class Reply:
         return last if isinstance(last, Fault) else None
 
 
-def reply_to(asked: Asked, task: Task, given: Answer, wire: Wire) -> Reply:
+def reply_to(asked: Asked, task: Task, given: FakeAnswer, wire: Wire) -> Reply:
     """The reply to one request.
 
     A whole answer that fails on the way has a status to say so; a streamed one has not.
@@ -75,7 +75,7 @@ def refuse(failure: Failure, number: int, wire: Wire) -> Reply:
     return Reply(failure.status, (("content-type", JSON), *request_id), (body,), len(body))
 
 
-def _items(asked: Asked, task: Task, given: Answer, wire: Wire) -> tuple[list[Item], int, str]:
+def _items(asked: Asked, task: Task, given: FakeAnswer, wire: Wire) -> tuple[list[Item], int, str]:
     """The body as it would be without a fault of the connection, its status and type."""
     if given.body is not None:
         return _whole(given.body), given.status, given.content_type
@@ -93,7 +93,7 @@ def _whole(body: bytes) -> list[Item]:
     return [Frame(body, Kind.WHOLE)]
 
 
-def _played(asked: Asked, given: Answer) -> Iterator[StreamChunk | Happening]:
+def _played(asked: Asked, given: FakeAnswer) -> Iterator[StreamChunk | Happening]:
     messages: Any = asked.body.get("messages")
     said = [user(_text(m)) for m in messages or () if m.get("role") == "user"]
     return play(given.script, Request(tuple(said)), asked.number)
@@ -103,7 +103,7 @@ def _text(message: Json) -> str:
     return str(message.get("content"))
 
 
-def _streamed(asked: Asked, given: Answer, wire: Wire) -> Iterator[Item]:
+def _streamed(asked: Asked, given: FakeAnswer, wire: Wire) -> Iterator[Item]:
     rendering = wire.rendering(asked)
     for item in _played(asked, given):
         if isinstance(item, StreamChunk):
@@ -112,7 +112,7 @@ def _streamed(asked: Asked, given: Answer, wire: Wire) -> Iterator[Item]:
                 yield Frame(rendering.ping, Kind.OPENING)
             continue
         yield from rendering.flush()
-        if isinstance(item, Pause):
+        if isinstance(item, ScriptedPause):
             yield item
         elif isinstance(item, Fail):
             yield from rendering.failure(_failure(item))
@@ -134,7 +134,7 @@ def _failure(item: Fail) -> Failure:
     return Failure(item.error.status or _SERVER_ERROR, str(item.error))
 
 
-def _in_one(asked: Asked, given: Answer, wire: Wire) -> tuple[list[Item], int, str]:
+def _in_one(asked: Asked, given: FakeAnswer, wire: Wire) -> tuple[list[Item], int, str]:
     """Silence comes before the answer, and what breaks it breaks it in its middle."""
     response = StreamResponse()
     items: list[Item] = []
@@ -142,7 +142,7 @@ def _in_one(asked: Asked, given: Answer, wire: Wire) -> tuple[list[Item], int, s
     for item in _played(asked, given):
         if isinstance(item, StreamChunk):
             response.add(item)
-        elif isinstance(item, Pause):
+        elif isinstance(item, ScriptedPause):
             items.append(item)
         elif isinstance(item, Fail):
             failure = _failure(item)
@@ -183,7 +183,7 @@ def _cut_at(items: list[Item], place: Place) -> tuple[int, bytes]:
     return (index, frame.data[:-1]) if frame.kind is Kind.WHOLE else (index + 1, b"")
 
 
-def _pieces(item: Item, split: int | None) -> Iterator[bytes | Pause | Fault]:
+def _pieces(item: Item, split: int | None) -> Iterator[bytes | ScriptedPause | Fault]:
     if not isinstance(item, Frame):
         yield item
     elif split is None:

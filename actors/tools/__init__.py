@@ -11,7 +11,7 @@ from ._options import Approve, Isolation, ToolOptions
 from ._progress import Progress, progress
 from ._schema import Parameter, Refused
 from ._tool import AnyTool, BoundCall, Tool, Toolbox, tool
-from ._workers import Held, Limits, ToolWorkers, Work, Workers, hold
+from ._workers import CallLimits, Held, ToolWorkers, Work, Workers, hold
 
 if TYPE_CHECKING:
     from ._clock import clock_tools
@@ -34,10 +34,10 @@ __all__ = [
     "Approve",
     "BoundCall",
     "Bounds",
+    "CallLimits",
     "Held",
     "Isolation",
     "Late",
-    "Limits",
     "Parameter",
     "Progress",
     "Refused",

@@ -9,11 +9,12 @@ import inspect
 from typing import TYPE_CHECKING
 
 import attrs
+import trio
 
 from actors.chat import ToolResult, ToolStatus
 
 from ._options import MAX_RESULT
-from ._results import bounded, error_text, result_of
+from ._results import bounded, error_text, leaves, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from actors.chat import ToolCall
 
     from ._tool import AnyTool
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether it may have come from outside of the tool that it ends: a cancel, a signal."""
+    return isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit | trio.Cancelled)
 
 
 @attrs.frozen
@@ -64,8 +70,10 @@ class Report:
         """Run a sync tool here and now."""
         try:
             value = bound()
-        except Exception as error:  # noqa: BLE001 (the model hears of it)
-            return self.raised(error)
+        except BaseException as error:  # the model hears of it
+            if any(map(is_ours, leaves(error))):
+                raise
+            return self.raised(error)  # also asyncio's cancel, and the panics of some libraries
         if inspect.iscoroutine(value):
             value.close()
             return self.failed("the tool returned a coroutine: its function must be `async def`")

@@ -18,7 +18,7 @@ import trio
 
 from actors.chat import ToolCall, ToolResult, ToolStatus
 
-from ._attempt import Report
+from ._attempt import Report, is_ours
 from ._job import Job, check_importable
 from ._pipe import heard
 from ._processes import Processes
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from ._tool import Toolbox
 
 CLEANUP: Final = 5.0
+THREADS: Final = 40  # as trio has
+_LIMITER: Final = trio.lowlevel.RunVar[trio.CapacityLimiter]("threads of tools")
 
 
 @attrs.frozen
@@ -60,8 +62,8 @@ class Terms:
 
     Attributes:
         cleanup: Seconds that a thread gets to stop after a cancel; see `execute`.
-        limiter: How many threads at a time; None for trio's default of 40 in all. An abandoned
-            thread keeps its place until it ends.
+        limiter: How many threads at a time; None for 40 over all tools of a trio run, beside the 40
+            of trio itself. An abandoned thread keeps its place until it ends.
         late: Hears, in the trio thread, of what happens after a cancel or a timeout. Must not
             raise. An abandoned thread is reported before the cancel goes on.
         held: Worker processes, and how many calls of a tool run at a time; see `hold`. If None,
@@ -169,20 +171,18 @@ async def _run_inline(running: _Running) -> ToolResult:
 async def _attempt_async(running: _Running) -> ToolResult:
     try:
         value = await cast("Awaitable[object]", running.bound())
-    except Exception as error:  # noqa: BLE001 (the model hears of it)
-        result = running.report.raised(error)
-    except BaseExceptionGroup as group:
-        errors = leaves(group)
-        cancels = [error for error in errors if isinstance(error, trio.Cancelled)]
-        others = [error for error in errors if isinstance(error, Exception)]
-        if not cancels or len(cancels) + len(others) < len(errors):
+    except BaseException as error:
+        errors = leaves(error)
+        cancels = [each for each in errors if isinstance(each, trio.Cancelled)]
+        others = [each for each in errors if not is_ours(each)]
+        if len(cancels) + len(others) < len(errors):
             raise  # KeyboardInterrupt and the like
+        if not cancels:
+            return running.report.raised(error)  # the model hears of it
         if others:
-            running.terms.late(_ended_late(running.report.raised(ExceptionGroup("", others))))
+            running.terms.late(_ended_late(running.report.raised(BaseExceptionGroup("", others))))
         raise cancels[0] from None
-    else:
-        result = running.report.returned(value)
-    return result
+    return running.report.returned(value)
 
 
 async def _run_in_process(running: _Running) -> ToolResult:
@@ -214,6 +214,16 @@ async def _run_in_thread(running: _Running) -> ToolResult:
     return await _Thread(running).run()
 
 
+def _threads() -> trio.CapacityLimiter:
+    """Not trio's own: a program whose tools do not stop could look up no host, nor open a file."""
+    try:
+        return _LIMITER.get()
+    except LookupError:
+        limiter = trio.CapacityLimiter(THREADS)
+        _LIMITER.set(limiter)
+        return limiter
+
+
 class _Thread:
     """One call of a sync tool in a thread, and the wait for the thread's end."""
 
@@ -221,7 +231,7 @@ class _Thread:
         self._running = running
         self._terms = running.terms
         # An abandoned thread keeps its place among the tool's calls, too.
-        self._limiter = running.terms.place(running.tool) or running.terms.limiter
+        self._limiter = running.terms.place(running.tool) or running.terms.limiter or _threads()
         self._token = trio.lowlevel.current_trio_token()
         self._ended = trio.Event()
         self._abandoned = False
@@ -249,6 +259,8 @@ class _Thread:
             return
         try:
             self._result = self._running.report.attempt(self._running.bound)
+        except SystemExit as error:  # signals are handled elsewhere: the tool itself has said it
+            self._result = self._running.report.raised(error)
         finally:
             with contextlib.suppress(trio.RunFinishedError):  # then nobody is left to be told
                 self._token.run_sync_soon(self._note_end)

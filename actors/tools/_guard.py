@@ -5,6 +5,8 @@ own and says on its stdin, which is a socket, how that ended. When the command e
 socket reaches end of file, which also happens when our program is killed, it kills everything that
 the command has started, waits until all of that is gone, and ends.
 
+What it knows of processes below a process, `adopt_orphans` and `children_of`, serves others, too.
+
 On Linux the kernel gives it the orphans among the command's descendants, so that one that has left
 the group with `setsid` is found as well. Elsewhere it kills the group.
 """
@@ -20,13 +22,15 @@ import sys
 _CONTROL = 0  # our stdin
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
-_PARENT_FIELD = 1  # of /proc/PID/stat, among those that follow the name
+_STATE_FIELD, _PARENT_FIELD = 0, 1  # of /proc/PID/stat, among those that follow the name
+_ORPHAN_CHECK_SECONDS = 1.0
 _LOOK = os.WEXITED | os.WNOWAIT  # a process that is not reaped keeps its number, and its group's
 
 
 def main() -> None:
     """Run the command of the arguments to its end, or to that of the socket."""
-    _adopt_orphans()
+    parent = os.getppid()
+    adopt_orphans()
     woken, wakes = os.pipe()
     os.set_blocking(wakes, False)
     signal.set_wakeup_fd(wakes)
@@ -35,10 +39,13 @@ def main() -> None:
     if child is None:
         return
     while not _has_ended(child):
-        readable, _, _ = select.select([_CONTROL, woken], [], [])
-        if _CONTROL in readable:  # nothing is ever written to it
+        readable, _, _ = select.select([_CONTROL, woken], [], [], _ORPHAN_CHECK_SECONDS)
+        # Nothing is ever written to it. A process that our program forked without exec holds it
+        # open after our program is gone; then we have a new parent.
+        if _CONTROL in readable or os.getppid() != parent:
             break
-        os.read(woken, select.PIPE_BUF)
+        if woken in readable:
+            os.read(woken, select.PIPE_BUF)
     _say({"status": _kill_all(child)})
 
 
@@ -46,7 +53,8 @@ def _wake(_number: int, _frame: object) -> None:
     """Do nothing: with a handler the signal wakes `select`."""
 
 
-def _adopt_orphans() -> None:
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own has ended; on Linux."""
     _process_control(_SUBREAPER, 1)
 
 
@@ -113,7 +121,7 @@ def _kill_all(child: int) -> int:
         os.killpg(child, signal.SIGKILL)
     status = 0
     while True:  # a parent's death makes its children ours: one generation in each round
-        for pid in _children():
+        for pid in children_of(os.getpid()):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         try:
@@ -124,14 +132,15 @@ def _kill_all(child: int) -> int:
             status = os.waitstatus_to_exitcode(how)
 
 
-def _children() -> list[int]:
+def children_of(parent: int) -> list[int]:
+    """The ids of a process's living children; none where there is no /proc."""
     found: list[int] = []
     with contextlib.suppress(FileNotFoundError), os.scandir("/proc") as entries:
         for entry in entries:
             if entry.name.isdigit():
                 with contextlib.suppress(OSError), open(f"{entry.path}/stat", "rb") as file:  # noqa: PTH123 - starts fast
                     fields = file.read().rpartition(b")")[2].split()
-                    if int(fields[_PARENT_FIELD]) == os.getpid():
+                    if int(fields[_PARENT_FIELD]) == parent and fields[_STATE_FIELD] != b"Z":
                         found.append(int(entry.name))
     return found
 

@@ -101,7 +101,7 @@ def carry_out(job: Job) -> ToolResult:
     try:
         with heard_by(writer):
             return job.report.attempt(bound)
-    except (SystemExit, KeyboardInterrupt) as error:  # ends the call; the worker is good for more
+    except BaseException as error:  # noqa: BLE001 - ends the call; the worker is good for more
         return job.report.raised(error)
     finally:
         if writer is not None:

@@ -1,7 +1,8 @@
 """Worker processes, by trio-parallel: the extra `process`, imported when first needed.
 
-One that is told to stop is killed (SIGKILL) and has been waited for when the caller gets control
-back. Idle ones are kept for the next call. Source of what trio-parallel promises: its docs,
+One that is told to stop is killed (SIGKILL) with all that it has started, and has been waited for
+when the caller gets control back. Idle ones are kept for the next call. Source of what
+trio-parallel promises: its docs,
 https://trio-parallel.readthedocs.io/en/latest/reference.html.
 """
 
@@ -19,6 +20,7 @@ import trio
 from actors.errors import ConfigurationError
 
 from ._job import carry_out
+from ._offspring import begin
 from ._tracker import tracker_use
 
 if TYPE_CHECKING:
@@ -79,8 +81,11 @@ class Processes:
         _refuse_inside_import()
         tracker_use.begin()
         self._workers = await self._stack.enter_async_context(
-            library.open_worker_context(grace_period=GRACE)
+            library.open_worker_context(grace_period=GRACE, init=begin)
         )
+        from ._worker import Worker  # noqa: PLC0415 - which is made of the library's
+
+        self._workers.__dict__["_worker_class"] = Worker  # private: there is no other way in
         return self
 
     async def __aexit__(

@@ -37,7 +37,7 @@ class Work(Ask[ToolWorkers, ToolResult]):
     job: Job
 
 
-class Limits:
+class CallLimits:
     """How many calls of each tool may run at a time, where its `concurrency` says.
 
     Args:
@@ -67,7 +67,7 @@ class Limits:
 class Held:
     """What the tools of one agent share, and the actor that holds it."""
 
-    limits: Limits
+    limits: CallLimits
     workers: Ref[ToolWorkers]
 
     async def run(self, job: Job) -> ToolResult:
@@ -87,7 +87,7 @@ class Workers(Actor, ToolWorkers):
 
     default_options = ChildOptions(grace=0.0)
 
-    def __init__(self, tools: Iterable[AnyTool], limits: Limits) -> None:
+    def __init__(self, tools: Iterable[AnyTool], limits: CallLimits) -> None:
         self._tools = tuple(tools)
         self._limits = limits
         self._processes: Processes | None = None
@@ -125,5 +125,5 @@ async def hold(actor: Actor, tools: Iterable[AnyTool]) -> Held | None:
     tools = tuple(tools)
     if not any(tool.isolation == "process" or tool.concurrency for tool in tools):
         return None
-    limits = Limits(tools)
+    limits = CallLimits(tools)
     return Held(limits, await actor.spawn(Workers, tools, limits, name="workers"))

@@ -301,19 +301,22 @@ def looking_up(loop: asyncio.AbstractEventLoop) -> Generator[None]:
     the loop's line, as ipykernel's does with the cancel of a cell, would wait for the next event
     of a stream that may be silent.
     """
-
-    def look() -> None:
-        nonlocal handle
-        handle = loop.call_later(LOOK_SECONDS, look)
-
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handle = loop.call_later(LOOK_SECONDS, look)
+
+    timer: asyncio.TimerHandle | None = None
+
+    def look() -> None:
+        nonlocal timer
+        timer = loop.call_later(LOOK_SECONDS, look)
+
+    look()
     try:
         yield
     finally:
-        handle.cancel()
+        if timer is not None:
+            timer.cancel()
 
 
 def refuse_others() -> None:

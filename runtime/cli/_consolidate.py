@@ -131,7 +131,6 @@ class _Consolidating:
 
     async def consolidate(self, memory: MemoryHandle) -> int:
         with self._bar:
-            await memory.settled()
             async with AsyncExitStack() as stack:
                 plan = await self._with_keep(stack, memory)
                 async with memory.consolidation(plan) as steps:

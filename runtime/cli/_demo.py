@@ -1,35 +1,38 @@
 """`runtime demo`: the whole path as a story that a person can follow.
 
 A supervised agent streams from a real model on this machine, calls a tool, is interrupted,
-loses its model and goes on, and shows what the runtime cost. Nothing is staged: every figure
-is measured while it runs. `--offline` plays the same story on a scripted model.
+loses its model and goes on; a program is killed, and the next one remembers; then what the runtime
+cost. Nothing is staged: every figure is measured while it runs. `--offline` plays the same story on
+a scripted model.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
 import signal
 import statistics
-import sys
 import time
 from typing import TYPE_CHECKING, Final
 
 import attrs
 import click
 import trio
-from rich.console import Console
 from rich.table import Table
 
 from actors import AgentOptions, open_agent
-from actors.chat import AssistantTurn, FinishReason, Settings, Token, ToolEnd, ToolStart
+from actors.chat import AssistantTurn, Settings
 from actors.http import open_client
 from actors.local import Address, LocalServer, Pid
 from actors.providers import Model, call, crash, pause, say, script, usage
 from actors.tools import tool
 from runtime import Crashed, Restarted, RuntimeFault, open_system
 
+from ._demo_life import remember
+from ._demo_page import Page, ms
+from ._interrupts import Interrupts
 from ._render import draw_tree
 
 if TYPE_CHECKING:
@@ -65,10 +68,10 @@ class Figures:
 class Story:
     """One telling of the demo."""
 
-    def __init__(self, agent: AgentHandle, calculating: Model | str, console: Console) -> None:
+    def __init__(self, agent: AgentHandle, calculating: Model | str, page: Page) -> None:
         self._agent = agent
         self._calculating = calculating
-        self._console = console
+        self._page = page
         self._figures = Figures()
         self._server = agent.system.whereis("/agent/provider-server", LocalServer)
 
@@ -77,49 +80,52 @@ class Story:
         await self._use_a_tool()
         await self._interrupt()
         await self._crash()
+        await self._remember()
         self._show_tree()
         self._show_figures()
 
     async def _stream(self) -> None:
-        self._chapter(1, "A model streams through provider and agent actors")
-        async with self._agent.stream(self._ask(STORY)) as run:
-            count = await self._print_tokens(run)
+        self._page.chapter(1, "A model streams through provider and agent actors")
+        async with self._agent.stream(self._page.ask(STORY)) as run:
+            count = await self._print_run(run)
         spent = run.response.duration or 1.0
-        self._remark(
+        self._page.remark(
             f"{count} chunks, {count / spent:.0f} a second, all written by {self._agent.model.name}"
         )
 
     async def _use_a_tool(self) -> None:
-        self._chapter(2, "A second agent joins the system; its model calls a tool")
+        self._page.chapter(2, "A second agent joins the system; its model calls a tool")
         async with (
             open_agent(
                 self._calculating, tools=[multiply], options=SAMPLING, system=self._agent.system
             ) as agent,
-            agent.stream(self._ask(SUM)) as run,
+            agent.stream(self._page.ask(SUM)) as run,
         ):
-            await self._print_tokens(run)
+            await self._print_run(run)
         if not run.tool_results:
-            self._remark("the model answered without the tool this time")
+            self._page.remark("the model answered without the tool this time")
 
     async def _interrupt(self) -> None:
-        self._chapter(3, f"The reader leaves after {CUT_AFTER} tokens; everything below stops")
-        async with self._agent.stream(self._ask(LONG)) as run:
-            await self._print_tokens(run, CUT_AFTER)
+        self._page.chapter(3, f"The reader leaves after {CUT_AFTER} tokens; everything below stops")
+        async with self._agent.stream(self._page.ask(LONG)) as run:
+            await self._print_run(run, CUT_AFTER)
             leaving = time.perf_counter()
         self._figures.left = time.perf_counter() - leaving
-        self._remark(f"outcome: {run.outcome}; control was back after {ms(self._figures.left)}")
+        self._page.remark(
+            f"outcome: {run.outcome}; control was back after {ms(self._figures.left)}"
+        )
         if self._server is not None:
             await wait_until_idle(self._server)
             self._figures.idle = time.perf_counter() - leaving
-            self._remark(f"the server says it is idle {ms(self._figures.idle)} after")
+            self._page.remark(f"the server says it is idle {ms(self._figures.idle)} after")
         last = (await self._agent.history())[-1]
         kept = last.text if isinstance(last, AssistantTurn) else ""
         same = "exactly that text" if kept == run.response.text else f"another text: {kept!r}"
-        self._remark(f"what was shown is kept: the history ends with {same}")
+        self._page.remark(f"what was shown is kept: the history ends with {same}")
 
     async def _crash(self) -> None:
         what = "The model's server is killed" if self._server else "The provider crashes"
-        self._chapter(4, f"{what}; what depends on it restarts")
+        self._page.chapter(4, f"{what}; what depends on it restarts")
         before = await self._agent.history()
         async with self._agent.system.events() as events:
             began = time.perf_counter()
@@ -127,17 +133,17 @@ class Story:
             with trio.fail_after(60):
                 async for fact in events:
                     if isinstance(fact, Crashed):
-                        self._remark(f"crashed:   {fact.path}")
+                        self._page.remark(f"crashed:   {fact.path}")
                     if isinstance(fact, Restarted):
-                        self._remark(f"restarted: {fact.path}")
+                        self._page.remark(f"restarted: {fact.path}")
                         if fact.path == self._agent.ref.path:
                             break
         after = await self._agent.history()
         kept = sum(old == new for old, new in zip(before, after, strict=False))
-        self._remark(f"of the {len(before)} turns of the conversation before, {kept} are kept")
+        self._page.remark(f"of the {len(before)} turns of the conversation before, {kept} are kept")
         asked = time.perf_counter()
-        async with self._agent.stream(self._ask(AGAIN)) as run:
-            await self._print_tokens(run)
+        async with self._agent.stream(self._page.ask(AGAIN)) as run:
+            await self._print_run(run)
         self._figures.healed = asked - began + (run.response.time_to_first_chunk or 0.0)
 
     async def _do_harm(self) -> None:
@@ -145,54 +151,29 @@ class Story:
             os.kill(await self._server.ask(Pid()), signal.SIGKILL)  # as a stranger would
             return
         try:
-            await self._agent.run(self._ask("Crash, please."))
+            await self._agent.run(self._page.ask("Crash, please."))
         except RuntimeFault as fault:
-            self._remark(f"the asker hears of it: {type(fault).__name__}")
+            self._page.remark(f"the asker hears of it: {type(fault).__name__}")
 
-    # On the screen
+    async def _remember(self) -> None:
+        self._page.chapter(5, "A program is killed; the next one remembers what it was told")
+        offline = self._server is None
+        await remember(self._page, self._agent.system, offline=offline)
 
-    def _chapter(self, number: int, title: str) -> None:
-        self._console.print(f"\n[bold]{number}. {title}[/bold]")
-
-    def _remark(self, text: str) -> None:
-        self._console.print(f"   {text}", style="dim", markup=False, highlight=False)
-
-    def _ask(self, text: str) -> str:
-        self._console.print(f"   > {text}", style="cyan", markup=False, highlight=False)
-        return text
-
-    def _write(self, text: str) -> None:
-        indented = text.replace("\n", "\n   ")
-        self._console.print(indented, end="", markup=False, highlight=False, soft_wrap=True)
-
-    async def _print_tokens(self, run: AgentRun, limit: int | None = None) -> int:
-        """Print what comes, and note how long each chunk took from the socket to here."""
-        count = 0
-        self._write("   ")
-        async for event in run:
-            if isinstance(event, Token):
-                self._figures.delays.append(time.time() - event.timestamp)
-                self._write(event.content)
-                count += 1
-                if count == limit:
-                    break
-            elif isinstance(event, ToolStart):
-                arguments = ", ".join(f"{k}={v!r}" for k, v in event.call.arguments.items())
-                self._write(f"[calls {event.content}({arguments})")
-            elif isinstance(event, ToolEnd):
-                self._write(f" = {event.content}] ")
-        cut = limit is not None or run.response.finish_reason is FinishReason.LENGTH
-        self._console.print(" …" if cut else "")
-        if run.response.time_to_first_chunk is not None:
-            self._figures.first.append(run.response.time_to_first_chunk)
-        return count
+    async def _print_run(self, run: AgentRun, limit: int | None = None) -> int:
+        """Print what comes, and note how long it took; how many tokens it was."""
+        shown = await self._page.print_run(run, limit)
+        self._figures.delays += shown.delays
+        if shown.first is not None:
+            self._figures.first.append(shown.first)
+        return len(shown.delays)
 
     def _show_tree(self) -> None:
-        self._chapter(5, "The actors, as they are now")
-        self._console.print(draw_tree(self._agent.system.tree(), trio.current_time()))
+        self._page.chapter(6, "The actors, as they are now")
+        self._page.console.print(draw_tree(self._agent.system.tree(), trio.current_time()))
 
     def _show_figures(self) -> None:
-        self._chapter(6, "What the runtime cost")
+        self._page.chapter(7, "What the runtime cost")
         figures = self._figures
         table = Table(box=None, pad_edge=False)
         table.add_column("measured in this run")
@@ -210,11 +191,7 @@ class Story:
                 median = ms(statistics.median(values))
                 most = ms(high(values)) if len(values) > 1 else ""
                 table.add_row(name, median, most, str(len(values)))
-        self._console.print(table)
-
-
-def ms(seconds: float) -> str:
-    return f"{seconds * 1e3:.3f} ms" if seconds < 0.1 else f"{seconds * 1e3:,.0f} ms"  # noqa: PLR2004
+        self._page.console.print(table)
 
 
 def high(values: list[float]) -> float:
@@ -267,26 +244,29 @@ def offline_models() -> tuple[Model, Model]:
     return telling, calculating
 
 
-async def run_demo(*, offline: bool, console: Console) -> None:
-    """Tell the story once."""
+async def run_demo(page: Page, *, offline: bool) -> int:
+    """Tell the story once; returns the exit code."""
     telling: Model | str = "local:smollm2"
     calculating: Model | str = telling
     if offline:
         telling, calculating = offline_models()
     began = time.perf_counter()
-    async with open_system() as system:
+    interrupts = Interrupts(spare_conversation=False)
+    async with interrupts.conversation(), open_system() as system:
         async with open_agent(telling, options=SAMPLING, system=system) as agent:
             ready = ms(time.perf_counter() - began)
-            console.print(f"Troupe: a supervised agent on {agent.model.name}, ready in {ready}")
-            await Story(agent, calculating, console).tell()
+            page.console.print(
+                f"Troupe: a supervised agent on {agent.model.name}, ready in {ready}"
+            )
+            await Story(agent, calculating, page).tell()
         left = [node.path for node in system.tree().children]
-    console.print(f"\nThe agent has ended; actors left in the system: {len(left)}.")
+        page.console.print(f"\nThe agent has ended; actors left in the system: {len(left)}.")
+    return interrupts.exit_code
 
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Play it on a scripted model, in a few seconds.")
-def command(*, offline: bool) -> None:
-    """Show the whole path: stream, tool, interruption, crash, and what it all cost."""
+def command(*, offline: bool) -> int:
+    """Show the whole path: stream, tool, interruption, crash, memory, and what it all cost."""
     logging.getLogger("runtime").setLevel(logging.CRITICAL)  # the story tells of its crash itself
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
-    trio.run(lambda: run_demo(offline=offline, console=console))
+    return trio.run(functools.partial(run_demo, Page(), offline=offline))

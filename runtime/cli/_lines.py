@@ -11,6 +11,7 @@ import codecs
 import contextlib
 import errno
 import os
+import select
 import stat
 from typing import TYPE_CHECKING, Final
 
@@ -55,6 +56,21 @@ class Lines:
                 raise ConfigurationError(f"a line has more than {LONGEST_LINE} characters")
         line, newline, self._pending = self._pending.partition("\n")
         return line if line or newline else None
+
+    @contextlib.contextmanager
+    def held_back(self) -> Generator[None]:
+        """Keep what has been typed already for later: inside, `next` has only what comes now."""
+        earlier = self._pending
+        while not self._ended and select.select([self._descriptor], [], [], 0)[0]:
+            with contextlib.suppress(BlockingIOError):
+                data = self._read_now()
+                self._ended = not data
+                earlier += self._decoder.decode(data, final=self._ended)
+        self._pending = ""
+        try:
+            yield
+        finally:
+            self._pending = earlier + self._pending
 
     async def _read(self) -> bytes:
         while True:

@@ -16,6 +16,7 @@ from actors.chat import (
     Event,
     Opaque,
     Part,
+    Recalled,
     SystemTurn,
     Text,
     Thinking,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 LONGEST_REMARK: Final = 200  # characters of a tool's arguments or result; the rest is "…"
 DIM: Final = "dim"
+BOLD: Final = "bold"
 
 # Escape, bell and their like become the signs that stand for them, C1 codes a replacement; of
 # "\r\n" the "\n" is left.
@@ -59,6 +61,18 @@ class Screen:
         self._write("> ")
         self._in_line = False  # the user's Enter ends it
 
+    def question(self, text: str) -> None:
+        """Ask something; the answer is typed behind it."""
+        self._write(text, BOLD)
+        self._in_line = False  # the user's Enter ends it
+
+    def show_call(self, call: ToolCall) -> None:
+        """Show a call with all of its arguments, as they are: the user is to decide about it."""
+        self.end_line()
+        self._write(f"The model wants to call {call.name}:\n", BOLD)
+        for name, value in call.arguments.items():
+            self._write(f"  {name} = {value!r}\n")
+
     def show(self, event: Event) -> None:
         """Show an event of a run as it comes."""
         match event:
@@ -66,6 +80,8 @@ class Screen:
                 self._write(event.content)
             case Thought() if self.is_terminal:
                 self._write(event.content, DIM)
+            case Recalled() if event.notes or event.reasons:
+                self.remark(_recalled(event))
             case ToolStart():
                 self.remark(f"{event.content}({_arguments(event.call.arguments)}) ...")
             case ToolProgress() if self.is_terminal:
@@ -137,6 +153,11 @@ def _part_line(part: Part) -> str:
             return f"thought: {_short(part.text)}"
         case ToolCall():
             return f"call: {part.name}({_arguments(part.arguments)})"
+
+
+def _recalled(event: Recalled) -> str:
+    likeness = ", ".join(f"{score:.2f}" for score in event.scores.values())
+    return f"{event.content}; similarity {likeness}" if likeness else event.content
 
 
 def _arguments(arguments: Mapping[str, Any]) -> str:

@@ -8,17 +8,17 @@ left over.
 from runtime._errors import InjectedCrash
 
 from ._cancels import cancel_everywhere
-from ._facts import Facts, record_facts
+from ._facts import RecordedFacts, record_facts
 from ._leaks import assert_no_leaks
 from ._probe import Probe
 from ._simulate import Faults, Simulation, simulate, simulate_many
 from ._test_system import open_test_system
 
 __all__ = [
-    "Facts",
     "Faults",
     "InjectedCrash",
     "Probe",
+    "RecordedFacts",
     "Simulation",
     "assert_no_leaks",
     "cancel_everywhere",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Fact)
 
 
-class Facts:
+class RecordedFacts:
     """The facts of a system in the order in which they happened; iterate over it for all."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Facts:
         return len(self._facts)
 
     def __repr__(self) -> str:
-        return f"<Facts {self._facts}>"
+        return f"<RecordedFacts {self._facts}>"
 
     def of(self, kind: type[F]) -> list[F]:
         """Those of one kind: `facts.of(Crashed)`."""
@@ -73,7 +73,7 @@ class Facts:
 
 
 @asynccontextmanager
-async def record_facts(system: Supervisor) -> AsyncGenerator[Facts]:
+async def record_facts(system: Supervisor) -> AsyncGenerator[RecordedFacts]:
     """Record all facts of a system from now on, for `async with ... as facts:`.
 
     A fact is in it in the very step in which it happens, and none is dropped: unlike
@@ -83,7 +83,7 @@ async def record_facts(system: Supervisor) -> AsyncGenerator[Facts]:
         system: The system, or a supervisor in it; all of the system is recorded.
     """
     listeners = system._branch.hub.listeners  # noqa: SLF001 - a listener that is not to wait
-    facts = Facts()
+    facts = RecordedFacts()
     await trio.lowlevel.checkpoint_if_cancelled()
     listeners.append(facts.hear)
     try:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple, cast
 
 import attrs
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 from runtime._conditions import CONDITIONS, Conditions
@@ -220,7 +221,7 @@ def _something_is_to_come() -> bool:
     return (
         now.tasks_runnable > 0
         or now.seconds_to_next_deadline < math.inf
-        or trio.to_thread.current_default_thread_limiter().borrowed_tokens > 0
+        or trio.testing.active_thread_count() > 0
     )
 
 

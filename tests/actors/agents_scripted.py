@@ -16,11 +16,11 @@ from actors.journal import AssistantSaid, Entry, Journal, RunEnded, RunStarted, 
 from actors.providers import (
     Generate,
     Model,
-    Pause,
     ProviderApi,
     Requests,
     Script,
     ScriptedApi,
+    ScriptedPause,
     play,
 )
 from runtime import Actor, Sink
@@ -60,7 +60,7 @@ class Choosing(Actor, ProviderApi):
         self._requests.append(message.request)
         number = len(self._requests)
         for item in play(self._choose(message.request), message.request, number):
-            if isinstance(item, Pause):
+            if isinstance(item, ScriptedPause):
                 await trio.sleep(item.seconds)
                 continue
             assert isinstance(item, StreamChunk), "faults are for `Scripted`"

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import trio
-from agents_scripted import (
-    entries_of,
-)
+from agents_scripted import journal_of
 
 from actors import AgentOptions
 from actors.agents import (
@@ -21,10 +19,7 @@ from actors.agents import (
     ask_agent,
     fan_out,
 )
-from actors.journal import (
-    RunStarted,
-    UserSaid,
-)
+from actors.journal import RunStarted, UserSaid, read
 from actors.providers import (
     Model,
     Script,
@@ -41,7 +36,9 @@ from actors.tools import progress, tool
 
 if TYPE_CHECKING:
     from actors.agents import AgentHandle, AgentRun
+    from actors.journal import Entry, Journal
     from actors.providers import Step
+    from runtime import Ref
 
 RUNS = 6
 HANDS = 3
@@ -68,6 +65,8 @@ class Parts:
     def __init__(self, seed: int, *, crashes: bool) -> None:
         self.crashes = crashes
         self.dice = random.Random(seed)  # noqa: S311 - no secret
+        self.fate = random.Random(~seed)  # noqa: S311 - no secret
+        self.journal: Ref[Journal] | None = None  # one that outlives the agent
         self.done: list[int] = []  # what the tool that needs approval did
         self.steered: list[str] = []
         self.passed: set[str] = set()  # by the guard of the input
@@ -78,6 +77,10 @@ class Parts:
         self.violations: list[str] = []
         self.loses = False  # what was shown when the journal takes too long
         self.working = 0  # tools of ours that go on
+
+    async def entries(self, agent: AgentHandle) -> tuple[Entry, ...]:
+        """All that the journal has of the conversation."""
+        return await read(self.journal or journal_of(agent), "main")
 
     def chance(self, share: float) -> bool:
         return self.dice.random() < share
@@ -266,7 +269,7 @@ class Parts:
         """No effect before what the user says has passed."""
         if not self.guarded or self.agent is None:
             return
-        for entry in reversed(await entries_of(self.agent)):
+        for entry in reversed(await self.entries(self.agent)):
             if isinstance(entry, UserSaid) and not self.has_passed(entry.text):
                 self.violations.append(f"an effect before {entry.text!r} had passed")
             if isinstance(entry, RunStarted):

@@ -7,16 +7,15 @@ whatever happens is asserted after each run, and at the end.
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext, suppress
+from collections import defaultdict
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
-from agents_parts import until_it_is_back
 from agents_scripted import (
     assert_sendable,
-    entries_of,
     journal_of,
     of_run,
     said_in,
@@ -25,16 +24,15 @@ from agents_scripted import (
 from everything_parts import BAD, Parts, T
 from strict_history import refusals
 
-from actors.agents import (
-    Report,
-    handoff,
-)
+from actors import open_agent
+from actors.agents import Report, handoff
 from actors.budget import Budget
 from actors.chat import Outcome, SystemTurn
 from actors.errors import ConfigurationError, LimitReached, RunNotOpen
 from actors.journal import (
     CallDenied,
     Entry,
+    MemoryJournal,
     RunEnded,
     RunResumed,
     RunStarted,
@@ -42,18 +40,17 @@ from actors.journal import (
     UserSaid,
     read,
 )
-from actors.providers import (
-    Requests,
-    ScriptedApi,
-    script,
-)
+from actors.providers import Model, Requests, Retry, ScriptedApi, script
+from actors.testing import answer, open_fake_openai
 from runtime import ActorStopped, RuntimeFault, open_system
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from actors import AgentOptions
     from actors.agents import AgentHandle, AgentRun
     from actors.tools import AnyTool
+    from runtime import System
 
 RUNS = 6
 HANDS = 3
@@ -70,24 +67,31 @@ class Everything(Parts):
         self.loses = self.crashes and self.chance(0.3)
         if self.loses:
             options = attrs.evolve(options, journal_patience=0.05)
+        outlives = self.fate.random() < 0.5
         other = self.recipe("other", 0, self.dice.choice([None, self.model()]))
         back = handoff("agent")
         other = attrs.evolve(other, tools=(*other.tools, back))
         tools: tuple[AnyTool, ...] = (*self.tools(), handoff(other))
         with trio.fail_after(END):
             async with open_system() as system:
+                if outlives:  # so that it can be asked when the agent is gone
+                    self.journal = await system.spawn(MemoryJournal, name="kept")
+                    options = attrs.evolve(options, journal=self.journal)
                 before = paths(system)
-                answers = [self.script() for _ in range(40)]
-                async with scripted(
-                    *answers,
-                    script("Fine.", repeat=True),
-                    tools=tools,
-                    options=options,
-                    system=system,
-                ) as agent:
+                async with self.opened(tools, options, system) as agent:
                     await self.use(agent)
                 assert paths(system) == before
                 assert self.working == 0
+
+    @asynccontextmanager
+    async def opened(
+        self, tools: tuple[AnyTool, ...], options: AgentOptions, system: System
+    ) -> AsyncGenerator[AgentHandle]:
+        """The agent; its model answers 40 times, and says that all is fine from then on."""
+        answers = [self.script() for _ in range(40)]
+        last = script("Fine.", repeat=True)
+        async with scripted(*answers, last, tools=tools, options=options, system=system) as agent:
+            yield agent
 
     async def use(self, agent: AgentHandle) -> None:
         self.agent = agent
@@ -101,10 +105,10 @@ class Everything(Parts):
                 except ActorStopped:
                     break  # it was killed too often
             nursery.cancel_scope.cancel("all has been said")
+        await until_it_is_back_or_gone(agent)  # or is being killed
         if agent.ref.statistics().state == "ended":
             assert self.crashes
             return
-        await until_it_is_back(agent)
         await self.assert_whole(agent)
         assert self.violations == [], self.violations
 
@@ -145,7 +149,7 @@ class Everything(Parts):
                 self.steered.append(text)
 
     async def kill(self, agent: AgentHandle) -> None:
-        for path in paths(agent.system):
+        for path in sorted(paths(agent.system)):  # so that the seed decides whom
             if path.startswith(agent.ref.path.rpartition("/")[0]) and self.chance(0.3):
                 found = agent.system.whereis(path, object)
                 if found is not None and not path.endswith("journal"):
@@ -174,7 +178,7 @@ class Everything(Parts):
         if agent.ref.statistics().state == "ended":
             return
         self.run = run = await self.next_run(agent)
-        before = len(of_run(await entries_of(agent), run))
+        before = len(of_run(await self.entries(agent), run))
         left = self.dice.choice([math.inf, math.inf, math.inf, self.dice.randrange(25)])
         seconds = self.dice.choice([math.inf, math.inf, self.dice.uniform(0, 6)])
         spending = self.dice.choice([None, None, 100, 300])
@@ -191,6 +195,8 @@ class Everything(Parts):
         await until_it_is_back_or_gone(agent)
         if agent.ref.statistics().state != "ended":
             await self.assert_all_agree(agent, run, before)
+        elif self.journal is not None:
+            await self.assert_last_agrees(run, before)
 
     async def surely(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask again where an actor has crashed meanwhile."""
@@ -224,8 +230,19 @@ class Everything(Parts):
 
     # What has to hold
 
+    async def assert_last_agrees(self, run: AgentRun, before: int) -> None:
+        """Of a run whose agent has ended with it."""
+        assert self.journal is not None
+        leg = of_run(await read(self.journal, "main"), run)[before:]
+        if any(isinstance(entry, RunStarted | RunResumed) for entry in leg):
+            ends = [entry.outcome for entry in leg if isinstance(entry, RunEnded)]
+            # What has no end gets one when the conversation is opened again. An agent that is
+            # killed writes that it has cut the run short, unless that takes too long.
+            unwritten = [Outcome.FAILED, *([Outcome.CANCELLED] if self.loses else [])]
+            assert run.outcome in (None, *(ends or unwritten)), (leg, run)
+
     async def assert_all_agree(self, agent: AgentHandle, run: AgentRun, before: int) -> None:
-        entries = of_run(await entries_of(agent), run)
+        entries = of_run(await self.entries(agent), run)
         leg = entries[before:]
         if not any(isinstance(entry, RunStarted | RunResumed) for entry in leg):
             assert run.response.text == ""
@@ -252,7 +269,7 @@ class Everything(Parts):
         below = {path for path in paths(agent.system) if path.startswith(f"{group}/")}
         extra = {p for p in below if p.rsplit("/", 1)[-1].rstrip("-0123456789") not in known}
         assert not extra, extra
-        entries = await entries_of(agent)
+        entries = await self.entries(agent)
         said = [entry.text for entry in entries if isinstance(entry, UserSaid)]
         assert self.crashes or set(self.steered) <= set(said)
         assert len(set(self.done)) == len(self.done)
@@ -268,11 +285,14 @@ class Everything(Parts):
                 assert refusals(turns) == [], (refusals(turns), turns)
 
     async def assert_runs_below(self, agent: AgentHandle, entries: tuple[Entry, ...]) -> None:
+        told: defaultdict[str, list[Outcome]] = defaultdict(list)  # of each leg of a run below
         for entry in entries:
             if isinstance(entry, SubRunEnded) and entry.conversation:
-                below = await read(journal_of(agent), entry.conversation)
-                ends = [each.outcome for each in below if isinstance(each, RunEnded)]
-                assert self.crashes or not below or ends == [entry.outcome], (entry, ends)
+                told[entry.conversation].append(entry.outcome)
+        for conversation, outcomes in told.items():
+            below = await read(self.journal or journal_of(agent), conversation)
+            ends = [each.outcome for each in below if isinstance(each, RunEnded)]
+            assert self.crashes or not below or ends == outcomes, (conversation, ends, outcomes)
 
 
 def paths(system: Any) -> set[str]:
@@ -289,3 +309,26 @@ async def until_it_is_back_or_gone(agent: AgentHandle) -> None:
     with trio.fail_after(60):
         while agent.ref.statistics().state not in {"running", "ended"}:  # noqa: ASYNC110 - there is no event
             await trio.sleep(0.01)
+
+
+class OverSockets(Everything):
+    """The same with a model on a server of this process, which refuses what a real one would."""
+
+    @asynccontextmanager
+    async def opened(
+        self, tools: tuple[AnyTool, ...], options: AgentOptions, system: System
+    ) -> AsyncGenerator[AgentHandle]:
+        answers = [answer(*self.script().steps) for _ in range(40)]
+        async with open_fake_openai(*answers, answer("Fine."), strict=True) as server:
+            model = Model(
+                "openai-compatible:test", base_url=server.base_url, retry=Retry(attempts=1)
+            )
+            async with open_agent(model, tools=tools, options=options, system=system) as agent:
+                yield agent
+            with trio.fail_after(5):
+                while server.open_connections:  # noqa: ASYNC110 - there is no event
+                    await trio.sleep(0.01)
+            assert [each.refused for each in server.requests if each.refused] == []
+
+    async def assert_requests(self, agent: AgentHandle) -> None:
+        """The server has looked at them."""

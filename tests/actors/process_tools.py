@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: TID251 - somebody's tool may use it
 import ctypes
 import os
+import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -40,6 +43,34 @@ def hang(note: str) -> None:
     Path(note).write_text(str(os.getpid()), encoding="utf-8")
     while True:
         time.sleep(60)
+
+
+FAMILY = """
+: > pids
+setsid sh -c 'echo $$ >> pids; sleep 100 & echo $! >> pids; wait' &
+while [ "$(wc -l < pids)" -lt 2 ]; do sleep 0.01; done
+"""
+
+
+@tool(isolation="process")
+def has_family(folder: str, then: str) -> str:
+    """Start programs: in one's own session, and in another, where the parent has ended."""
+    forked = os.fork()
+    if forked == 0:
+        time.sleep(100)
+        os._exit(0)
+    subprocess.run(["sh", "-c", FAMILY], cwd=folder, check=True)  # noqa: S603, S607 - our own
+    started = Path(folder, "started")
+    text = f"{os.getpid()} {forked} {Path(folder, 'pids').read_text(encoding='utf-8')}"
+    started.with_suffix(".new").write_text(text, encoding="utf-8")
+    started.with_suffix(".new").rename(started)
+    if then == "hold the interpreter":
+        re.match(r"(a+)+$", "a" * 64 + "b")
+    if then == "die":
+        os._exit(7)
+    if then == "wait":
+        time.sleep(100)
+    return "done"
 
 
 @tool(isolation="process", timeout=0.05)
@@ -80,6 +111,8 @@ def leaves(how: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "segfault":
         ctypes.string_at(0)
+    if how == "cancelled":
+        raise asyncio.CancelledError("inside")
     sys.exit("done here")
 
 

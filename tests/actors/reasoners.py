@@ -11,8 +11,8 @@ import trio
 
 from actors.agents import Reasoner, ReasonerHandle, ReasonerSetup
 from actors.chat import Request, StreamChunk, SystemTurn, UserTurn
-from actors.providers import Generate, Pause, ProviderApi, play, say, script
-from actors.reasoning import Command, Machine, ReAct, Task, Transitions, TreeOfThoughts
+from actors.providers import Generate, ProviderApi, ScriptedPause, play, say, script
+from actors.reasoning import Machine, ReAct, StrategyCommand, Task, Transitions, TreeOfThoughts
 from actors.tools import Toolbox
 from runtime import Actor, Sink, open_system
 
@@ -50,7 +50,7 @@ class ByRequest(Actor, ProviderApi):
         try:
             chosen = self._choose(message.request)
             for item in play(chosen, message.request, len(busy.requests)):
-                if isinstance(item, Pause):
+                if isinstance(item, ScriptedPause):
                     await trio.sleep(item.seconds)
                     continue
                 assert isinstance(item, StreamChunk), "faults are for `Scripted`"
@@ -143,15 +143,15 @@ class RivalMachine(Machine):
     def __init__(self, task: Task) -> None:
         super().__init__(task, "rival", RivalPhase.NEW)
 
-    def begun(self, now: float) -> list[Command]:
+    def begun(self, now: float) -> list[StrategyCommand]:
         self.move("begin", RivalPhase.ASKED)
         turns = self.task.turns("Answer.")
         return [*self.ask("rival", turns, now), *self.ask("rival", turns, now)]
 
-    def heard(self, call: str, text: str, thinking: str, now: float) -> list[Command]:
+    def heard(self, call: str, text: str, thinking: str, now: float) -> list[StrategyCommand]:
         del thinking
         return self.cut((call,), now) if "no" in text else []
 
-    def concluded(self, call: str, text: str, now: float) -> list[Command]:
+    def concluded(self, call: str, text: str, now: float) -> list[StrategyCommand]:
         del call
         return self.show_and_finish("answered", RivalPhase.ENDED, text, now)

@@ -13,7 +13,6 @@ from actors.reasoning import (
     CallModel,
     CallStatus,
     CancelCalls,
-    Command,
     Emit,
     Exhausted,
     Finish,
@@ -22,6 +21,7 @@ from actors.reasoning import (
     ReasoningEvent,
     ReasoningTrace,
     RunTool,
+    StrategyCommand,
     Task,
 )
 
@@ -113,7 +113,7 @@ class Player:
         self._now += 1.0
         return self._now
 
-    def _obey(self, commands: Sequence[Command]) -> None:
+    def _obey(self, commands: Sequence[StrategyCommand]) -> None:
         played = self.played
         for command in commands:
             assert played.end is None, "nothing comes after the end"

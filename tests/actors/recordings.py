@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from actors.chat import StreamResponse, user
 from actors.http import Limits
 from actors.providers import Model, Recording, Replay, Retry, open_provider
-from actors.testing import Answer, FakeOpenAI, open_fake_openai
+from actors.testing import FakeAnswer, FakeOpenAI, open_fake_openai
 from runtime import RuntimeFault
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def told(model: Model, turns: Any = HELLO) -> Told:
 
 def record(
     file: Path,
-    *answers: Answer,
+    *answers: FakeAnswer,
     use: Callable[[Model], Awaitable[T]],
     limits: Limits = PATIENT,
 ) -> T:

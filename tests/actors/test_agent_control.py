@@ -47,6 +47,8 @@ from runtime import Actor, Sink
 from runtime.testing import simulate
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from trio.testing import MockClock
 
     from actors.agents import AgentRun
@@ -428,6 +430,38 @@ async def test_a_run_is_interrupted_by_its_reader_at_any_event_and_goes_on_no_fu
         await assert_next_turn_is_accepted(agent)
 
 
+DECISIONS: dict[str, Callable[[AgentRun | AgentHandle], Awaitable[object]]] = {
+    "steer": lambda run: run.steer("Quickly"),
+    "pause": lambda run: run.pause(),
+    "unpause": lambda run: run.unpause(),
+    "interrupt": lambda run: run.interrupt(),
+}
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_a_run_hears_from_its_first_step_on(decision: str) -> None:
+    """What comes behind it from the same task must not overtake it."""
+
+    async def begins_and_decides() -> None:
+        async with scripted(SLOW) as agent, agent.stream("Go") as run:
+            assert await DECISIONS[decision](run) in {None, True}
+
+    for seed in range(8):
+        simulate(seed).run(begins_and_decides)
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_a_run_that_was_just_opened_is_the_one_that_goes_on(decision: str) -> None:
+    """Also before it has its turn: somebody who says stop at once must not be overheard."""
+
+    async def begins_and_decides() -> None:
+        async with scripted(SLOW) as agent, agent.stream("Go"):
+            assert await DECISIONS[decision](agent) in {None, True}
+
+    for seed in range(8):
+        simulate(seed).run(begins_and_decides)
+
+
 class Punctual(Actor, ProviderApi):
     """A model whose answer ends after a second and so many steps of the event loop."""
 
@@ -449,10 +483,11 @@ async def interrupted_at_its_end(steps: int) -> Outcome | None:
     async with agent_of(provider=lambda: Punctual(steps)) as agent:
         run = agent.stream("Go")
         events: list[Event] = []
+        told: list[bool] = []
 
         async def interrupt() -> None:
             await trio.sleep(1)
-            await agent.interrupt("just now")
+            told.append(await agent.interrupt("just now"))
 
         async with trio.open_nursery() as nursery, run:
             nursery.start_soon(interrupt)
@@ -468,6 +503,7 @@ async def interrupted_at_its_end(steps: int) -> Outcome | None:
         report = await agent.ref.ask(Report(run.id))
         assert report.outcome is run.outcome
         assert isinstance(events[-1], Complete) is (run.outcome is Outcome.DONE)
+        assert told == [run.outcome is Outcome.CANCELLED]
         return run.outcome
 
 

@@ -29,6 +29,7 @@ from runtime import (
     ActorStopped,
     AskTimeout,
     ChildOptions,
+    RestartPolicy,
     RuntimeFault,
     Sink,
 )
@@ -121,18 +122,81 @@ async def test_a_reader_that_leaves_while_the_end_cannot_be_written_hears_what_b
         assert run.outcome is Outcome.FAILED
 
 
+class Cut(Actor, ProviderApi):
+    """A model whose answers are cut short."""
+
+    @Generate.handles(concurrent=True)
+    async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
+        await out.send(StreamChunk(str(len(message.request.turns))))
+        raise StreamTruncated("cut")
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(8, Outcome.FAILED), (20, None)])
+async def test_an_outcome_is_that_of_the_journal_however_long_it_takes_or_none(
+    seconds: float,
+    outcome: Outcome | None,
+    autojump_clock: MockClock,
+) -> None:
+    """The run was cut, its end is not written, and what comes after the crash writes another."""
+    entries: dict[str, list[Any]] = {}
+    count = iter(range(100))
+
+    async def harm_in_time(number: int) -> None:
+        if number == 1:
+            raise Broken("the disk is full")
+        if number == 2:  # the end, by the next incarnation
+            await trio.sleep(seconds)
+
+    def harm(_: Append) -> Any:
+        return harm_in_time(next(count))
+
+    async with agent_of(provider=Cut, journal=remembering(entries, harm)) as agent:
+        async with agent.stream("Hello") as run:
+            with pytest.raises(StreamTruncated, match="cut"):
+                await collect(run)
+        assert run.outcome is outcome
+        assert autojump_clock.current_time() < 11
+        last = await agent.unfinished()
+        assert last is not None
+        assert (last.id, last.outcome) == (run.id, Outcome.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("ends", "outcome"),
+    [("the run", None), ("the reader", None), ("a write", Outcome.FAILED)],
+)
+async def test_nobody_guesses_how_a_run_ended_whose_agent_is_gone_for_good(
+    ends: str,
+    outcome: Outcome | None,
+    autojump_clock: MockClock,
+) -> None:
+    """What has no end counts as failed when the conversation is opened again."""
+    count = iter(range(100))
+
+    def harm(_: Append) -> None:
+        if next(count) >= (0 if ends == "a write" else 1):
+            raise Broken("the disk is full")
+
+    journal = remembering({}, harm)
+    once = ChildOptions(restart=RestartPolicy.TEMPORARY)
+    async with agent_of(provider=Cut, journal=journal, child=once) as agent:
+        async with agent.stream("Hello") as run:
+            if ends == "the reader":
+                await anext(run)
+            else:
+                with pytest.raises(StreamTruncated if ends == "the run" else Broken):
+                    await collect(run)
+        assert run.outcome is outcome
+        assert agent.ref.statistics().state == "ended"
+    assert autojump_clock.current_time() < 1
+
+
 async def test_the_error_that_ended_a_run_is_not_masked_by_a_journal_that_fails_then() -> None:
     count = iter(range(100))
 
     def harm(_: Append) -> None:
         if next(count) == 1:
             raise Broken("the disk is full")
-
-    class Cut(Actor, ProviderApi):
-        @Generate.handles(concurrent=True)
-        async def generate(self, message: Generate, out: Sink[StreamChunk]) -> None:
-            await out.send(StreamChunk(str(len(message.request.turns))))
-            raise StreamTruncated("cut")
 
     async with agent_of(provider=Cut, journal=lambda: Journal(harm)) as agent:
         with pytest.raises(StreamTruncated, match="cut"):

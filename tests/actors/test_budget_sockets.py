@@ -19,7 +19,7 @@ from runtime.testing import assert_no_leaks
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from actors.testing import Answer
+    from actors.testing import FakeAnswer
 
 HI = [user("Hi")]
 ENDLESS = answer(say("word " * 2_000, pieces=2_000), slow=0.001)
@@ -32,7 +32,7 @@ def model_of(server: FakeOpenAI) -> Model:
 
 
 @asynccontextmanager
-async def served(*answers: Answer) -> AsyncGenerator[tuple[FakeOpenAI, ProviderHandle]]:
+async def served(*answers: FakeAnswer) -> AsyncGenerator[tuple[FakeOpenAI, ProviderHandle]]:
     async with (
         open_fake_openai(*answers) as server,
         open_provider(model_of(server)) as provider,

@@ -16,6 +16,7 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import children_running
 
 from actors.errors import ConfigurationError, ProviderUnavailable
 from actors.memory import (
@@ -37,7 +38,7 @@ from runtime import open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).parents[2]
 PEANUTS = (
@@ -109,6 +110,8 @@ def test_what_cannot_be_is_refused() -> None:
     for wrong in ({"threshold": 2}, {"keep": "best"}, {"every": 0}, {"batch": 0}):
         with pytest.raises(ConfigurationError):
             Consolidation(**wrong)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigurationError, match="exact_upto is -1"):
+        Consolidation(exact_upto=-1)
 
 
 # What is done, over a real Chroma
@@ -203,17 +206,120 @@ async def test_checks_tell_what_it_did_to_retrieval() -> None:
     assert report.quality_after.mrr > report.quality_before.mrr
 
 
-async def test_batches_merge_across_one_another_and_an_undo_takes_all_of_it_back() -> None:
+EXACTLY, BY_THE_INDEX = 10_000, 0
+
+
+@pytest.mark.parametrize("exact_upto", [EXACTLY, BY_THE_INDEX])
+async def test_batches_merge_across_one_another_and_an_undo_takes_all_of_it_back(
+    exact_upto: int,
+) -> None:
+    plan = Consolidation(batch=3, exact_upto=exact_upto)
     async with open_memory(embedder="lexical") as memory:
         given = [f"{text}{'.' * copy}" for copy in range(6) for text in (PEANUTS[0], RENT)]
         ids = await memory.store_many(given)
-        report = await memory.consolidate(Consolidation(batch=3))
+        report = await memory.consolidate(plan)
         assert (report.before, report.after) == (12, 2)
-        assert (await memory.consolidate(Consolidation(batch=3))).merged == 0
+        assert (await memory.consolidate(plan)).merged == 0
         await memory.undo(report.run)
         assert await texts_of(memory) == sorted(given)
         assert len(await memory.search("rent", limit=20)) == 12
         assert {entry.id for entry in await memory.entries()} == set(ids)
+
+
+async def groups_found(memory: MemoryHandle, plan: Consolidation) -> list[list[str]]:
+    """Ids of all groups, without merging any."""
+    groups: list[list[str]] = []
+    after = 0
+    while True:
+        alike = await memory.ref.ask(FindAlike(plan, after))
+        if not alike.compared:
+            return sorted(groups)
+        groups += [sorted(source.entry.id for source in group) for group in alike.groups]
+        after = alike.upto
+
+
+def notes(count: int) -> Iterator[Item]:
+    """Notes of two users, of which every third says again what one before it said."""
+    chance = random.Random(7)  # noqa: S311 - no secret
+    said: list[str] = []
+    for number in range(count):
+        text = " ".join(chance.choices(WORDS, k=8))
+        if number % 3 == 2:
+            text = chance.choice(said).upper() + "!" * number
+        said.append(text)
+        yield Item(text, {"user": chance.choice(["ann", "bob"])}, f"{number}")
+
+
+WORDS = (
+    "tea",
+    "rent",
+    "cat",
+    "rain",
+    "oak",
+    "iron",
+    "salt",
+    "wolf",
+    "milk",
+    "snow",
+    "bell",
+    "fern",
+)
+
+
+async def test_the_index_finds_the_groups_that_comparing_all_with_all_finds() -> None:
+    async with open_memory(embedder="lexical") as memory:
+        await memory.store_many(notes(300))
+        await memory.settled()
+        for threshold in (0.95, 0.7):
+            found = [
+                await groups_found(memory, Consolidation(threshold, batch=100, exact_upto=upto))
+                for upto in (EXACTLY, BY_THE_INDEX)
+            ]
+            assert found[0] == found[1]
+            assert len(found[0]) > 20
+
+
+async def test_a_crowd_that_the_index_tells_only_a_part_of_is_compared_in_full() -> None:
+    async with open_memory(embedder="lexical") as memory:
+        crowd = [Item(f"{PEANUTS[0]}{'!' * n}", {"user": f"{n % 40}"}) for n in range(80)]
+        await memory.store_many(crowd)
+        await memory.settled()
+        found = await groups_found(memory, Consolidation(exact_upto=BY_THE_INDEX))
+        assert [len(group) for group in found] == [2] * 40
+
+
+async def test_an_index_that_dies_meanwhile_leaves_all_with_all_to_compare() -> None:
+    async with open_memory(embedder="lexical") as memory:
+        await memory.store_many(PEANUTS)
+        await memory.settled()
+        (keeper,) = children_running("_keeper.py")
+        (server,) = children_running("chroma", keeper)
+        os.kill(server, signal.SIGKILL)
+        (group,) = await groups_found(memory, Consolidation(exact_upto=BY_THE_INDEX))
+        assert len(group) == len(PEANUTS)
+
+
+async def test_without_its_index_a_large_memory_is_compared_as_a_small_one(tmp_path: Path) -> None:
+    async with open_memory(tmp_path, embedder="lexical") as memory:
+        await memory.store_many(PEANUTS)
+        await memory.settled()
+    nobody = "http://127.0.0.1:9"
+    async with open_memory(tmp_path, embedder="lexical", url=nobody) as memory:
+        (group,) = await groups_found(memory, Consolidation(exact_upto=BY_THE_INDEX))
+        assert len(group) == len(PEANUTS)
+
+
+@pytest.mark.parametrize("exact_upto", [EXACTLY, BY_THE_INDEX])
+async def test_notes_with_other_numbers_are_never_one_however_near_they_are(
+    exact_upto: int,
+) -> None:
+    plan = Consolidation(0.5, exact_upto=exact_upto)
+    async with open_memory(embedder="lexical") as memory:
+        order = "the order with the number {} is on its way to us, on the first, at noon"
+        await memory.store_many([order.format(code) for code in ("KD-4711", "KD-4712", "kd-4711")])
+        assert (await memory.consolidate(plan)).merged == 1
+        texts = {text.casefold() for text in await texts_of(memory)}
+        assert texts == {order.format(code) for code in ("kd-4711", "kd-4712")}
 
 
 async def test_what_changed_since_it_was_compared_is_left_as_it_is() -> None:

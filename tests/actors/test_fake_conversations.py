@@ -12,7 +12,7 @@ from test_truncation_matrix import PROVIDERS, each_wire
 
 from actors.chat import FinishReason, ToolResult, ToolTurn, user
 from actors.providers import Model, Retry, call, opaque, open_provider, say, think, together, usage
-from actors.testing import Answer, FakeProvider, answer, open_fake_provider
+from actors.testing import FakeAnswer, FakeProvider, answer, open_fake_provider
 
 if TYPE_CHECKING:
     from actors.chat import StreamResponse
@@ -62,7 +62,7 @@ async def test_our_provider_reads_what_the_script_says(wire: Any) -> None:
     assert counted.cache_read_tokens == (5 if wire in COUNTS_CACHED else 0)
 
 
-def steps_of(given: Answer) -> str:
+def steps_of(given: FakeAnswer) -> str:
     return "-".join(type(step).__name__ for step in given.script.steps) or "nothing"
 
 
@@ -83,7 +83,7 @@ def steps_of(given: Answer) -> str:
     ],
     ids=steps_of,
 )
-async def test_what_was_answered_goes_back_and_is_accepted(wire: Any, first: Answer) -> None:
+async def test_what_was_answered_goes_back_and_is_accepted(wire: Any, first: FakeAnswer) -> None:
     async with (
         open_fake_provider(first, answer("Done"), wire=wire) as server,
         open_provider(model(server, wire)) as provider,

@@ -17,7 +17,7 @@ from official_clients import CLIENTS, MISSING, Seen, are_installed
 from actors.chat import FinishReason
 from actors.errors import ProviderError
 from actors.providers import call, fail, finish, opaque, pause, say, think, together, usage
-from actors.testing import Answer, Fault, Place, answer, error, open_fake_provider
+from actors.testing import FakeAnswer, Fault, Place, answer, error, open_fake_provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ each_wire = pytest.mark.parametrize("wire", list(CLIENTS))
 each_way = pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
 
 
-async def read(wire: WireName, given: Answer, *, streamed: bool) -> Seen:
+async def read(wire: WireName, given: FakeAnswer, *, streamed: bool) -> Seen:
     """What the official client makes of an answer, in a thread beside the server."""
     client = CLIENTS[wire]()
     async with open_fake_provider(given, wire=wire) as server:

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from actors.providers import call, pause, say, stall, truncate, usage
-from actors.testing import Answer, answer, error, open_fake_openai, raw
+from actors.testing import FakeAnswer, answer, error, open_fake_openai, raw
 
 
 async def ask(base_url: str, body: bytes = b'{"model": "m"}') -> bytes:
@@ -104,8 +104,8 @@ async def test_a_request_is_noted_without_its_key() -> None:
     assert "sk-1" not in f"{request!r} {request.headers}"
 
 
-@pytest.mark.parametrize("given", [answer("Hello", stall()), Answer(head_after=60)])
-async def test_it_notices_when_the_client_hangs_up_and_when(given: Answer) -> None:
+@pytest.mark.parametrize("given", [answer("Hello", stall()), FakeAnswer(head_after=60)])
+async def test_it_notices_when_the_client_hangs_up_and_when(given: FakeAnswer) -> None:
     async with open_fake_openai(given) as server:
         with trio.move_on_after(0.05):
             await ask(server.base_url)

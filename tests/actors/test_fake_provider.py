@@ -32,7 +32,7 @@ from actors.providers import (
 from actors.testing import (
     CUTS,
     WIRES,
-    Answer,
+    FakeAnswer,
     Fault,
     Place,
     answer,
@@ -75,7 +75,7 @@ async def ask(
     return await fetch(base_url, path, body, {"anthropic-version": "2023-06-01"}, into)
 
 
-async def say_on(wire: WireName, given: Answer, *, streamed: bool = True) -> Response:
+async def say_on(wire: WireName, given: FakeAnswer, *, streamed: bool = True) -> Response:
     async with open_fake_provider(given, wire=wire) as server:
         return await ask(wire, server.base_url, streamed=streamed)
 
@@ -416,7 +416,7 @@ async def test_from_gemini_3_on_the_first_call_is_sealed_in_any_case() -> None:
     ],
 )
 async def test_a_script_that_a_wire_cannot_say_is_refused_at_once(
-    wire: WireName, given: Answer, text: str
+    wire: WireName, given: FakeAnswer, text: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=text):
         async with open_fake_provider(given, wire=wire):

@@ -21,7 +21,7 @@ from actors.errors import (
 )
 from actors.http import HttpClient, Limits, open_client
 from actors.providers import pause, reset, say, stall, truncate
-from actors.testing import Answer, FakeOpenAI, answer, error, open_fake_openai, raw
+from actors.testing import FakeAnswer, FakeOpenAI, answer, error, open_fake_openai, raw
 from runtime.testing import cancel_everywhere
 
 if TYPE_CHECKING:
@@ -121,15 +121,15 @@ async def test_a_cancel_closes_the_socket_and_stays_a_cancel(client: HttpClient)
     ("limits", "given", "limit"),
     [
         (Limits(first_byte=0.05), answer(stall()), "first_byte"),
-        (Limits(first_byte=0.05), Answer(head_after=math.inf), "first_byte"),
+        (Limits(first_byte=0.05), FakeAnswer(head_after=math.inf), "first_byte"),
         (Limits(idle=0.05), answer("Hello", stall()), "idle"),
         (Limits(total=0.1), answer(say("x" * 1000, pieces=1000), slow=0.02), "total"),
-        (Limits(total=0.05), Answer(head_after=math.inf), "total"),
+        (Limits(total=0.05), FakeAnswer(head_after=math.inf), "total"),
     ],
     ids=["before the body", "before the head", "between reads", "in all", "in all, no head"],
 )
 async def test_silence_beyond_a_limit_is_a_stall_that_names_the_limit(
-    limits: Limits, given: Answer, limit: str
+    limits: Limits, given: FakeAnswer, limit: str
 ) -> None:
     client = HttpClient(limits)
     async with open_fake_openai(given) as server:
@@ -156,7 +156,7 @@ async def test_a_slow_reader_is_not_a_silent_server() -> None:
 
 
 async def test_the_callers_deadline_is_a_cancel_not_a_stall(client: HttpClient) -> None:
-    async with open_fake_openai(Answer(head_after=math.inf)) as server:
+    async with open_fake_openai(FakeAnswer(head_after=math.inf)) as server:
         with pytest.raises(trio.TooSlowError), trio.fail_after(0.05):
             await fetch(client, server)
 
@@ -298,7 +298,7 @@ async def test_an_address_that_is_none_is_refused(client: HttpClient, url: str) 
 
 async def test_a_server_that_compresses_unasked_is_understood(client: HttpClient) -> None:
     packed = gzip.compress(BODY)
-    answers = Answer(body=packed, headers=(("content-encoding", "gzip"),), split=100)
+    answers = FakeAnswer(body=packed, headers=(("content-encoding", "gzip"),), split=100)
     async with open_fake_openai(answers) as server:
         assert await fetch(client, server) == BODY
         await fetch(client, server)

@@ -76,7 +76,13 @@ ENTRIES: st.SearchStrategy[Entry] = st.one_of(
     st.builds(ToolSealed, *[ANY_TEXT] * 4, st.sampled_from(ToolStatus), TIMES),
     st.builds(RunEnded, ANY_TEXT, st.sampled_from(Outcome), ANY_TEXT, TIMES),
     st.builds(HandedOver, ANY_TEXT, ANY_TEXT, TIMES),
-    st.builds(SubRunEnded, *[ANY_TEXT] * 4, st.sampled_from(Outcome), timestamp=TIMES),
+    st.builds(
+        SubRunEnded,
+        *[ANY_TEXT] * 4,
+        st.sampled_from(Outcome),
+        timestamp=TIMES,
+        call_id=ANY_TEXT,
+    ),
     st.builds(
         GuardStopped, ANY_TEXT, ANY_TEXT, st.sampled_from(["input", "output"]), ANY_TEXT, TIMES
     ),

@@ -318,7 +318,7 @@ ANY = st.one_of(
     st.builds(RunResumed, RUNS),
     st.builds(GuardStopped, RUNS, TEXTS, st.sampled_from(STOPS), TEXTS),
     st.builds(HandedOver, RUNS, TEXTS),
-    st.builds(SubRunEnded, RUNS, TEXTS, TEXTS, TEXTS, st.sampled_from(Outcome)),
+    st.builds(SubRunEnded, RUNS, *[TEXTS] * 3, st.sampled_from(Outcome), call_id=IDS),
 )
 
 

@@ -28,6 +28,7 @@ from actors.memory._lexical import DIMENSIONS, lexical_vector
         ({1: 1}, "must be a string"),
         ({"$a": 1}, "reserved"),
         ({"chroma:document": "x"}, "reserved"),
+        ({"#document": "x"}, "reserved"),
         ({"a": None}, "'a' is None: leave the name out"),
         ({"a": {"b": 1}}, 'nested: write {"a.b": 1}'),
         ({"a": [1, 2]}, "a collection: write one name for each"),
@@ -89,6 +90,13 @@ def test_what_is_no_list_is_refused_where_a_list_is_due() -> None:
             Forget(wrong)
 
 
+def nested(depth: int) -> dict[str, Any]:
+    where: dict[str, Any] = {"a": 1}
+    for _ in range(depth):
+        where = {"$and": [where, {"b": 1}]}
+    return where
+
+
 @pytest.mark.parametrize(
     ("where", "hint"),
     [
@@ -103,6 +111,11 @@ def test_what_is_no_list_is_refused_where_a_list_is_due() -> None:
         ({"$and": {}}, "joins a list of filters"),
         ({"$or": [{"a": 1}, None]}, "leave it out"),
         ({"$not": 1}, "reserved"),
+        (nested(40), "deeper than 32 joins"),
+        (nested(2_000), "deeper than 32 joins"),
+        ({"$or": [{"a": each} for each in range(300)]}, "300 conditions, and 256 are the most"),
+        ({"a": {"$in": range(3)}}, "takes a list of values"),
+        ({"a": {"$in": list(range(20_000))}}, "more than 10000 values"),
     ],
 )
 def test_a_filter_that_cannot_be_is_refused_with_what_to_write(where: Any, hint: str) -> None:

@@ -179,6 +179,18 @@ def test_a_local_model_is_asked_to_report_progress_so_that_leaving_early_stops_i
     assert body["return_progress"] is True
 
 
+def test_an_answer_of_a_local_model_is_bounded_unless_the_settings_have_a_bound() -> None:
+    codec = resolve("local:smollm2").codec
+    assert codec is not None
+
+    def bound(settings: Settings) -> object:
+        request = Request((user("Hello"),), settings=settings)
+        return msgspec.json.decode(codec.encode(request, "smollm2").body)["max_tokens"]
+
+    assert bound(Settings()) == 1024
+    assert bound(Settings(max_tokens=4000)) == 4000
+
+
 def test_a_user_shows_pictures_and_files() -> None:
     turn = user(
         "What is this?",

@@ -38,7 +38,7 @@ from actors.providers import (
     truncate,
     usage,
 )
-from actors.testing import Answer, FakeOpenAI, answer, error, open_fake_openai, raw
+from actors.testing import FakeAnswer, FakeOpenAI, answer, error, open_fake_openai, raw
 from runtime import RuntimeFault, open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
@@ -60,12 +60,12 @@ def model(server: FakeOpenAI, limits: Limits | None = None, **more: int) -> Mode
     )
 
 
-async def complete(given: Answer, limits: Limits | None = None) -> StreamResponse:
+async def complete(given: FakeAnswer, limits: Limits | None = None) -> StreamResponse:
     async with open_fake_openai(given) as server, open_provider(model(server, limits)) as provider:
         return await provider.complete(HELLO)
 
 
-async def failure_of(given: Answer, limits: Limits | None = None) -> RuntimeFault:
+async def failure_of(given: FakeAnswer, limits: Limits | None = None) -> RuntimeFault:
     with pytest.raises(RuntimeFault) as caught:
         await complete(given, limits)
     return caught.value
@@ -158,7 +158,7 @@ async def test_an_error_inside_an_answer_keeps_what_came() -> None:
     ],
 )
 async def test_a_refusal_has_the_providers_words_and_its_request_id(
-    given: Answer, kind: type[ProviderError]
+    given: FakeAnswer, kind: type[ProviderError]
 ) -> None:
     failed = await failure_of(given)
 
@@ -170,7 +170,7 @@ async def test_a_refusal_has_the_providers_words_and_its_request_id(
 
 
 async def test_a_refusal_whose_body_never_ends_is_still_that_refusal() -> None:
-    endless = Answer(status=500, body=b"x" * 1_000_000)
+    endless = FakeAnswer(status=500, body=b"x" * 1_000_000)
 
     failed = await failure_of(endless)
 

@@ -9,7 +9,7 @@ from provider_parts import HELLO
 
 from actors.errors import ProviderError
 from actors.providers import Breaker, Model, ProviderHandle, Rate, Retry, open_provider, pause, say
-from actors.testing import Answer, FakeOpenAI, answer, error, open_fake_openai
+from actors.testing import FakeAnswer, FakeOpenAI, answer, error, open_fake_openai
 from runtime import open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
@@ -20,7 +20,7 @@ ANSWERS = (
     answer(say("Hello", pieces=4), slow=0.001),
     answer(pause(0.002), "Hello"),
     error(503),
-    Answer(head_after=0.004),
+    FakeAnswer(head_after=0.004),
     error(429, retry_after_ms="3"),
     answer("Hello"),
 )

@@ -30,7 +30,7 @@ from actors.providers import (
     stall,
     usage,
 )
-from actors.testing import Answer, answer, error, open_fake_openai
+from actors.testing import FakeAnswer, answer, error, open_fake_openai
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -115,7 +115,7 @@ async def test_quiet_beyond_the_deadline_is_the_providers_wish_and_refused_at_on
     ids=["refused", "broken", "cancelled", "not counted"],
 )
 async def test_tokens_come_back_only_if_the_provider_has_not_taken_the_request(
-    first: Answer, wait: float, socket_clock: MockClock
+    first: FakeAnswer, wait: float, socket_clock: MockClock
 ) -> None:
     """The settings allow an answer of as many tokens as flow in within a minute."""
     async with open_fake_openai(first, answer("Hello")) as server:

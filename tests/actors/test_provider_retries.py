@@ -29,7 +29,7 @@ from actors.providers import (
     stall,
     truncate,
 )
-from actors.testing import Answer, answer, error, open_fake_openai, raw
+from actors.testing import FakeAnswer, answer, error, open_fake_openai, raw
 from runtime import open_system
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     ids=["500", "503", "429", "408", "reset", "cut", "cut inside", "error inside"],
 )
 async def test_what_fails_before_the_first_chunk_is_sent_again(
-    failing: Answer, socket_clock: MockClock
+    failing: FakeAnswer, socket_clock: MockClock
 ) -> None:
     async with (
         open_fake_openai(failing, failing, answer("Hello")) as server,
@@ -171,7 +171,7 @@ async def test_a_retry_waits_for_as_long_as_the_provider_asks(
 
 async def test_geminis_way_of_asking_for_a_wait_is_understood(socket_clock: MockClock) -> None:
     body = b'{"error":{"code":429,"message":"no","details":[{"retryDelay":"12s"}]}}'
-    busy = Answer(status=429, body=body, content_type="application/json")
+    busy = FakeAnswer(status=429, body=body, content_type="application/json")
     async with (
         open_fake_openai(busy, answer("Hello")) as server,
         open_provider(model(server)) as provider,
@@ -216,7 +216,7 @@ async def test_limits_that_an_answer_says_are_used_up_are_waited_for(
         ("x-ratelimit-remaining-requests", "0"),
         ("x-ratelimit-reset-requests", "60s"),
     )
-    last = Answer(script=answer("Hello").script, headers=headers)
+    last = FakeAnswer(script=answer("Hello").script, headers=headers)
     async with open_fake_openai(last) as server, open_provider(model(server)) as provider:
         assert await elapsed(functools.partial(provider.complete, HELLO)) < 0.1
         took = await elapsed(functools.partial(provider.complete, HELLO))

@@ -12,13 +12,13 @@ import pytest
 from actors.chat import user
 from actors.errors import AnswerFailed
 from actors.providers import Model, Retry, open_provider
-from actors.testing import Answer, error, open_fake_openai, raw
+from actors.testing import FakeAnswer, error, open_fake_openai, raw
 
 KEY: Final = "sk-proj/ABC+def=0123456789"
 HELLO: Final = [user("Hello")]
 
 
-async def what_is_said(given: Answer, key: str = KEY) -> str:
+async def what_is_said(given: FakeAnswer, key: str = KEY) -> str:
     """All that a log would show of the error."""
     async with open_fake_openai(given) as server:
         named = Model("openai-compatible:m", base_url=server.base_url, api_key=key)

@@ -12,7 +12,15 @@ from provider_parts import EVEN, HELLO, KEY, fails
 
 from actors.errors import ProviderError, ProviderRejected, ProviderUnavailable, StreamTruncated
 from actors.providers import Model, fail, open_provider, pause, reset, say
-from actors.testing import WIRES, Answer, FakeProvider, WireName, answer, error, open_fake_provider
+from actors.testing import (
+    WIRES,
+    FakeAnswer,
+    FakeProvider,
+    WireName,
+    answer,
+    error,
+    open_fake_provider,
+)
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -33,7 +41,7 @@ def model(wire: WireName, server: FakeProvider) -> Model:
     ids=["503", "429", "reset"],
 )
 async def test_what_fails_before_the_first_chunk_is_sent_again(
-    wire: WireName, failing: Answer, socket_clock: MockClock
+    wire: WireName, failing: FakeAnswer, socket_clock: MockClock
 ) -> None:
     async with (
         open_fake_provider(failing, failing, answer("Hello"), wire=wire) as server,

@@ -14,7 +14,6 @@ from actors.errors import ConfigurationError
 from actors.reasoning import (
     CallStatus,
     ChainOfThought,
-    Choice,
     Exhausted,
     Finish,
     Noted,
@@ -25,6 +24,7 @@ from actors.reasoning import (
     SelfConsistency,
     StepStatus,
     Strategy,
+    StrategyChoice,
     Task,
     ThoughtStep,
     TreeOfThoughts,
@@ -371,7 +371,7 @@ def test_a_note_says_in_a_line_what_it_is() -> None:
     step = ThoughtStep(1, "two\nlines", 0.5, status=StepStatus.PRUNED)
 
     assert Noted(step).content == "1. two [confidence 0.5, pruned]"
-    assert Noted(Choice("tree", "rule", "why")).content == "tree, chosen by the rule: why"
+    assert Noted(StrategyChoice("tree", "rule", "why")).content == "tree, chosen by the rule: why"
 
 
 def test_the_check_of_a_played_trace_can_fail() -> None:

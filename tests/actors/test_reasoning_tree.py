@@ -14,10 +14,10 @@ from actors.reasoning import (
     CallModel,
     CallStatus,
     ChainOfThought,
-    Choice,
     ReAct,
     Select,
     StepStatus,
+    StrategyChoice,
     Task,
     TreeOfThoughts,
     by_wording,
@@ -160,13 +160,13 @@ def test_a_tree_is_bounded_by_its_numbers(breadth: int, search: str) -> None:
 @pytest.mark.parametrize(
     ("said", "choice"),
     [
-        ("tree: it needs a plan", Choice("tree", "model", "it needs a plan")),
-        ("I take the **vote**.", Choice("vote", "model", "I take the **vote**.")),
-        ("Neither", Choice("chain", "default", "Neither")),
-        ("treehouse", Choice("chain", "default", "treehouse")),
+        ("tree: it needs a plan", StrategyChoice("tree", "model", "it needs a plan")),
+        ("I take the **vote**.", StrategyChoice("vote", "model", "I take the **vote**.")),
+        ("Neither", StrategyChoice("chain", "default", "Neither")),
+        ("treehouse", StrategyChoice("chain", "default", "treehouse")),
     ],
 )
-def test_the_model_chooses_and_the_trace_says_why(said: str, choice: Choice) -> None:
+def test_the_model_chooses_and_the_trace_says_why(said: str, choice: StrategyChoice) -> None:
     played = one(Select(), said, "Answer: 4")
 
     assert played.trace.choice == choice
@@ -177,7 +177,7 @@ def test_the_model_chooses_and_the_trace_says_why(said: str, choice: Choice) -> 
 def test_a_rule_chooses_without_a_call_and_the_trace_says_why() -> None:
     played = one(Select(rule=by_wording), "Answer: 4", task=Task("How many legs has a cat?"))
 
-    assert played.trace.choice == Choice("vote", "rule", "the problem says 'how many'")
+    assert played.trace.choice == StrategyChoice("vote", "rule", "the problem says 'how many'")
     assert all(call.startswith("sample") for call in played.calls)
 
 
@@ -208,8 +208,8 @@ def test_acting_is_offered_only_where_there_are_tools() -> None:
     with_tools = one(Select(), "react", "Final Answer: 4", task=WITH_TOOLS)
     without = one(Select(), "react", "Answer: 4")
 
-    assert with_tools.trace.choice == Choice("react", "model", "react")
-    assert without.trace.choice == Choice("chain", "default", "react")
+    assert with_tools.trace.choice == StrategyChoice("react", "model", "react")
+    assert without.trace.choice == StrategyChoice("chain", "default", "react")
 
 
 def test_the_model_is_told_what_each_strategy_is_good_for() -> None:

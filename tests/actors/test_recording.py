@@ -52,7 +52,7 @@ from actors.providers import (
     truncate,
     usage,
 )
-from actors.testing import Answer, answer, error, open_fake_openai, raw
+from actors.testing import FakeAnswer, answer, error, open_fake_openai, raw
 from runtime import ActorCrashed, ActorRestarting
 from runtime.testing import assert_no_leaks
 
@@ -118,13 +118,13 @@ def test_a_recorded_answer_plays_to_the_same_chunks_at_the_same_times(
         (answer(stall()), StreamStalled),
         (error(429, "slow down", retry_after="2"), ProviderRateLimited),
         (error(503, "not now"), ProviderUnavailable),
-        (Answer(head_after=5.0), StreamStalled),
+        (FakeAnswer(head_after=5.0), StreamStalled),
         (raw(b"data: {broken\n\n"), ProviderError),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
 def test_a_recorded_fault_plays_to_the_same_error(
-    file: Path, given: Answer, kind: type[Exception]
+    file: Path, given: FakeAnswer, kind: type[Exception]
 ) -> None:
     limits = SHORT if kind is StreamStalled else PATIENT
     recorded = record(file, given, use=told, limits=limits)
@@ -320,7 +320,7 @@ def test_a_cancel_before_the_head_leaves_a_request_without_an_answer(file: Path)
             await cancel_after("request", file, nursery.cancel_scope)
 
     file.touch()
-    record(file, Answer(head_after=60.0), use=give_up)
+    record(file, FakeAnswer(head_after=60.0), use=give_up)
 
     assert [set(line) for line in lines_of(file)[1:]] == [
         {"n", "at", "request"},

@@ -30,7 +30,7 @@ from actors.http._secrets import (
 )
 from actors.http._tape import Asked, Header
 from actors.providers import Model, Recording, Replay, open_provider, say, stall
-from actors.testing import Answer, answer, error, open_fake_openai, raw
+from actors.testing import FakeAnswer, answer, error, open_fake_openai, raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -123,7 +123,7 @@ def test_the_organization_and_the_project_are_not_in_the_file(
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-private")
 
     async def main() -> None:
-        given = Answer(
+        given = FakeAnswer(
             headers=(("openai-organization", "org-private"), ("set-cookie", "session=1")),
             body=b'{"error": "org-private may not"}',
             status=400,

@@ -29,7 +29,7 @@ from actors.providers import (
     stall,
     truncate,
 )
-from actors.testing import Answer, FakeOpenAI, answer, error, open_fake_openai
+from actors.testing import FakeAnswer, FakeOpenAI, answer, error, open_fake_openai
 from runtime.testing import assert_no_leaks
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ MUTE = answer(stall())
 
 
 @asynccontextmanager
-async def servers(*answers: Answer) -> AsyncGenerator[list[FakeOpenAI]]:
+async def servers(*answers: FakeAnswer) -> AsyncGenerator[list[FakeOpenAI]]:
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(open_fake_openai(each)) for each in answers]
 
@@ -108,7 +108,7 @@ async def test_a_hedge_closes_the_slow_one() -> None:
     ],
     ids=["503", "429", "401", "404", "cut", "reset", "stall"],
 )
-async def test_every_fault_before_the_first_word_falls_through(given: Answer) -> None:
+async def test_every_fault_before_the_first_word_falls_through(given: FakeAnswer) -> None:
     async with (
         servers(given, answer("Hello")) as (bad, good),
         open_provider(Fallback(model(bad, first_byte=0.2), model(good))) as provider,

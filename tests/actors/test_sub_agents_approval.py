@@ -414,9 +414,8 @@ async def test_where_code_has_asked_the_agent_it_is_an_error_of_that_code() -> N
 
 async def test_whoever_had_asked_the_agent_goes_on_with_it_after_a_handoff() -> None:
     """Both have a tool of that name; the one that spoke when the call was made is meant."""
-    other = AgentRecipe(
-        "other", tools=[agent_tool(clerk(does="pay Eve"))], instructions="call look"
-    )
+    poor = AgentRecipe("clerk", tools=[look], description="Has nothing to pay with.")
+    other = AgentRecipe("other", tools=[agent_tool(poor)], instructions="call look")
     tools = (agent_tool(clerk()), handoff(other))
     async with chief("ask clerk call transfer_to_other", *tools) as agent:
         run = agent.stream("Go")

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: TID251 - somebody's tool may use it
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from trio.testing import MockClock
+
+
+class Panic(BaseException):
+    """As the panics of libraries in Rust are."""
 
 
 def call_of(name: str, **arguments: object) -> ToolCall:
@@ -97,6 +103,26 @@ async def fails_async() -> None:
     raise KeyError("lost")
 
 
+def is_cancelled_by_asyncio() -> None:
+    """Fail with what is no Exception."""
+    raise asyncio.CancelledError("lost")
+
+
+async def panics() -> None:
+    """Fail with what is no Exception, in a nursery."""
+
+    async def inner() -> None:
+        raise Panic("lost")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(inner)
+
+
+def exits() -> None:
+    """Do as a program does that is given bad arguments."""
+    sys.exit("lost")
+
+
 def stops_iterating() -> None:
     """Fail."""
     raise StopIteration("lost")
@@ -144,6 +170,10 @@ async def raises_timeout_error() -> None:
         (fails_async, "KeyError: 'lost'"),
         (tool(fails, isolation="inline"), "KeyError: 'lost'"),
         (stops_iterating, "StopIteration: lost"),
+        (is_cancelled_by_asyncio, "CancelledError: lost"),
+        (tool(is_cancelled_by_asyncio, isolation="inline"), "CancelledError: lost"),
+        (panics, "Panic: lost"),
+        (exits, "SystemExit: lost"),
         (tool(stops_iterating, isolation="inline"), "StopIteration: lost"),
         (forgets_async, "must be `async def`"),
         (gives_an_object, "its result (object) is no JSON"),
@@ -165,6 +195,23 @@ async def test_an_error_in_the_tool_is_a_result(
     assert text in result.content
     assert "timeout of" not in result.content
     assert late == []
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, SystemExit, GeneratorExit])
+async def test_what_a_signal_may_have_raised_is_no_result(ends: type[BaseException]) -> None:
+    def ends_here() -> None:
+        """End."""
+        raise ends
+
+    async def ends_inside() -> None:
+        """End."""
+        raise BaseExceptionGroup("", [ends(), KeyError()])
+
+    with pytest.raises(ends):
+        await run(tool(ends_here, isolation="inline"))
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await run(ends_inside)
+    assert caught.group_contains(ends)
 
 
 async def test_a_keyboard_interrupt_is_no_result() -> None:

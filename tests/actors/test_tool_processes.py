@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -16,11 +17,23 @@ import process_tools
 import pytest
 import trio
 from agents_scripted import assert_next_turn_is_accepted, assert_one_truth, collect, scripted
+from processes import is_alive as alive
+from processes import until
 
 from actors.chat import Outcome, ToolCall, ToolEnd, ToolProgress, ToolResult, ToolStart, ToolStatus
 from actors.errors import ConfigurationError
 from actors.providers import call, script
-from actors.tools import Held, Limits, Progress, Terms, Toolbox, Workers, execute, tool
+from actors.tools import (
+    CallLimits,
+    Held,
+    Progress,
+    Terms,
+    Toolbox,
+    Workers,
+    _processes,
+    execute,
+    tool,
+)
 from runtime import System, open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
@@ -46,7 +59,7 @@ class Bench:
 async def bench(*tools: AnyTool) -> AsyncGenerator[Bench]:
     async with assert_no_leaks(), open_system() as system:
         box = Toolbox(tools)
-        limits = Limits(box)
+        limits = CallLimits(box)
         workers = await system.spawn(Workers, box, limits, name="workers")
         yield Bench(system, box, Terms(held=Held(limits, workers)))
 
@@ -90,6 +103,7 @@ async def test_arguments_and_results_cross_in_the_types_of_the_signature() -> No
         ("killed", "the tool's process died: killed by SIGKILL; the machine may be out of memory"),
         ("segfault", "the tool's process died: killed by SIGSEGV"),
         ("politely", "SystemExit: done here"),
+        ("cancelled", "CancelledError: inside"),
     ],
 )
 async def test_the_end_of_a_process_is_an_error_of_its_call_alone(how: str, text: str) -> None:
@@ -286,6 +300,86 @@ async def test_a_call_that_is_cancelled_at_any_checkpoint_leaves_no_process() ->
             assert result.status is ToolStatus.OK
 
     assert await cancel_everywhere(scenario) > 5
+
+
+def family(folder: Path) -> list[int]:
+    """The worker, what it has forked, and two in another session, whose parent has ended."""
+    return [int(pid) for pid in (folder / "started").read_text(encoding="utf-8").split()]
+
+
+@pytest.mark.parametrize("alone", ["alone", ""])
+async def test_a_cancel_ends_all_that_a_process_has_started(tmp_path: Path, alone: str) -> None:
+    """What was forked holds the pipes of its worker, which must not be waited for."""
+    async with bench(process_tools.has_family) as it:
+        terms = Terms() if alone else it.terms
+        arguments = {"folder": str(tmp_path), "then": "wait"}
+        begun = ToolCall("1", "has_family", arguments)
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(lambda: execute(it.box, begun, terms=terms))
+                await until((tmp_path / "started").exists)
+                assert all(map(alive, family(tmp_path)))
+                nursery.cancel_scope.cancel()
+
+        assert len(family(tmp_path)) == 4
+        assert not any(map(alive, family(tmp_path)))
+
+
+async def test_what_a_process_leaves_in_the_background_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_processes, "GRACE", 10)  # so that it leaves by itself
+    async with bench(process_tools.has_family) as it:
+        result = await it.run("has_family", folder=str(tmp_path), then="return")
+
+        assert result.content == "done"
+        assert all(map(alive, family(tmp_path)))  # another call may need it
+    assert not any(map(alive, family(tmp_path)))
+
+
+async def test_a_process_that_dies_takes_its_session_along(tmp_path: Path) -> None:
+    async with bench(process_tools.has_family) as it:
+        with trio.fail_after(20):
+            result = await it.run("has_family", folder=str(tmp_path), then="die")
+
+    assert "it left with exit code 7" in result.content
+    worker, forked, elsewhere, below = family(tmp_path)
+    await until(lambda: not alive(worker) and not alive(forked))
+    for orphan in (elsewhere, below):  # in a session of their own: as the docs say
+        os.kill(orphan, signal.SIGKILL)
+
+
+PROGRAM = """
+import sys, trio
+from actors.chat import ToolCall
+from actors.tools import Toolbox, execute
+import process_tools
+call = ToolCall("1", "has_family", {"folder": sys.argv[1], "then": sys.argv[2]})
+if __name__ == "__main__":
+    trio.run(execute, Toolbox([process_tools.has_family]), call)
+"""
+
+
+@pytest.mark.parametrize("then", ["wait", "hold the interpreter"])
+async def test_if_our_program_is_killed_its_workers_end_with_their_sessions(
+    tmp_path: Path, then: str
+) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM, encoding="utf-8")
+    places = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[2])))
+    program = subprocess.Popen(  # noqa: ASYNC220, S603 - our own interpreter, our own program
+        [sys.executable, str(path), str(tmp_path), then], env={**os.environ, "PYTHONPATH": places}
+    )
+    try:
+        await until((tmp_path / "started").exists)
+    finally:
+        os.kill(program.pid, signal.SIGKILL)
+        program.wait()
+
+    worker, forked, elsewhere, below = family(tmp_path)
+    await until(lambda: not alive(worker) and not alive(forked))
+    for orphan in (elsewhere, below):
+        os.kill(orphan, signal.SIGKILL)
 
 
 SCRIPT = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -253,22 +254,40 @@ async def test_a_guard_that_does_not_end_is_killed(
 
 
 PROGRAM = """
-import sys, trio
+import os, sys, time, trio
 from actors.tools import shell_tool
-trio.run(shell_tool(sys.argv[1]).function, ["bash", "-c", sys.argv[2]])
+
+async def main(folder, script, forks):
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(shell_tool(folder).function, ["bash", "-c", script])
+        while not os.path.exists(folder + "/started"):
+            await trio.sleep(0.01)
+        if forks and os.fork() == 0:  # without exec: it has our end of the guard's socket
+            time.sleep(100)
+            os._exit(0)
+        with open(folder + "/ready", "w"):
+            pass
+
+trio.run(main, sys.argv[1], sys.argv[2], sys.argv[3:])
 """
 
 
-async def test_if_our_program_is_killed_the_family_ends_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("forks", [(), ("forks",)])
+async def test_if_our_program_is_killed_the_family_ends_too(
+    tmp_path: Path, forks: tuple[str, ...]
+) -> None:
     program = subprocess.Popen(  # noqa: ASYNC220, S603 - our own interpreter, our own program
-        [sys.executable, "-c", PROGRAM, str(tmp_path), f"{FAMILY}wait"],
+        [sys.executable, "-c", PROGRAM, str(tmp_path), f"{FAMILY}wait", *forks],
         cwd=Path(__file__).parents[2],
+        start_new_session=True,
     )
     try:
-        await until((tmp_path / "started").exists)
-    finally:
+        await until((tmp_path / "ready").exists)
         os.kill(program.pid, signal.SIGKILL)
         program.wait()
-
-    assert len(family(tmp_path)) == 4
-    await until(lambda: not any(map(is_alive, family(tmp_path))))
+        assert len(family(tmp_path)) == 4
+        await until(lambda: not any(map(is_alive, family(tmp_path))))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)  # and what it has forked
+        program.wait()

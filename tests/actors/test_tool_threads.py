@@ -228,6 +228,24 @@ async def test_a_tool_that_waits_for_a_thread_is_never_started_after_its_timeout
     assert started == []
 
 
+async def test_tools_that_do_not_stop_leave_trio_its_threads() -> None:
+    """Else the program could look up no host, open no file, and never end its workers."""
+    limiter = trio.to_thread.current_default_thread_limiter()
+    with gate() as held:
+
+        def stuck() -> None:
+            """Work."""
+            held.wait()
+
+        box, terms = Toolbox([stuck]), Terms(cleanup=0)
+        async with trio.open_nursery() as nursery:
+            for _ in range(int(limiter.total_tokens) + 2):
+                nursery.start_soon(lambda: execute(box, call_of("stuck"), terms=terms))
+            await held.until_inside()
+            nursery.cancel_scope.cancel()
+        assert limiter.borrowed_tokens == 0
+
+
 async def test_an_abandoned_thread_that_stops_in_the_end_has_found_nothing() -> None:
     late: list[Late] = []
     with gate() as held:

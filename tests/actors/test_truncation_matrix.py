@@ -22,7 +22,7 @@ from actors.providers import (
     think,
     usage,
 )
-from actors.testing import CUTS, Answer, Fault, Place, answer, open_fake_provider
+from actors.testing import CUTS, FakeAnswer, Fault, Place, answer, open_fake_provider
 
 PROVIDERS = {
     "openai-chat": "openai",
@@ -59,7 +59,7 @@ each_place = pytest.mark.parametrize("place", list(Place), ids=lambda place: pla
 each_cut = pytest.mark.parametrize("fault", CUTS)
 
 
-async def outcome(wire: Any, given: Answer, limits: Limits | None = None) -> Any:
+async def outcome(wire: Any, given: FakeAnswer, limits: Limits | None = None) -> Any:
     """What `complete` makes of an answer: the response, or the error."""
     async with open_fake_provider(given, wire=wire) as server:
         model = Model(

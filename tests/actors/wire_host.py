@@ -15,7 +15,7 @@ import msgspec
 import trio
 
 from actors.providers import Step, call, say, together, usage
-from actors.testing import Answer, FakeProvider, Received, WireName, answer, open_fake_provider
+from actors.testing import FakeAnswer, FakeProvider, Received, WireName, answer, open_fake_provider
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -32,7 +32,7 @@ BELOW = (
     answer(say("I look. "), call("look", number=3), slow=0.001),
     answer(say("Seen.", pieces=2), usage(3, 3), slow=0.001),
 )
-SERVED: dict[str, tuple[Answer, ...]] = {
+SERVED: dict[str, tuple[FakeAnswer, ...]] = {
     "above": (ROUND, ANSWER),
     "below": BELOW,
     "next": (answer("Fine."),),

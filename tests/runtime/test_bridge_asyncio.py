@@ -208,16 +208,27 @@ def test_a_thousand_random_cancels_leave_nothing() -> None:
 def test_what_a_signals_handler_asks_of_the_loop_is_done_while_a_call_is_silent() -> None:
     notes = Notes()
 
+    async def silent() -> None:
+        await trio.sleep(0.05)  # the loop is asleep by then
+        await notes.wait_for_ever()
+
+    async def interrupted(task: asyncio.Task[None]) -> None:
+        async with asyncio.timeout(SECONDS):
+            with interrupting(notes.busy):
+                await task
+
     async def main() -> None:
         loop = asyncio.get_running_loop()
         async with open_asyncio_bridge() as bridge:
-            task = loop.create_task(bridge.run(notes.wait_for_ever))
-            before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon(task.cancel))
+            task = loop.create_task(bridge.run(silent))
+
+            def cancel(*_: object) -> None:
+                loop.call_soon(task.cancel)  # wakes nobody
+
+            before = signal.signal(signal.SIGINT, cancel)
             try:
                 with pytest.raises(asyncio.CancelledError):
-                    async with asyncio.timeout(SECONDS):
-                        with interrupting(notes.busy):
-                            await task
+                    await interrupted(task)
             finally:
                 signal.signal(signal.SIGINT, before)
             assert notes.quiet.is_set()

@@ -216,6 +216,19 @@ def test_a_fault_in_a_pipe_is_one_line_and_an_exit_code() -> None:
     assert result.stderr == "runtime: the connection ended before the answer did\n"
 
 
+def test_who_is_asked_may_say_yes_and_in_a_pipe_nobody_is_asked() -> None:
+    with chat() as terminal:
+        terminal.read_until("> ")
+        terminal.type("approve\n")
+        terminal.read_until("why: ")
+        terminal.type("y\n")
+        terminal.read_until("you said run: ['1'] may, {} may not")
+    result = pipe("approve\n")
+
+    assert "[] may, {'1': 'there is nobody who could be asked'} may not" in result.stdout
+    assert result.stderr.startswith("runtime: tools did not run")
+
+
 def test_a_file_can_be_the_conversation(tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_text("hello\n/quit\nnever said\n")

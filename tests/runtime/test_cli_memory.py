@@ -205,7 +205,9 @@ def test_a_consolidation_that_cannot_be_is_one_line(
 
 
 def test_ctrl_c_stops_a_consolidation_between_two_commits(tmp_path: Path) -> None:
-    texts = [f"Note {n * 7919 % 10_007} of {n * 104_729 % 20_011}" for n in range(500)]  # all different
+    texts = [
+        f"Note {n * 7919 % 10_007} of {n * 104_729 % 20_011}" for n in range(500)
+    ]  # all different
     trio.run(store, tmp_path, *(twice for text in texts for twice in (text, f"{text}!")))
     runtime = str(Path(sys.executable).with_name("runtime"))
     with Terminal(

@@ -336,7 +336,8 @@ def test_waiting_for_a_thread_is_no_standstill(monkeypatch: pytest.MonkeyPatch) 
     async def wait_for_a_thread() -> bool:
         late = _SetsAfterAWhile()
         trio.lowlevel.add_instrument(late)
-        was_set = await trio.to_thread.run_sync(late.event.wait, 60)
+        limiter = trio.CapacityLimiter(1)  # it need not be one of trio's own
+        was_set = await trio.to_thread.run_sync(late.event.wait, 60, limiter=limiter)
         await trio.lowlevel.checkpoint()  # where a cancel would show
         return was_set
 

@@ -9,8 +9,22 @@ from typing import TYPE_CHECKING, Generic, TypeVar, assert_type
 import attrs
 import trio
 
-from actors import AgentOptions
-from actors.chat import user
+import actors.asyncio
+import actors.blocking
+from actors import AgentOptions, open_agent
+from actors.agents import (
+    Agent,
+    AgentHandle,
+    AgentRecipe,
+    AgentRun,
+    Guard,
+    agent_tool,
+    ask_agent,
+    fan_out,
+)
+from actors.asyncio import AsyncioAgent
+from actors.blocking import BlockingAgent
+from actors.chat import Event, StreamResponse, user
 from actors.output import Partial
 from actors.providers import Structured
 from runtime import (
@@ -34,6 +48,7 @@ from runtime import (
     Ref,
     RestartPolicy,
     Routing,
+    RuntimeFault,
     Sink,
     Stream,
     Subscribe,
@@ -395,6 +410,75 @@ async def structured_output(provider: ProviderHandle) -> None:
             assert_type(partial, Partial)
     assert_type(stream.value, Found)
     AgentOptions(output=Found, output_attempts=2)
+
+
+FINDS = AgentOptions(output=Found, conversation="finds")
+
+
+async def an_agent_with_an_output() -> None:
+    async with open_agent("scripted:echo", options=FINDS) as agent:
+        assert_type(agent, AgentHandle[Found])
+        assert_type((await agent.run("Hello")).value, Found)
+        async with agent.stream("Hello") as run:
+            async for event in run:
+                assert_type(event, Event)
+        assert_type(run.value, Found | None)  # not before `Complete`
+        assert_type(run.response.value, Found | None)
+        assert_type(agent.resume(run.id), AgentRun[Found])
+        await any_agent(agent)
+        await an_object(agent)
+
+
+async def any_agent(agent: AgentHandle, options: AgentOptions = AgentOptions()) -> None:  # noqa: B008 - frozen
+    """Without parameters: of whatever output."""
+    answer = await agent.run("Hello")
+    answer.value.whatever()
+    await any_agent(agent, FINDS)
+    async with open_agent("scripted:echo", options=options) as another:
+        assert_type(another, AgentHandle)
+
+
+async def an_object(agent: AgentHandle[object]) -> None:
+    assert_type((await agent.run("Hello")).value, object)
+
+
+async def a_plain_agent() -> None:
+    async with open_agent("scripted:echo") as agent:
+        assert_type(agent, AgentHandle)
+        assert_type((await agent.run("Hello")).text, str)
+        await any_agent(agent)
+        await an_object(agent)
+
+
+async def several_agents(agent: AgentHandle[Found], ref: Ref[Agent]) -> None:
+    recipe = AgentRecipe("finder", "scripted:echo", options=FINDS)
+    assert_type(recipe, AgentRecipe[Found])
+    plain = AgentRecipe("plain", "scripted:echo", tools=[agent_tool(recipe), agent_tool(agent)])
+    assert_type(plain, AgentRecipe)
+    both = await fan_out([(agent, "Hello"), (agent, "Bye")])
+    assert_type(both, list[StreamResponse[Found]])
+    kept = await fan_out(((recipe, text) for text in ("a", "b")), on_error="keep")
+    assert_type(kept, list[StreamResponse[Found] | RuntimeFault])
+    assert_type(await fan_out([(ref, "Hello")]), list[StreamResponse])
+    Guard(ask_agent(recipe), on="input")
+
+
+async def agents_of_asyncio() -> None:
+    async with actors.asyncio.open_agent("scripted:echo", options=FINDS) as agent:
+        assert_type(agent, AsyncioAgent[Found])
+        assert_type((await agent.run("Hello")).value, Found)
+        assert_type(agent.stream("Hello").value, Found | None)
+    async with actors.asyncio.open_agent("scripted:echo") as plain:
+        assert_type(plain, AsyncioAgent)
+
+
+def agents_that_block() -> None:
+    with actors.blocking.open_agent("scripted:echo", options=FINDS) as agent:
+        assert_type(agent, BlockingAgent[Found])
+        assert_type(agent.run("Hello").value, Found)
+        assert_type(agent.stream("Hello").value, Found | None)
+    with actors.blocking.open_agent("scripted:echo") as plain:
+        assert_type(plain, BlockingAgent)
 
 
 def behind_a_bridge(bridge: Bridge, ref: Ref[Savings]) -> None:

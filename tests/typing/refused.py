@@ -23,7 +23,8 @@ from accepted import (
     count,
 )
 
-from actors import AgentOptions
+from actors import AgentOptions, open_agent
+from actors.agents import AgentRecipe, fan_out
 from actors.chat import user
 from runtime import (
     Actor,
@@ -46,6 +47,9 @@ from runtime.telemetry import FactMeter, OpenTelemetryPropagator
 from runtime.testing import Probe, open_test_system, simulate
 
 if TYPE_CHECKING:
+    from actors.agents import AgentHandle
+    from actors.blocking import BlockingAgent
+    from actors.chat import StreamResponse
     from actors.providers import ProviderHandle
 
 
@@ -233,3 +237,21 @@ async def wrong_structured_output(provider: ProviderHandle) -> None:
         pass
     other: Note = stream.value  # type: ignore[assignment]
     AgentOptions(output=Deposit(5))  # type: ignore[arg-type]
+
+
+async def wrong_outputs_of_agents(agent: AgentHandle[Deposit]) -> None:
+    answer = await agent.run("Hello")
+    note: Note = answer.value  # type: ignore[assignment]
+    text = answer.value.text  # type: ignore[attr-defined]
+    async with agent.stream("Hello") as run:
+        pass
+    amount = run.value.amount  # type: ignore[union-attr]
+    other: AgentHandle[Note] = agent  # type: ignore[assignment]
+    AgentRecipe[Note]("finder", options=AgentOptions(output=Deposit))  # type: ignore[arg-type]
+    notes: list[StreamResponse[Note]] = await fan_out([(agent, "Hello")])  # type: ignore[list-item]
+    async with open_agent("scripted:echo", options=AgentOptions(output=Deposit)) as opened:
+        wrong: AgentHandle[Note] = opened  # type: ignore[assignment]
+
+
+def a_wrong_output_that_blocks(agent: BlockingAgent[Deposit]) -> None:
+    note: Note = agent.run("Hello").value  # type: ignore[assignment]

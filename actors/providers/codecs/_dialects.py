@@ -46,7 +46,7 @@ class Dialect:
         documents: How it takes files, and whether by their address.
         call_id_length: So many letters and digits must an id of a call have; None for any.
         answers_results: Whether it refuses a user's message right behind tools' results.
-        request_fields: What every request carries beside OpenAI's own fields.
+        request_fields: What every request carries, unless its settings say otherwise.
     """
 
     path: str = "/chat/completions"

@@ -34,7 +34,7 @@ def encode_request(request: Request, model: str, dialect: Dialect) -> WireReques
     body: Fields = {"model": model, "messages": messages, "stream": request.streamed}
     if dialect.stream_options and request.streamed:
         body["stream_options"] = {"include_usage": True}
-    body |= _settings(request.settings, dialect) | dict(dialect.request_fields)
+    body |= dict(dialect.request_fields) | _settings(request.settings, dialect)
     body |= _thinking(request.settings, model, dialect)
     if request.tools:
         body |= _tools(request, dialect)
