@@ -46,7 +46,6 @@ if TYPE_CHECKING:
         StreamChunk,
         StreamResponse,
         ToolCall,
-        ToolResult,
         Turn,
         Usage,
     )
