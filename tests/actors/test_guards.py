@@ -16,6 +16,7 @@ from agents_scripted import (
     said_in,
     scripted,
 )
+from processes import until
 
 from actors import AgentOptions, open_agent
 from actors.agents import (
@@ -208,8 +209,7 @@ async def test_the_socket_is_closed_when_a_guard_has_said_no() -> None:
 
     async def reads(text: str) -> str:
         del text
-        while not server.requests:
-            await trio.sleep(0.001)
+        await until(lambda: server.requests)
         return "no"
 
     with assert_no_leaks():
@@ -219,7 +219,7 @@ async def test_the_socket_is_closed_when_a_guard_has_said_no() -> None:
                 Model(
                     "anthropic:x", base_url=server.base_url, api_key="k", retry=Retry(attempts=1)
                 ),
-                options=options(reads),
+                options=options(Guard(reads, on="input")),
             ) as agent,
         ):
             run, _ = await trips(agent, "Hello")
