@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -13,13 +14,13 @@ import trio
 from runtime._watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from trio.testing import MockClock
 
 
 @asynccontextmanager
-async def running_watchdog() -> AsyncIterator[Watchdog]:
+async def running_watchdog() -> AsyncGenerator[Watchdog]:
     watchdog = Watchdog()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watchdog.run)
@@ -40,7 +41,7 @@ async def test_what_takes_too_long_is_reported_once_and_each_at_its_own_time(
     async with running_watchdog() as watchdog:
         start = trio.current_time()
         for name, seconds in (("late", 5.0), ("soon", 2.0), ("never", math.inf), ("as late", 5.0)):
-            watchdog.expect(seconds, lambda name=name: report(name))  # type: ignore[misc]
+            watchdog.expect(seconds, partial(report, name))
         await trio.sleep(1)
         watchdog.expect(0.5, lambda: report("first"))
         await trio.sleep(60)
