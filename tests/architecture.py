@@ -29,6 +29,7 @@ READING_ORDER = [
     "runtime._envelope",
     "runtime._tells",
     "runtime._endings",
+    "runtime._watchdog",
     "runtime._hub",
     "runtime._mailbox",
     "runtime._cell",

@@ -230,7 +230,8 @@ class RunInProgress:
         # A reader that was woken for an event takes it in trio's next step, which may come after
         # our own; with the one after that, `taken` is final.
         for _ in range(2):
-            await trio.lowlevel.cancel_shielded_checkpoint()
+            if self._out.taken < self.machine.emitted:
+                await trio.lowlevel.cancel_shielded_checkpoint()
         now, taken = self._now(), self._out.taken
         marks = self._guarding.mark(self.id, now)
         for command in self.machine.stopped(outcome, reason, taken=taken, now=now, marks=marks):

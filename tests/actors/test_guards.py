@@ -16,6 +16,7 @@ from agents_scripted import (
     said_in,
     scripted,
 )
+from processes import until
 
 from actors import AgentOptions, open_agent
 from actors.agents import (
@@ -204,8 +205,13 @@ async def test_an_agent_below_with_an_effect_waits_for_the_input_too(
 
 
 async def test_the_socket_is_closed_when_a_guard_has_said_no() -> None:
-    reads = after(0.02, "no")
     slow = answer(say("word " * 1000, pieces=1000), slow=0.01)
+
+    async def reads(text: str) -> str:
+        del text
+        await until(lambda: server.requests)
+        return "no"
+
     with assert_no_leaks():
         async with (
             open_fake_provider(slow, wire="anthropic") as server,
@@ -213,14 +219,14 @@ async def test_the_socket_is_closed_when_a_guard_has_said_no() -> None:
                 Model(
                     "anthropic:x", base_url=server.base_url, api_key="k", retry=Retry(attempts=1)
                 ),
-                options=options(reads),
+                options=options(Guard(reads, on="input")),
             ) as agent,
         ):
             run, _ = await trips(agent, "Hello")
             with trio.fail_after(1):
                 await server.requests[0].closed.wait()
             assert server.requests[0].written < 20_000
-            await assert_stopped(agent, run, "slow", "input")
+            await assert_stopped(agent, run, "reads", "input")
 
 
 async def test_of_several_guards_each_may_say_no_and_the_first_no_ends_the_rest(
