@@ -79,7 +79,6 @@ READING_ORDER = [
     "actors._value",
     "actors.chat._turns",
     "actors.chat._shown",
-    "actors._value",
     "actors.chat._response",
     "actors.chat._events",
     "actors.chat",
