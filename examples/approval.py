@@ -10,6 +10,7 @@ from pathlib import Path
 import trio
 
 from actors import AgentOptions, open_agent
+from actors.agents import RunLimits
 from actors.chat import ApprovalNeeded, Settings, ToolEnd
 from actors.errors import LimitReached, NeedsApproval
 from actors.providers import Model, call, say, script
@@ -82,7 +83,9 @@ async def decide(model: str | Model, options: AgentOptions) -> None:
 async def main(model: str | None) -> None:
     """Ask in one life of the program, and decide in the next."""
     with tempfile.TemporaryDirectory() as folder:
-        options = AgentOptions(journal=Path(folder) / "chats.db", settings=BRIEF)
+        options = AgentOptions(
+            journal=Path(folder) / "chats.db", settings=BRIEF, limits=RunLimits(model_calls=6)
+        )
         await ask(model or Model("scripted:clerk", script=ASKS), options)
         print("         (the program ends, and is started again)")
         await decide(model or Model("scripted:clerk", script=ANSWERS), options)

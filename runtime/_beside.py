@@ -88,7 +88,11 @@ class Beside:
                     value = await turn.handle(method)
                     has_returned = True
                     turn.finish(value)
-            if not has_returned:
+            if has_returned:
+                pass
+            elif turn.cancelled:  # nobody is there to take an error
+                turn.settle(None)
+            else:
                 turn.fail(cut_short(turn, self._life.failure))
         except BaseException as error:  # noqa: BLE001 - judged
             if self._life.judge(turn, error):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import trio
-from trio.lowlevel import enable_ki_protection
+from trio.lowlevel import Abort, RaiseCancelT, enable_ki_protection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,3 +33,8 @@ async def outwait(
 def reason_of(error: BaseException) -> str | None:
     """Why a task does not wait any longer, so that the reason travels with the cancel."""
     return error.reason if isinstance(error, trio.Cancelled) else type(error).__name__
+
+
+def wait_on(_: RaiseCancelT) -> Abort:
+    """For a wait that no cancel ends: it comes at the task's next checkpoint."""
+    return Abort.FAILED

@@ -18,7 +18,6 @@ from trio.lowlevel import (
     wait_task_rescheduled,
 )
 
-from ._cancelled import outwait
 from ._endings import restarting, stopped
 from ._errors import MailboxFull, MessageDropped
 from ._events import DeadLetter, MessageFailed, Overdue, Stopped
@@ -29,7 +28,7 @@ from ._occupants import occupants_of
 from ._waits import PARTY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ._conditions import Interference
     from ._envelope import Envelope
@@ -297,15 +296,17 @@ class Cell:
         if not self.mailbox.withdraw(envelope) and self.stash and envelope in self.stash:
             self.stash.remove(envelope)
 
-    def cancel(self, turn: Envelope, reason: str | None) -> None:
+    def cancel(self, turn: Envelope, reason: str | None) -> bool:
         # Down a chain of asks the last handler is cancelled in the same step as the first, by
         # a recursion. Where that gets deep, the task that waits for the turn does it later.
-        if self.hub.cascade < LONGEST_CASCADE:
-            self.hub.cascade += 1
-            try:
-                turn.cancel(reason)
-            finally:
-                self.hub.cascade -= 1
+        if self.hub.cascade >= LONGEST_CASCADE:
+            return False
+        self.hub.cascade += 1
+        try:
+            turn.cancel(reason)
+        finally:
+            self.hub.cascade -= 1
+        return True
 
     def undelivered(self, message: object, reason: str) -> None:
         self.hub.publish(DeadLetter(self.path, message, reason))
@@ -313,8 +314,12 @@ class Cell:
     def failed_unheard(self, message: object, error: BaseException) -> None:
         self.hub.publish(MessageFailed(self.path, message, error))
 
-    async def outwait(self, wait: Callable[[], Awaitable[None]]) -> None:
-        await outwait(wait, self.options.cleanup, self.report_overdue)
+    def expect_end(self, report: Callable[[], None] | None = None) -> int:
+        return self.hub.watchdog.expect(self.options.cleanup, report or self.report_overdue)
+
+    def note_end(self, expected: int) -> None:
+        if expected:
+            self.hub.watchdog.ended(expected)
 
     def report_overdue(self) -> None:
         self.hub.publish(Overdue(self.path, self.options.cleanup))

@@ -26,7 +26,7 @@ from trio.lowlevel import (
     wait_task_rescheduled,
 )
 
-from ._cancelled import reason_of
+from ._cancelled import reason_of, wait_on
 from ._carried import SCOPES, captured
 from ._cycles import calling_party, refuse_cycle
 from ._errors import AskCycle, AskTimeout
@@ -70,13 +70,17 @@ class Receiver(Protocol):
         ...
 
     def withdraw(self, envelope: Envelope) -> None: ...
-    def cancel(self, turn: Envelope, reason: str | None) -> None:
-        """Cancel a handler in this very step, unless many are being cancelled in it already."""
+    def cancel(self, turn: Envelope, reason: str | None) -> bool:
+        """Cancel a handler in this very step; False if many are being cancelled in it already."""
         ...
 
+    def expect_end(self) -> int:
+        """A handler was cancelled: have it reported if it takes too long to end."""
+        ...
+
+    def note_end(self, expected: int) -> None: ...
     def undelivered(self, message: object, reason: str) -> None: ...
     def failed_unheard(self, message: object, error: BaseException) -> None: ...
-    async def outwait(self, wait: Callable[[], Awaitable[None]]) -> None: ...
 
 
 class Envelope(ABC):
@@ -89,10 +93,12 @@ class Envelope(ABC):
     __slots__ = (
         "awaits_end",
         "caller",
+        "cancel_of_caller",
         "cancelled",
         "deadline",
         "detour",
         "error",
+        "expected",
         "message",
         "receiver",
         "scope",
@@ -124,6 +130,8 @@ class Envelope(ABC):
         self.started = False
         self.settled = False
         self.cancelled = False
+        self.cancel_of_caller: RaiseCancelT | None = None  # raised when the handler has ended
+        self.expected = 0  # its end, by the watchdog
 
     # Seen from the receiver
 
@@ -278,10 +286,13 @@ class Envelope(ABC):
             note_wait(caller, task, self)
         try:
             await wait_task_rescheduled(self._abort)
+            if self.cancel_of_caller is not None:
+                raise_cancel, self.cancel_of_caller = self.cancel_of_caller, None
+                raise_cancel()
         except BaseException as error:
             if not self.settled:
                 self.cancel(reason_of(error))
-                await self.receiver.outwait(self.wait_quiet)
+                await self.wait_ended()
             raise
         finally:
             if caller is not None:
@@ -305,14 +316,19 @@ class Envelope(ABC):
         self._raise_error()
 
     def _abort(self, raise_cancel: RaiseCancelT) -> Abort:
-        task, self.task = self.task, None
         self.cancelled = True
         if self.started:
             try:
                 raise_cancel()
-            except BaseException as error:  # noqa: BLE001 - trio raises it again in the task
-                self.receiver.cancel(self, reason_of(error))
+            except BaseException as error:  # noqa: BLE001 - raised again in the task
+                if self.receiver.cancel(self, reason_of(error)):
+                    # The task is woken once, by the end of the handler.
+                    self.cancel_of_caller = raise_cancel
+                    self.expected = self.receiver.expect_end()
+                    return Abort.FAILED
+            self.task = None
         else:
+            task, self.task = self.task, None
             self.settled = True
             if self.caller is not None:
                 forget_wait(self.caller, task)
@@ -320,16 +336,12 @@ class Envelope(ABC):
         return Abort.SUCCEEDED
 
     @enable_ki_protection
-    async def wait_quiet(self) -> None:
-        """Wait until the handler has ended."""
-
-        def abort(_: RaiseCancelT) -> Abort:
-            self.task = None
-            return Abort.SUCCEEDED
-
+    async def wait_ended(self) -> None:
+        """Wait until the handler, which was cancelled, has ended; a cancel waits for that, too."""
+        self.expected = self.receiver.expect_end()
         while not self.settled:
             self.task = current_task()
-            await wait_task_rescheduled(abort)
+            await wait_task_rescheduled(wait_on)
 
     def _raise_error(self) -> None:
         error, self.error = self.error, None
@@ -340,6 +352,9 @@ class Envelope(ABC):
             del error  # no cycle through the traceback
 
     def _wake(self) -> None:
+        if self.settled and self.expected:
+            self.receiver.note_end(self.expected)
+            self.expected = 0
         if self.task is not None:
             task, self.task = self.task, None
             if self.caller is not None:

@@ -14,6 +14,7 @@ from ._conditions import CONDITIONS
 from ._errors import ForeignRun
 from ._events import Crashed
 from ._waits import PARTY
+from ._watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,6 +41,7 @@ class Hub:
         dice: Where jitter comes from.
         conditions: What a test wants of all systems.
         interference: What it lets happen to messages, or None.
+        watchdog: Reports what is overdue.
         abort: Ends the system for an error that no supervisor may handle.
         context: The context variables that every task of every actor begins with.
     """
@@ -53,6 +55,7 @@ class Hub:
         self.observers: list[Callable[[Fact], None]] = []
         self.token = current_trio_token()
         self.clock = current_clock()
+        self.watchdog = Watchdog()
         self.dice = self.conditions.dice or random.Random()  # noqa: S311 - jitter, not secrets
         self.abort: Callable[[BaseException], None] = _nobody_to_tell
         self.cascade = 0  # how many handlers are being cancelled, each by the one above it

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._hub import Hub
     from ._lifecycle import Exit
     from ._options import ChildOptions
-    from ._surroundings import Children, Ending
+    from ._surroundings import Children
     from ._waits import Step
 
 
@@ -293,11 +293,6 @@ class ActorMember(Member):
     def nursery(self) -> trio.Nursery:
         assert self.above is not None
         return self.above.nursery
-
-    def watch_end(self, life: Ending) -> None:
-        seconds, name = self.options.cleanup, f"{self.path} ends"
-        report = life.report_overdue
-        self.hub.start(self.nursery, outwait, life.wait_down, seconds, report, name=name)
 
     def incarnation_ended(self, exit: Exit, error: BaseException | None) -> None:
         assert self.above is not None

@@ -49,8 +49,10 @@ class Incarnation:
     __slots__ = (
         "_beside",
         "_down",
+        "_expected",
         "_finished",
         "_host",
+        "_is_killed",
         "_overdue",
         "_scope",
         "_starter",
@@ -77,7 +79,8 @@ class Incarnation:
         self._starter: Task | None = None
         self._down: trio.Event | None = None
         self._finished = False  # by its own decision
-        self._overdue = False
+        self._overdue = self._is_killed = False
+        self._expected = 0  # its end, by the watchdog
         bind(actor, self)
 
     # Seen from the supervisor
@@ -118,9 +121,13 @@ class Incarnation:
         return not (self.cell.parked is None or self._beside or self.children or has_hook)
 
     def kill(self, reason: str) -> None:
+        self._is_killed = True
         self.cell.drain = False
         self.cell.stop_requested = True
-        self._scope.cancel(reason)
+        if self.cell.parked is not None:
+            self.cell.wake()  # which is cheaper than a cancel, and as soon
+        else:
+            self._scope.cancel(reason)
 
     def report_overdue(self) -> None:
         """Cancelled, it still runs after its cleanup seconds: said once."""
@@ -138,7 +145,7 @@ class Incarnation:
                     await self._call_hook("started", self.actor.started)
                 self._become_ready()
                 await self._serve()
-                if self.failure is None:
+                if self.failure is None and not self._is_killed:
                     await self._finish()
         except BaseException as error:  # noqa: BLE001 - the supervisor hears of it
             self._note(error)
@@ -174,7 +181,7 @@ class Incarnation:
     async def _serve(self) -> None:
         """Handle messages until the actor is to stop; an error that ends it is noted."""
         cell = self.cell
-        while self.failure is None:
+        while self.failure is None and not self._is_killed:
             if not cell.stop_requested and not cell.mailbox:
                 await cell.idle()  # most actors mostly idle: they need no scope for that
                 continue
@@ -199,7 +206,7 @@ class Incarnation:
         cell = self.cell
         mailbox = cell.mailbox
         streak = 0
-        while not cell.stop_requested or (cell.drain and mailbox and not self._scope.cancel_called):
+        while not cell.stop_requested or (cell.drain and mailbox and not self._is_killed):
             if streak >= CHECKPOINT_EVERY:
                 streak = 0
                 await checkpoint()
@@ -251,10 +258,8 @@ class Incarnation:
     # What becomes of errors
 
     def _judged(self, error: BaseException) -> bool:
-        """Whether the handler has left an error, and not only been cancelled.
-
-        A cancel beside its error, in a group, is dropped: it is ours, and comes again.
-        """
+        """Whether the handler has left an error, and not only been cancelled."""
+        # A cancel beside its error, in a group, is dropped: it is ours, and comes again.
         turn, left = self.cell.current, without_cancels(error)
         if turn is None or not isinstance(left, Exception):
             return False
@@ -282,7 +287,7 @@ class Incarnation:
     def cut_off(self) -> None:
         """What runs beside the serial task has failed: that ends, too."""
         self.kill("a task of this actor crashed")
-        self._host.watch_end(self)
+        self._expected = self._expected or self.cell.expect_end(self.report_overdue)
 
     def _note(self, error: BaseException) -> None:
         """Remember the first failure; whoever is above hears of the kind that is not ours."""
@@ -325,9 +330,9 @@ class Incarnation:
         return self._beside
 
     def _require_going(self, what: str) -> None:
-        if self.cell.is_ending or self._scope.cancel_called:
-            path = self.cell.path
-            raise ActorStopped(f"{path} is ending; it starts no further {what}", path=path)
+        if self.cell.is_ending or self._is_killed:
+            text = f"{self.path} is ending; it starts no further {what}"
+            raise ActorStopped(text, path=self.path)
 
     # The end
 
@@ -355,7 +360,7 @@ class Incarnation:
             turn.fail(cut_short(turn, self.failure))
         has_hook = self.is_ready and type(self.actor).stopped is not Actor.stopped
         if self._beside or self.children is not None or has_hook:
-            self._host.watch_end(self)
+            self._expected = self._expected or cell.expect_end(self.report_overdue)
             cell.refuse_cycles()
             with trio.CancelScope(shield=True):
                 await self._end_others()
@@ -384,12 +389,12 @@ class Incarnation:
     def _end(self) -> None:
         """Settle everything that still waits. No checkpoint: nothing can come between."""
         self.is_down = True
+        self.cell.note_end(self._expected)
         bind(self.actor, None)  # before the next life begins: it may be of the same instance
         self._host.incarnation_ended(self._exit(), self.failure)
         self.let_go()
         if self._down is not None:
             self._down.set()
-        # No cycles, so that what has ended is freed at once
-        self.children = self._beside = self.behaviours = None
+        self.children = self._beside = self.behaviours = None  # no cycles: it is freed at once
         if self.is_ready:
             self.failure = None  # else whoever started it takes it

@@ -143,7 +143,7 @@ class StreamBlock(Generic[C]):
         envelope.cancelled = True
         envelope.cancel(reason)
         with waiting_for(envelope):
-            await envelope.receiver.outwait(envelope.wait_quiet)
+            await envelope.wait_ended()
         self._conduit.error = None
 
     def __aiter__(self) -> Self:

@@ -84,9 +84,7 @@ class Supervision:
         self._opened = trio.Event()
         self._ready = trio.Event()
         self._down = trio.Event()
-        self._stop_requested = False
-        self._drain = False
-        self._stopping = False
+        self._stop_requested = self._drain = self._stopping = self._is_killed = False
         self._starting: Life | None = None  # whom it waits for
         self._stopped_now: Member | None = None  # likewise
         self._parked: trio.lowlevel.Task | None = None
@@ -133,7 +131,7 @@ class Supervision:
                 await self._start_all()
                 while not self._is_ending:
                     await self._step()
-                await self._stop_members(gently=True)
+                await self._stop_members(gently=not self._is_killed)
             finally:
                 with trio.CancelScope(shield=True):
                     await self._stop_members(gently=False)
@@ -162,7 +160,11 @@ class Supervision:
         await self._down.wait()
 
     def kill(self, reason: str) -> None:
-        self._scope.cancel(reason)
+        self._is_killed = True
+        if self._parked is None:
+            self._scope.cancel(reason)
+        else:
+            self.request_stop()  # which is cheaper than a cancel, and as soon
 
     def kill_at(self, deadline: float) -> None:
         self._scope.deadline = deadline
@@ -171,8 +173,7 @@ class Supervision:
         self.branch.hub.publish(Overdue(self.branch.path, self.branch.options.cleanup))
 
     def request_stop(self, *, drain: bool = False) -> None:
-        parent = self.branch.parent
-        self._drain = drain or (parent is not None and parent.drains)
+        self._drain = drain or ((parent := self.branch.parent) is not None and parent.drains)
         self._stop_requested = True
         self._wake()
 

@@ -32,13 +32,6 @@ class Children(Protocol):
     async def wait_down(self) -> None: ...
 
 
-class Ending(Protocol):
-    """A life that is to end soon."""
-
-    async def wait_down(self) -> None: ...
-    def report_overdue(self) -> None: ...
-
-
 class Host(Protocol):
     """The member of a supervisor whose life an incarnation is."""
 
@@ -49,10 +42,6 @@ class Host(Protocol):
 
     def came_up(self) -> None:
         """`started` has returned."""
-        ...
-
-    def watch_end(self, life: Ending) -> None:
-        """Report it if the end, which is on its way, takes too long."""
         ...
 
     def incarnation_ended(self, exit: Exit, error: BaseException | None) -> None:

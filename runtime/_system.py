@@ -373,6 +373,7 @@ async def open_system(
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(life.run, name="root supervisor")
+                nursery.start_soon(hub.watchdog.run, name="watchdog")
                 try:
                     await life.wait_ready()
                     with outcome.body:
@@ -385,6 +386,7 @@ async def open_system(
                     outcome.body_error = error
                 finally:
                     await outcome.outlast(life)
+                    hub.watchdog.close()
         except BaseExceptionGroup as group:  # a Ctrl-C while the nursery closes
             outcome.abort(unwrapped(group))
     outcome.raise_error()

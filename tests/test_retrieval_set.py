@@ -10,18 +10,46 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "retrieval_set.py"
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+def loaded(name: str) -> Any:
+    specification = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
+    specification.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
 def benchmark() -> Any:
-    specification = importlib.util.spec_from_file_location("retrieval_set", SCRIPT)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["retrieval_set"] = module
-    specification.loader.exec_module(module)
-    return module
+    return loaded("retrieval_set")
+
+
+def test_what_is_said_again_is_of_the_same_person_and_value_in_other_words(benchmark: Any) -> None:
+    known = benchmark.retrieval_set()
+    names = benchmark.people()
+    assert len(known.reworded) > 1_800
+    for number, texts in known.reworded.items():
+        passage = known.passages[number]
+        (name,) = [each for each in names if each in passage]
+        assert texts
+        assert all(name in text and text != passage for text in texts)
+
+
+def test_pairs_that_say_the_same_and_pairs_that_look_so_are_of_every_kind(benchmark: Any) -> None:
+    del benchmark  # which the next one imports
+    made = loaded("near_duplicates")
+    twins = made.near_duplicates()
+    assert twins == made.near_duplicates()
+    counts = Counter(pair.kind for pair in twins)
+    assert set(counts) == {*made.SAME, *made.OTHER}
+    assert min(counts.values()) >= 50
+    assert all(pair.one != pair.other for pair in twins)
+    digits = [pair for pair in twins if pair.kind == "another digit"]
+    assert all(len(set(pair.one.split()) ^ set(pair.other.split())) == 2 for pair in digits)
 
 
 def test_the_set_is_large_enough_without_doubles_and_the_same_every_time(benchmark: Any) -> None:

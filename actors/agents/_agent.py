@@ -36,6 +36,7 @@ from runtime import (
 )
 
 from ._control import (
+    RESTARTED,
     Interrupt,
     Pause,
     Resume,
@@ -125,9 +126,7 @@ class Agent(Actor, Conversation):
             return
         self._ids = {entry.run for entry in self._entries}
         self.roster.resume(self._entries)
-        left_open = closing(
-            self._entries, reason="the agent was restarted", timestamp=Clock().now()
-        )
+        left_open = closing(self._entries, reason=RESTARTED, timestamp=Clock().now())
         if left_open:
             await self.record(left_open)
         if self._entries and not self._keeper.is_idle:

@@ -156,6 +156,7 @@ class Resumption:
         deny: Ids of those that may not, each with the reason that the model is told.
         asked_by: Who spoke when its calls were asked for, by their ids; "" for the first.
         usage_below: Of the runs below it so far, by their ids.
+        unsure: What the user has said that no guard is known to have let pass.
     """
 
     usage: Usage
@@ -165,6 +166,7 @@ class Resumption:
     deny: Mapping[str, str] = attrs.field(factory=dict[str, str])
     asked_by: Mapping[str, str] = attrs.field(factory=dict[str, str])
     usage_below: Mapping[str, Usage] = attrs.field(factory=dict[str, Usage])
+    unsure: tuple[str, ...] = ()
 
     def decided(self) -> dict[str, Decided]:
         """What the agents below are told, by the ids of the calls that asked them."""

@@ -19,8 +19,10 @@ from actors.journal import (
     Entry,
     GuardStopped,
     HandedOver,
+    RunEnded,
     RunStarted,
     ToolCalled,
+    UserSaid,
 )
 from runtime import Ask, Ref, Stream
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INTERRUPTED: Final = "interrupted"
+RESTARTED: Final = "the agent was restarted"
 SUPERSEDED: Final = "the conversation went on without it"
 
 
@@ -202,7 +205,16 @@ def resumption_of(entries: Sequence[Entry], message: Resume) -> Resumption:
         message.deny,
         _asked_by(entries, id),
         usage_below(mine),
+        _unsure(mine),
     )
+
+
+def _unsure(mine: Sequence[Entry]) -> tuple[str, ...]:
+    """What was said in a run that a crash cut short: of its guards nothing is known any more."""
+    ends = (each.reason for each in mine if isinstance(each, RunEnded))
+    if not any(reason.startswith(RESTARTED) for reason in ends):
+        return ()
+    return tuple(each.text for each in mine if isinstance(each, UserSaid))
 
 
 def _asked_by(entries: Sequence[Entry], run: str) -> dict[str, str]:

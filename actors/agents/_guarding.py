@@ -99,7 +99,8 @@ class Guarding:
             self._changed = trio.Event()
         await self._changed.wait()
 
-    async def _wait_passed(self) -> None:
+    async def wait_passed(self) -> None:
+        """Return when all that the user has said so far has passed, and in that very step."""
         while self._unpassed:
             await self._change()
 
@@ -191,11 +192,11 @@ class Guarding:
             GuardTripped: A guard says no.
         """
         is_final = not answer.tool_calls and answer.finish_reason is not FinishReason.PAUSE
-        if is_final or effect:
-            await self._wait_passed()
         looking = self._outputs if is_final else [each.guard for each in self._looks]
         if is_final or self._seen < self._length:
             await self._require(looking)
+        if is_final or effect:  # last, since the user may have said more meanwhile
+            await self.wait_passed()
 
     async def _require(self, guards: Sequence[Guard]) -> None:
         if guards and not await self._let_pass(guards, self._partial().text):

@@ -214,6 +214,8 @@ class RunInProgress:
     def _first(self, resumption: Resumption | None) -> list[Command]:
         if resumption is not None:
             self._asked_by, self._decided = resumption.asked_by, resumption.decided()
+            for text in resumption.unsure:
+                self._guarding.check(text)
             return self.machine.resume(resumption, self._now())
         assert isinstance(self._message, Run)
         self._guarding.check(self._message.text)
@@ -228,7 +230,8 @@ class RunInProgress:
         # A reader that was woken for an event takes it in trio's next step, which may come after
         # our own; with the one after that, `taken` is final.
         for _ in range(2):
-            await trio.lowlevel.cancel_shielded_checkpoint()
+            if self._out.taken < self.machine.emitted:
+                await trio.lowlevel.cancel_shielded_checkpoint()
         now, taken = self._now(), self._out.taken
         marks = self._guarding.mark(self.id, now)
         for command in self.machine.stopped(outcome, reason, taken=taken, now=now, marks=marks):
@@ -307,8 +310,7 @@ class RunInProgress:
     def _has_effect(self, answer: StreamResponse) -> bool:
         """Whether it calls for something that must not begin before the input has passed."""
         toolbox = self._agent.roster.acting.setup.toolbox
-        tools = [toolbox.get(call.name) for call in answer.tool_calls]
-        return any(tool is not None and (tool.effect or tool.approve) for tool in tools)
+        return any(has_effect(toolbox, call) for call in answer.tool_calls)
 
     def _needs_approval(self, call: ToolCall) -> bool:
         return needs_approval(self._agent.roster.acting.setup.toolbox, call)
@@ -330,9 +332,13 @@ class RunInProgress:
             progress=shown.hear,
         )
         try:
+            if has_effect(toolbox, call):  # the user may have said more since it was called
+                await self._guarding.wait_passed()
             result = await self._execute(toolbox, call, terms)
         finally:
             last = shown.close()  # a thread may speak on
+        if self.machine.asks_after(call.id):
+            await self._wait_passed_with(result)
         commands = self.machine.tool_ended(result, self._now(), last)
         over = self.machine.phase is Phase.ENDED
         for command in commands:
@@ -353,6 +359,14 @@ class RunInProgress:
         with attrs.evolve(self._place, asked=Asked(call.id, function, decided)).entered():
             return await execute(toolbox, call, terms=terms)
 
+    async def _wait_passed_with(self, result: ToolResult) -> None:
+        """Before a run ends with words that a later one sends; a cancel leaves the result known."""
+        try:
+            await self._guarding.wait_passed()
+        except trio.Cancelled:
+            self.machine.late(result, self._now())
+            raise
+
     async def _show_progress(self, call: ToolCall, progress: Progress) -> None:
         await self._obey(self.machine.progressed(call.id, progress, self._now()))
 
@@ -363,6 +377,12 @@ class RunInProgress:
         for command in self.machine.late(late.result, self._now()):
             assert isinstance(command, Record)
             self._agent.record_beside(command.entries)
+
+
+def has_effect(toolbox: Toolbox, call: ToolCall) -> bool:
+    """Whether a call must not begin before all that the user has said has passed."""
+    tool = toolbox.get(call.name)
+    return tool is not None and bool(tool.effect or tool.approve)
 
 
 def needs_approval(toolbox: Toolbox, call: ToolCall) -> bool:

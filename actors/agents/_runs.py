@@ -97,4 +97,7 @@ class Runs:
         return run
 
     def _find(self, id: str | None) -> RunInProgress | None:
-        return self._current if id is None else self._present.get(id)
+        """The run of that id; without one, the run that goes on, or else the next to do so."""
+        if id is not None:
+            return self._present.get(id)
+        return self._current or next(iter(self._present.values()), None)

@@ -61,11 +61,6 @@ if TYPE_CHECKING:
     from actors.tools import Progress
 
 
-def never(_: ToolCall) -> bool:
-    """Ask nobody."""
-    return False
-
-
 class TurnMachine:
     """One run.
 
@@ -76,6 +71,7 @@ class TurnMachine:
         needs_approval: Which tool calls somebody has to approve.
 
     Attributes:
+        emitted: Events so far.
         steered: What the user has said since the run began, and the model does not know yet.
         pausing: Whether no further model call is made for now.
     """
@@ -85,7 +81,7 @@ class TurnMachine:
         run: str,
         max_calls: int,
         wanted: Wanted | None = None,
-        needs_approval: Callable[[ToolCall], bool] = never,
+        needs_approval: Callable[[ToolCall], bool] = lambda _: False,
     ) -> None:
         self.phase = Phase.NEW
         self.by = ""  # who speaks
@@ -99,8 +95,7 @@ class TurnMachine:
         self._needs_approval = needs_approval
         self._attempts = 0  # answers so far, where one is wanted
         self._response = StreamResponse()
-        self._emitted = 0  # events so far
-        self._emitted_before = 0  # events before the present model call
+        self.emitted = self._emitted_before = 0  # the latter before the present model call
         self._tools = Calls(run)
         self._own_usage = Usage()  # of its model calls
         self._usage_below: dict[str, Usage] = {}  # of runs below it, by their ids
@@ -124,6 +119,10 @@ class TurnMachine:
     def is_open(self) -> bool:
         """Whether it may still be steered, paused or interrupted."""
         return (self.phase, "steer") in TRANSITIONS
+
+    def asks_after(self, call_id: str) -> bool:
+        """Whether the end of this call ends the run, since others wait for approval."""
+        return self.open_calls == (call_id,) and bool(self._tools.pending)
 
     def begin(self, text: str, now: float) -> list[Command]:
         """The user has spoken."""
@@ -176,7 +175,7 @@ class TurnMachine:
         """The reader is told something before the model says anything; no part of its answer."""
         self._check("told")
         emit = self._emit(event)
-        self._emitted_before = self._emitted
+        self._emitted_before = self.emitted
         return emit
 
     def chunks(self, chunks: Sequence[StreamChunk]) -> list[Event]:
@@ -190,7 +189,7 @@ class TurnMachine:
                 events.append(Thought(chunk.thinking, chunk.timestamp))
             if chunk.content:
                 events.append(Token(chunk.content, chunk.timestamp))
-        self._emitted += len(events)
+        self.emitted += len(events)
         return events
 
     def model_ended(self, now: float) -> list[Command]:
@@ -381,11 +380,11 @@ class TurnMachine:
         self._move(input, Phase.MODEL)
         self.calls += 1
         self._response = StreamResponse(now)
-        self._emitted_before = self._emitted
+        self._emitted_before = self.emitted
         return CallModel()
 
     def _emit(self, *events: Event) -> Emit:
-        self._emitted += len(events)
+        self.emitted += len(events)
         return Emit(events)
 
     def _said(self, parts: tuple[Part, ...], now: float, *, complete: bool) -> AssistantSaid:

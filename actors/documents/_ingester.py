@@ -120,7 +120,7 @@ class _File:
         self._options = options
         self._step = step
         self._out = out
-        self._prefix = document_prefix(step.source)
+        self._prefix = ""
         self._seen: Counter[str] = Counter()  # how often each text has come
         self._ids: set[str] = set()
         self._waiting: list[Item] = []
@@ -135,6 +135,10 @@ class _File:
 
     async def _read(self, ingester: Ingester) -> None:
         source, options = self._step.source, self._options
+        try:
+            self._prefix = document_prefix(source)
+        except UnicodeEncodeError as error:
+            raise DocumentRefused("its name is not UTF-8: give it another") from error
         known = await self._memory.ask(FindDocument(source))
         way = _way_of(options)
         before, _, cut = known.fingerprint.partition(" ") if known is not None else ("", "", "")

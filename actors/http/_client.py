@@ -30,7 +30,12 @@ if TYPE_CHECKING:
     from ._connection import Reach
     from ._transport import TransportStream
 
-USER_AGENT: Final = "troupe-runtime/0.1"
+USUAL_HEADERS: Final = {
+    "accept": "*/*",
+    "accept-encoding": "identity",
+    "connection": "keep-alive",
+    "user-agent": "troupe-runtime/0.1",
+}
 KEEP_IDLE_SECONDS: Final = 30.0  # below the 60 s after which common load balancers hang up
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -72,9 +77,13 @@ class HttpClient:
         self._context = _certificates() if secure else None
         self._may_use_proxy = secure and reach is None and _has_proxy()
         self._pool = Pool(connections, KEEP_IDLE_SECONDS, reach or trio.open_tcp_stream)
-        self._client = httpx2.AsyncClient(
-            verify=False if self._context is None else self._context,
-            trust_env=secure,
+        self._client = self._open_proxied(connections) if self._may_use_proxy else None
+
+    def _open_proxied(self, connections: int) -> httpx2.AsyncClient:
+        assert self._context is not None
+        return httpx2.AsyncClient(
+            verify=self._context,
+            trust_env=True,
             http1=True,
             http2=False,
             follow_redirects=False,
@@ -89,7 +98,6 @@ class HttpClient:
                 write=self.limits.first_byte,
                 pool=None,  # the limit of the first byte covers the wait for a socket
             ),
-            headers={"user-agent": USER_AGENT, "accept-encoding": "identity"},
         )
 
     def stream(
@@ -103,7 +111,10 @@ class HttpClient:
                     f"the header {name!r} has a line break or a character beyond ASCII in it"
                 )
         try:
-            request = self._client.build_request(method, url, headers=headers, content=content)
+            sent = httpx2.Headers(USUAL_HEADERS)
+            sent.update(headers)
+            make = httpx2.Request if self._client is None else self._client.build_request
+            request = make(method, url, headers=sent, content=content)
         except httpx2.InvalidURL as error:
             raise ConfigurationError(f"the address of a request is not valid: {error}") from error
         address = request.url
@@ -113,7 +124,7 @@ class HttpClient:
             )
         if address.scheme == "https" and self._context is None:
             raise ConfigurationError("this client speaks plain http only: HttpClient(secure=True)")
-        if self._may_use_proxy:
+        if self._client is not None:
             return ProxiedStream(self._client, request, self.limits)
         if address.userinfo and "authorization" not in request.headers:
             request.headers["authorization"] = _basic(address.userinfo)
@@ -128,7 +139,8 @@ class HttpClient:
     async def aclose(self) -> None:
         """Close every connection."""
         self._pool.close()
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
 
 
 def _has_proxy() -> bool:

@@ -42,10 +42,11 @@ def pairs_between(rows: Sequence[Row], others: Sequence[Row], threshold: float) 
     fits &= keys[:, None] == other_keys[None, :]
     fits &= changes[:, None] > other_changes[None, :]
     pairs: list[Pair] = []
-    for number, row in enumerate(rows):
+    for number in numpy.flatnonzero(fits.any(axis=1)).tolist():
+        row = rows[number]
         near = numpy.flatnonzero(fits[number])
         order = numpy.argsort(-cosines[number, near], kind="stable")
-        numbers = numbers_of(row.text) if len(near) else ()
+        numbers = numbers_of(row.text)
         same = (at for at in near[order].tolist() if numbers_of(others[at].text) == numbers)
         best = list(itertools.islice(same, NEIGHBOURS))
         pairs += [Pair(others[at].id, row.id, float(cosines[number, at])) for at in best]

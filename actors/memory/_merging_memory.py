@@ -133,11 +133,16 @@ class MergingMemory(VectorMemory, Merges):
 
 
 class _Compared:
-    """Compares entries as a plan says; keeps the numbers of their metadata meanwhile."""
+    """Compares entries as a plan says.
+
+    It numbers their metadata, as JSON and without what is ignored, and does as little as it can for
+    each of them: what is not numpy's keeps the event loop waiting.
+    """
 
     def __init__(self, plan: Consolidation) -> None:
         self._plan = plan
-        self._keys: dict[str, int] = {}
+        self._keys: dict[str, int | None] = {}
+        self._numbers: dict[str, int] = {}
 
     async def pairs(self, rows: list[Row], page: list[Page]) -> list[Pair]:
         """Those of the rows that are alike to one of the page that changed before."""
@@ -150,11 +155,18 @@ class _Compared:
 
     def rows(self, page: list[Page]) -> list[Row]:
         """What is to be compared of a page."""
-        rows: list[Row] = []
-        for id, change, text, told, vector in page:
-            metadata = json.loads(told)
-            if matches(self._plan.where, metadata):
-                name = key_of(metadata, self._plan.ignoring)
-                key = self._keys.setdefault(name, len(self._keys))
-                rows.append(Row(id, change, text, key, vector))
-        return rows
+        keys = [(each, self._key(each[3])) for each in page]
+        return [
+            Row(id, change, text, key, vector)
+            for (id, change, text, _, vector), key in keys
+            if key is not None
+        ]
+
+    def _key(self, metadata: str) -> int | None:
+        """The number of this metadata, None if the plan leaves entries with it alone."""
+        if metadata not in self._keys:
+            known = json.loads(metadata)
+            name = key_of(known, self._plan.ignoring)
+            number = self._numbers.setdefault(name, len(self._numbers))
+            self._keys[metadata] = number if matches(self._plan.where, known) else None
+        return self._keys[metadata]

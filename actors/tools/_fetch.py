@@ -83,10 +83,9 @@ def fetch_tool(
 
     Raises:
         TypeError: If `hosts` is one string.
-        ValueError: If a number is out of range.
+        ValueError: If one of them is an address, or a number is out of range.
     """
-    if isinstance(hosts, str):
-        raise TypeError(f"hosts must be names of hosts: write [{hosts!r}]")
+    _check_hosts(hosts)
     if not 0 < timeout < math.inf:  # also refuses NaN
         raise ValueError(f"timeout must be positive seconds, not {timeout}")
     if max_bytes < 1:
@@ -112,6 +111,14 @@ def fetch_tool(
         raise TimeoutError(f"it took longer than {timeout} s")
 
     return tool(fetch, approve=approve)
+
+
+def _check_hosts(hosts: Collection[str] | None) -> None:
+    if isinstance(hosts, str):
+        raise TypeError(f"hosts must be names of hosts: write [{hosts!r}]")
+    for host in hosts or ():
+        if "/" in host:
+            raise ValueError(f"{host!r} is an address: write its host, as in 'docs.python.org'")
 
 
 def _reach(hosts: Collection[str] | None, resolve: Resolve | None, *, allow_private: bool) -> Reach:

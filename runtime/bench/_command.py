@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def command(
     names: tuple[str, ...], json_file: Path | None, *, quick: bool, list_only: bool
 ) -> None:
-    """Measure NAMES, or everything but `streams` and `remember`; every figure beside its floor.
+    """Measure NAMES, or all but `streams`, `remember`, `digest`; every figure beside its floor.
 
     A missed budget is shown, it is no error.
     """

@@ -65,9 +65,10 @@ class Turn:
         return [max(self.latencies)]
 
 
-def _vectors() -> list[tuple[float, ...]]:
+def drawn_vectors(count: int) -> list[tuple[float, ...]]:
+    """Vectors in all directions, the same every time."""
     chance = Random(1)  # noqa: S311 - no secret
-    return [tuple(chance.gauss(0, 1) for _ in range(DIMENSIONS)) for _ in range(DIFFERENT)]
+    return [tuple(chance.gauss(0, 1) for _ in range(DIMENSIONS)) for _ in range(count)]
 
 
 def _texts(count: int) -> list[str]:
@@ -76,7 +77,7 @@ def _texts(count: int) -> list[str]:
 
 
 class Prepared(Actor, EmbedderApi):
-    """Has its vectors ready."""
+    """Has its vectors ready, and gives them out one after the other, over and over."""
 
     def __init__(self, vectors: Sequence[tuple[float, ...]]) -> None:
         self._vectors = vectors
@@ -86,7 +87,7 @@ class Prepared(Actor, EmbedderApi):
     async def embed(self, message: Embed) -> Embeddings:
         first, self._next = self._next, self._next + len(message.texts)
         numbers = range(first, self._next)
-        return Embeddings(tuple(self._vectors[n % DIFFERENT] for n in numbers), "prepared")
+        return Embeddings(tuple(self._vectors[n % len(self._vectors)] for n in numbers), "prepared")
 
 
 def remembering(effort: Effort) -> Sequence[Figure]:
@@ -95,13 +96,13 @@ def remembering(effort: Effort) -> Sequence[Figure]:
     async def measure() -> Sequence[Figure]:
         count = effort.samples(DOCUMENTS)
         few = attrs.evolve(effort, rounds=min(ROUNDS, effort.rounds))
-        vectors, texts = _vectors(), _texts(count)
+        vectors, texts = drawn_vectors(DIFFERENT), _texts(count)
         async with open_server() as server:
             url = server.base_url(PACE, LONGEST)
             subjects = {
                 MEMORY: partial(_beside_memory, url, texts, vectors),
-                EMBEDDED: partial(_beside_embedded, url, texts, vectors),
-                QUIET: partial(_beside, url, partial(trio.sleep, QUIET_SECONDS)),
+                EMBEDDED: partial(beside_embedded, url, texts, vectors),
+                QUIET: partial(beside, url, partial(trio.sleep, QUIET_SECONDS)),
             }
             if is_pulled(MINILM):
                 subjects[MINILM] = partial(_beside_minilm, url, texts)
@@ -112,25 +113,30 @@ def remembering(effort: Effort) -> Sequence[Figure]:
 
 
 def _figures(rounds: dict[str, list[Turn]]) -> list[Figure]:
-    embedded, quiet = rounds[EMBEDDED], rounds[QUIET]
+    titles = {MEMORY: "remember", MINILM: f"remember with {MINILM}"}
+    return [
+        figure
+        for name, title in titles.items()
+        if rounds.get(name)
+        for figure in figures_beside(title, rounds[name], rounds[EMBEDDED], rounds[QUIET])
+    ]
 
-    def added(turns: list[Turn]) -> list[Sequence[float]]:
-        return [[max(0.0, turn.p99 - bare.p99)] for turn, bare in zip(turns, quiet, strict=True)]
 
-    figures: list[Figure] = []
-    for name in (MEMORY, MINILM):
-        turns = rounds.get(name, [])
-        if turns:
-            budget = Budget(value=20)
-            title = "remember" if name == MEMORY else f"remember with {name}"
-            longest = [turn.longest for turn in turns], [turn.longest for turn in embedded]
-            seconds = [[turn.seconds] for turn in turns], [[turn.seconds] for turn in embedded]
-            figures += [
-                figure_of(f"{title}: p99 added", "ms", added(turns), added(embedded), budget),
-                figure_of(f"{title}: longest", "ms", *longest),
-                figure_of(f"{title}: time", "s", *seconds),
-            ]
-    return figures
+def figures_beside(
+    title: str, turns: list[Turn], floors: list[Turn], quiet: list[Turn]
+) -> list[Figure]:
+    """What the stream felt, and how long the work took."""
+    ours, theirs = (
+        [[max(0.0, turn.p99 - bare.p99)] for turn, bare in zip(each, quiet, strict=True)]
+        for each in (turns, floors)
+    )
+    longest = [turn.longest for turn in turns], [turn.longest for turn in floors]
+    seconds = [[turn.seconds] for turn in turns], [[turn.seconds] for turn in floors]
+    return [
+        figure_of(f"{title}: p99 added", "ms", ours, theirs, Budget(value=20)),
+        figure_of(f"{title}: longest", "ms", *longest),
+        figure_of(f"{title}: time", "s", *seconds),
+    ]
 
 
 async def _beside_memory(
@@ -156,10 +162,10 @@ async def _stored_in(memory: Any, url: str, texts: Sequence[str]) -> Turn:
         await memory.store_many(items)
         await memory.settled()
 
-    return await _beside(url, work)
+    return await beside(url, work)
 
 
-async def _beside_embedded(
+async def beside_embedded(
     url: str, texts: Sequence[str], vectors: Sequence[tuple[float, ...]]
 ) -> Turn:
     """The same with Chroma in this process, called in a thread."""
@@ -186,10 +192,10 @@ async def _beside_embedded(
             for first in range(0, len(texts), EMBEDDED_AT_ONCE):
                 await trio.to_thread.run_sync(add, first)
 
-        return await _beside(url, work)
+        return await beside(url, work)
 
 
-async def _beside(url: str, work: Work) -> Turn:
+async def beside(url: str, work: Work) -> Turn:
     """Read a stream for as long as the work takes."""
     latencies: list[float] = []
     begun = trio.Event()

@@ -11,6 +11,7 @@ from ._bridges import bridge
 from ._chains import chain
 from ._crowds import fairness
 from ._delegation import delegate, households
+from ._digesting import digesting
 from ._figures import Benchmark
 from ._imports import imports
 from ._lives import idle, memory, restart, spawn
@@ -166,6 +167,13 @@ BENCHMARKS: Final = (
         "what a paced stream feels while 5 000 documents are stored in a memory",
         "Chroma's embedded client in a thread, given the same",
         remembering,
+        by_name_only=True,
+    ),
+    Benchmark(
+        "digest",
+        "what a paced stream feels while files are ingested, and while a memory is consolidated",
+        "Chroma's embedded client in a thread, and all vectors compared at once in one",
+        digesting,
         by_name_only=True,
     ),
 )

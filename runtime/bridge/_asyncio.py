@@ -293,6 +293,20 @@ async def open_asyncio_bridge() -> AsyncGenerator[AsyncioBridge]:
         thread.join()
 
 
+class Looking:
+    """Wakes a loop now and then."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._next = loop.call_later(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._next = self._loop.call_later(LOOK_SECONDS, self._look)
+
+    def stop(self) -> None:
+        self._next.cancel()
+
+
 @contextmanager
 def looking_up(loop: asyncio.AbstractEventLoop) -> Generator[None]:
     """Wake a loop of the main thread now and then, as long as a bridge is open.
@@ -304,19 +318,11 @@ def looking_up(loop: asyncio.AbstractEventLoop) -> Generator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    timer: asyncio.TimerHandle | None = None
-
-    def look() -> None:
-        nonlocal timer
-        timer = loop.call_later(LOOK_SECONDS, look)
-
-    look()
+    looking = Looking(loop)
     try:
         yield
     finally:
-        if timer is not None:
-            timer.cancel()
+        looking.stop()
 
 
 def refuse_others() -> None:

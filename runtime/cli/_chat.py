@@ -52,7 +52,7 @@ def model_at(model: str | None, base_url: str | None) -> str | Model:
     if base_url is None:
         if (model or "").startswith(f"{COMPATIBLE}:") and not os.environ.get(ADDRESS_VARIABLE):
             raise click.UsageError(f"{model} needs an address: add --base-url http://HOST:PORT/v1")
-        return model or DEFAULT_MODEL
+        return DEFAULT_MODEL if model is None else model
     if model is None:
         raise click.UsageError("an address needs a model: runtime chat NAME --base-url ADDRESS")
     return Model(model if ":" in model else f"{COMPATIBLE}:{model}", base_url=base_url)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
 from typing import Any, Final
 
@@ -81,6 +82,8 @@ def run(arguments: list[str]) -> int:
     Raises:
         Exception: What nobody foresaw, with its traceback.
     """
+    if not all(map(_is_text, arguments)):
+        return complain("an argument is not UTF-8, and names no file: write it in that encoding")
     try:
         result: Any = program.main(arguments, prog_name="runtime", standalone_mode=False)
     except click.Abort:
@@ -97,6 +100,15 @@ def run(arguments: list[str]) -> int:
             raise
         return complain(line)
     return result if isinstance(result, int) else 0
+
+
+def _is_text(argument: str) -> bool:
+    """Whether it can be sent, printed and stored; the name of a file need not be."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return os.path.lexists(argument)
+    return True
 
 
 def complain(line: str) -> int:

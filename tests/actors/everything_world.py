@@ -236,8 +236,10 @@ class Everything(Parts):
         leg = of_run(await read(self.journal, "main"), run)[before:]
         if any(isinstance(entry, RunStarted | RunResumed) for entry in leg):
             ends = [entry.outcome for entry in leg if isinstance(entry, RunEnded)]
-            # What has no end gets one when the conversation is opened again.
-            assert run.outcome in (None, *(ends or [Outcome.FAILED])), (leg, run)
+            # What has no end gets one when the conversation is opened again. An agent that is
+            # killed writes that it has cut the run short, unless that takes too long.
+            unwritten = [Outcome.FAILED, *([Outcome.CANCELLED] if self.loses else [])]
+            assert run.outcome in (None, *(ends or unwritten)), (leg, run)
 
     async def assert_all_agree(self, agent: AgentHandle, run: AgentRun, before: int) -> None:
         entries = of_run(await self.entries(agent), run)

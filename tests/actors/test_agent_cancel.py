@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -23,11 +24,12 @@ from strict_history import refusals
 from actors import AgentOptions
 from actors.agents import Agent, AgentHandle, AgentSetup
 from actors.chat import Outcome, Request, ToolStart, ToolStatus, ToolTurn, UserTurn
+from actors.errors import RunInterrupted
 from actors.journal import MemoryJournal, RunEnded, RunStarted, ToolSealed, append, read
 from actors.providers import Model, call, say, script, think, usage
 from actors.tools import Toolbox, tool
 from runtime import open_system
-from runtime.testing import assert_no_leaks, cancel_everywhere
+from runtime.testing import assert_no_leaks, cancel_everywhere, simulate
 
 if TYPE_CHECKING:
     import pytest
@@ -288,3 +290,25 @@ async def test_an_agent_that_begins_closes_what_a_crash_of_the_program_left_open
 
     assert isinstance(last, RunEnded)
     assert (last.run, last.outcome) == ("old", Outcome.FAILED)
+
+
+def test_what_the_reader_took_is_what_is_written_in_whatever_order_the_tasks_run() -> None:
+    """An interruption meets pieces that are on their way: the end waits until `taken` is final."""
+
+    async def scenario(steps: int) -> None:
+        async with scripted(script(say("a b c d e f g h ", pieces=8))) as agent:
+            run = agent.stream("Go")
+
+            async def interrupt() -> None:
+                for _ in range(steps):
+                    await trio.lowlevel.checkpoint()
+                await run.interrupt()
+
+            async with trio.open_nursery() as nursery, run:
+                nursery.start_soon(interrupt)
+                with contextlib.suppress(RunInterrupted):
+                    await collect(run)
+            assert said_in(of_run(await entries_of(agent), run)) == run.response.text
+
+    for seed in range(150):
+        simulate(seed).run(scenario, seed % 30)

@@ -430,7 +430,7 @@ async def test_a_run_is_interrupted_by_its_reader_at_any_event_and_goes_on_no_fu
         await assert_next_turn_is_accepted(agent)
 
 
-DECISIONS: dict[str, Callable[[AgentRun], Awaitable[object]]] = {
+DECISIONS: dict[str, Callable[[AgentRun | AgentHandle], Awaitable[object]]] = {
     "steer": lambda run: run.steer("Quickly"),
     "pause": lambda run: run.pause(),
     "unpause": lambda run: run.unpause(),
@@ -445,6 +445,18 @@ def test_a_run_hears_from_its_first_step_on(decision: str) -> None:
     async def begins_and_decides() -> None:
         async with scripted(SLOW) as agent, agent.stream("Go") as run:
             assert await DECISIONS[decision](run) in {None, True}
+
+    for seed in range(8):
+        simulate(seed).run(begins_and_decides)
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_a_run_that_was_just_opened_is_the_one_that_goes_on(decision: str) -> None:
+    """Also before it has its turn: somebody who says stop at once must not be overheard."""
+
+    async def begins_and_decides() -> None:
+        async with scripted(SLOW) as agent, agent.stream("Go"):
+            assert await DECISIONS[decision](agent) in {None, True}
 
     for seed in range(8):
         simulate(seed).run(begins_and_decides)

@@ -16,6 +16,7 @@ from agents_scripted import (
     said_in,
     scripted,
 )
+from processes import until
 
 from actors import AgentOptions, open_agent
 from actors.agents import (
@@ -38,10 +39,21 @@ from actors.errors import (
     RunNotOpen,
     StreamTruncated,
 )
-from actors.journal import GuardStopped, RunEnded, SubRunEnded, ToolCalled, UserSaid
+from actors.journal import (
+    GuardStopped,
+    MemoryJournal,
+    RunEnded,
+    RunStarted,
+    SubRunEnded,
+    ToolCalled,
+    ToolSealed,
+    UserSaid,
+    append,
+)
 from actors.providers import Model, Retry, call, pause, say, script, truncate, usage
 from actors.testing import answer, open_fake_provider
 from actors.tools import tool
+from runtime import open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
 if TYPE_CHECKING:
@@ -193,8 +205,13 @@ async def test_an_agent_below_with_an_effect_waits_for_the_input_too(
 
 
 async def test_the_socket_is_closed_when_a_guard_has_said_no() -> None:
-    reads = after(0.02, "no")
     slow = answer(say("word " * 1000, pieces=1000), slow=0.01)
+
+    async def reads(text: str) -> str:
+        del text
+        await until(lambda: server.requests)
+        return "no"
+
     with assert_no_leaks():
         async with (
             open_fake_provider(slow, wire="anthropic") as server,
@@ -202,14 +219,14 @@ async def test_the_socket_is_closed_when_a_guard_has_said_no() -> None:
                 Model(
                     "anthropic:x", base_url=server.base_url, api_key="k", retry=Retry(attempts=1)
                 ),
-                options=options(reads),
+                options=options(Guard(reads, on="input")),
             ) as agent,
         ):
             run, _ = await trips(agent, "Hello")
             with trio.fail_after(1):
                 await server.requests[0].closed.wait()
             assert server.requests[0].written < 20_000
-            await assert_stopped(agent, run, "slow", "input")
+            await assert_stopped(agent, run, "reads", "input")
 
 
 async def test_of_several_guards_each_may_say_no_and_the_first_no_ends_the_rest(
@@ -526,6 +543,122 @@ async def test_a_call_that_needs_approval_asks_for_it_when_the_input_has_passed(
             await collect(going_on)
         assert going_on.outcome is Outcome.DONE
         assert (await agent.history())[0] == UserTurn("Hello")
+
+
+def _effects(began: list[float]) -> tuple[Any, ...]:
+    @tool(effect=True)
+    async def send() -> str:
+        """Send it."""
+        began.append(trio.current_time())
+        return "sent"
+
+    @tool(approve=True)
+    async def buy() -> str:
+        """Buy it."""
+        began.append(trio.current_time())
+        return "bought"
+
+    async def work() -> str:
+        """Work."""
+        await trio.sleep(1)
+        return "done"
+
+    return send, buy, work
+
+
+async def test_an_effect_waits_for_words_that_come_while_its_answer_is_looked_at(
+    autojump_clock: MockClock,
+) -> None:
+    """The input has passed when the model has called; then the user says more."""
+    del autojump_clock
+    began: list[float] = []
+
+    async def looks(text: str) -> None:
+        await trio.sleep(5 if text == "more" else 0)
+
+    async def reads(_: str) -> None:
+        await trio.sleep(2)
+
+    checks = options(Guard(looks, on="input"), Guard(reads, on="output", every=99))
+    scripts = script(say("I will. "), call("send")), FINE, FINE
+    async with (
+        scripted(*scripts, tools=_effects(began), options=checks) as agent,
+        trio.open_nursery() as nursery,
+        agent.stream("Hello") as run,
+    ):
+
+        async def say_more() -> None:
+            await trio.sleep(1)
+            await run.steer("more")
+
+        nursery.start_soon(say_more)
+        await collect(run)
+    assert began == [6]
+
+
+async def test_words_that_come_before_an_end_that_waits_for_approval_have_passed_by_then(
+    autojump_clock: MockClock,
+) -> None:
+    del autojump_clock
+    began: list[float] = []
+    scripts = script(call("work"), call("buy")), FINE
+    tools = _effects(began)
+    async with scripted(*scripts, tools=tools, options=options(after(3))) as agent:
+        async with agent.stream("Hello") as run:
+            await anext(run)  # at 3
+            await agent.steer("more")
+            with pytest.raises(NeedsApproval):
+                await collect(run)
+        assert trio.current_time() == 6
+        (waiting,) = run.pending
+        async with agent.resume(run.id, approve=[waiting.id]) as going_on:
+            await collect(going_on)
+        assert began == [6]
+
+
+async def test_a_result_is_kept_if_the_run_ends_while_such_words_are_looked_at(
+    autojump_clock: MockClock,
+) -> None:
+    del autojump_clock
+    scripts = script(call("work"), call("buy")), FINE
+    checks = options(guard(no_secrets, on="input"), after(3))
+    async with scripted(*scripts, tools=_effects([]), options=checks) as agent:
+        async with agent.stream("Hello") as run:
+            await anext(run)  # at 3, and the work ends at 4
+            await agent.steer("more")
+            with trio.move_on_after(2):
+                await collect(run)
+        seals = [e for e in of_run(await entries_of(agent), run) if isinstance(e, ToolSealed)]
+        assert [(seal.name, seal.content) for seal in seals] == [("work", "done")]
+        assert run.outcome is Outcome.CANCELLED
+        assert any(isinstance(e, GuardStopped) for e in of_run(await entries_of(agent), run))
+
+
+async def test_a_run_that_a_crash_cut_short_has_its_words_looked_at_again(
+    autojump_clock: MockClock,
+) -> None:
+    """What the guards had to say of them is forgotten, and an effect waits for it."""
+    del autojump_clock
+    began: list[float] = []
+    looked: list[str] = []
+
+    async def looks(text: str) -> None:
+        looked.append(text)
+        await trio.sleep(2)
+
+    cut_short = RunStarted("r1"), UserSaid("r1", "Hello")
+    model = Model("scripted:test", script=(script(call("send")), FINE))
+    async with open_system() as system:
+        journal = await system.spawn(MemoryJournal, name="journal")
+        await append(journal, "main", cut_short)
+        checks = options(Guard(looks, on="input"), journal=journal)
+        async with (
+            open_agent(model, tools=_effects(began), options=checks, system=system) as agent,
+            agent.resume("r1") as run,
+        ):
+            await collect(run)
+    assert looked == ["Hello"]
+    assert began == [2]
 
 
 async def test_a_run_that_a_guard_has_stopped_does_not_go_on() -> None:

@@ -347,6 +347,8 @@ async def test_an_address_that_is_none_is_refused_before_anything_is_looked_up(
 def test_options_that_make_no_sense_are_refused() -> None:
     with pytest.raises(TypeError, match=r"write \['example.org'\]"):
         fetch_tool(hosts="example.org")
+    with pytest.raises(ValueError, match="is an address: write its host"):
+        fetch_tool(hosts=["https://example.org/"])
     with pytest.raises(ValueError, match="timeout must be positive"):
         fetch_tool(timeout=0)
     with pytest.raises(ValueError, match="max_bytes must be 1"):

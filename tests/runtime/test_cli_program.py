@@ -87,6 +87,27 @@ def test_an_unknown_option_is_one_line() -> None:
     assert "No such option '--nonsense'" in complaint("--nonsense")
 
 
+def test_an_argument_that_is_no_text_is_one_line() -> None:
+    for arguments in (("reason", "2 + \udcff"), ("chat", "--conversation", "\udcff")):
+        assert "an argument is not UTF-8" in complaint(*arguments)
+
+
+def test_a_file_whose_name_is_no_text_is_refused_and_the_next_is_read(tmp_path: Path) -> None:
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    for name in ("\udcff.txt", "cats.txt"):
+        (documents / name).write_text("The cat sleeps.")
+    odd = str(documents / "\udcff.txt")
+
+    result = run(
+        "memory", "ingest", str(tmp_path / "m"), odd, str(documents), "--embedder", "lexical"
+    )
+
+    assert (result.returncode, result.stderr) == (1, "")
+    assert ": its name is not UTF-8: give it another\n" in result.stdout
+    assert "1 ingested, 0 unchanged, 1 refused" in result.stdout
+
+
 def run_command(monkeypatch: pytest.MonkeyPatch, ending: Callable[[], object]) -> int:
     """Run a command that is there for this test only."""
     module = types.ModuleType("command_for_tests")

@@ -134,6 +134,7 @@ async def test_an_answer_that_breaks_off_is_one_line_and_the_conversation_goes_o
     ("arguments", "says"),
     [
         (["nonsense:x"], "there is no model 'nonsense:x'"),
+        ([""], "there is no model ''"),
         (["openai:gpt-4o-mini"], "set OPENAI_API_KEY"),
         (["fake", "--base-url", NOWHERE], "127.0.0.1:1"),
         (["fake", "--base-url", "localhost"], "not an http address"),
@@ -143,6 +144,7 @@ async def test_an_answer_that_breaks_off_is_one_line_and_the_conversation_goes_o
     ],
     ids=[
         "unknown model",
+        "empty name",
         "missing key",
         "no server",
         "no address",

@@ -208,6 +208,7 @@ def test_what_was_said_is_recalled_in_another_conversation(tmp_path: Path) -> No
         (["--tool", "shell="], "write --tool shell[=FOLDER], not shell="),
         (["--tool", "calculator=x"], "write --tool calculator, not calculator=x"),
         (["--tool", "files=/nowhere"], "--tool files: "),
+        (["--tool", "fetch=https://docs.python.org/3/"], "is an address: write its host"),
         (["--tool", "clock=Atlantis"], "--tool clock: "),
         (["--tool", "clock", "--tool", "clock=UTC"], "--tool clock is given twice"),
         (["--embedder", "lexical"], "add --memory FOLDER"),

@@ -1,0 +1,70 @@
+"""The watchdog: what takes too long to end is reported once, at its time, and nothing else is."""
+
+# ruff: noqa: ARG001 - fixtures are asked for by name
+
+from __future__ import annotations
+
+import math
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from runtime._watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from trio.testing import MockClock
+
+
+@asynccontextmanager
+async def running_watchdog() -> AsyncIterator[Watchdog]:
+    watchdog = Watchdog()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watchdog.run)
+        try:
+            yield watchdog
+        finally:
+            watchdog.close()
+
+
+async def test_what_takes_too_long_is_reported_once_and_each_at_its_own_time(
+    autojump_clock: MockClock,
+) -> None:
+    said: list[tuple[str, float]] = []
+
+    def report(name: str) -> None:
+        said.append((name, trio.current_time() - start))
+
+    async with running_watchdog() as watchdog:
+        start = trio.current_time()
+        for name, seconds in (("late", 5.0), ("soon", 2.0), ("never", math.inf), ("as late", 5.0)):
+            watchdog.expect(seconds, lambda name=name: report(name))  # type: ignore[misc]
+        await trio.sleep(1)
+        watchdog.expect(0.5, lambda: report("first"))
+        await trio.sleep(60)
+    assert said == [("first", 1.5), ("soon", 2), ("late", 5), ("as late", 5)]
+
+
+async def test_what_has_ended_is_not_reported(autojump_clock: MockClock) -> None:
+    said: list[str] = []
+    async with running_watchdog() as watchdog:
+        ended = watchdog.expect(2, lambda: said.append("ended"))
+        watchdog.expect(2, lambda: said.append("going on"))
+        await trio.sleep(1)
+        watchdog.ended(ended)
+        watchdog.ended(ended)
+        await trio.sleep(5)
+    assert said == ["going on"]
+
+
+async def test_a_clock_that_jumps_has_nothing_to_jump_to_where_nothing_is_to_end(
+    autojump_clock: MockClock,
+) -> None:
+    async with running_watchdog() as watchdog:
+        await trio.testing.wait_all_tasks_blocked()
+        expected = watchdog.expect(2, lambda: None)
+        assert trio.lowlevel.current_statistics().seconds_to_next_deadline == 2
+        watchdog.ended(expected)
+        assert trio.lowlevel.current_statistics().seconds_to_next_deadline == math.inf
