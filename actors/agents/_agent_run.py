@@ -144,13 +144,13 @@ class AgentRun(RunControl, Generic[V_co]):
         """Of a run whose agent is gone for good; None where nobody can say.
 
         A run without an end counts as failed when its conversation is opened again, so a failure
-        is one whether its end was written or not. What an agent cuts short, it writes, unless its
-        journal takes too long just then.
+        is one whether its end was written or not. What an agent cuts short when it is stopped, it
+        writes as cancelled; unless its journal takes too long, or the run has just ended.
         """
         fault = self._fault
         if isinstance(fault, ActorStopped | ActorCrashed) and fault.path == self._ref.path:
-            could_write = not isinstance(fault.__cause__, RuntimeFault)  # of its journal
-            return Outcome.CANCELLED if could_write else Outcome.FAILED
+            # What crashed may have written any end, and not have told it.
+            return Outcome.CANCELLED if isinstance(fault, ActorStopped) else None
         return Outcome.FAILED if verdict(fault)[0] is Outcome.FAILED else None
 
     @property
