@@ -42,12 +42,14 @@ def pairs_between(rows: Sequence[Row], others: Sequence[Row], threshold: float) 
     fits &= keys[:, None] == other_keys[None, :]
     fits &= changes[:, None] > other_changes[None, :]
     pairs: list[Pair] = []
-    for number in numpy.flatnonzero(fits.any(axis=1)).tolist():
+    with_any: list[int] = numpy.flatnonzero(fits.any(axis=1)).tolist()
+    for number in with_any:
         row = rows[number]
         near = numpy.flatnonzero(fits[number])
         order = numpy.argsort(-cosines[number, near], kind="stable")
         numbers = numbers_of(row.text)
-        same = (at for at in near[order].tolist() if numbers_of(others[at].text) == numbers)
+        nearest: list[int] = near[order].tolist()
+        same = (at for at in nearest if numbers_of(others[at].text) == numbers)
         best = list(itertools.islice(same, NEIGHBOURS))
         pairs += [Pair(others[at].id, row.id, float(cosines[number, at])) for at in best]
     return pairs
