@@ -32,7 +32,9 @@ async def outwait(
 
 def reason_of(error: BaseException) -> str | None:
     """Why a task does not wait any longer, so that the reason travels with the cancel."""
-    return error.reason if isinstance(error, trio.Cancelled) else type(error).__name__
+    if not isinstance(error, trio.Cancelled):
+        return type(error).__name__
+    return error.reason or ("the deadline passed" if error.source == "deadline" else None)
 
 
 def wait_on(_: RaiseCancelT) -> Abort:
