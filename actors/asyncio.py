@@ -94,7 +94,7 @@ class AsyncioRun(Generic[V_co]):
 
 
 class AsyncioAgent(Generic[V_co]):
-    """An agent that runs behind a bridge: what `actors.blocking.open_agent` gives.
+    """An agent that runs behind a bridge: what `actors.asyncio.open_agent` gives.
 
     It can be used by several tasks at once; its runs queue, as always.
 

@@ -23,7 +23,7 @@ from ._errors import MailboxFull, MessageDropped
 from ._events import DeadLetter, MessageFailed, Overdue, Stopped
 from ._lifecycle import TRANSITIONS, Exit, State
 from ._mailbox import Mailbox
-from ._message import Kind
+from ._message import Kind, unhandled
 from ._occupants import occupants_of
 from ._waits import PARTY
 
@@ -192,11 +192,11 @@ class Cell:
             raise self._misuse(message)
 
     def _misuse(self, message: Message[Any]) -> TypeError:
-        name = type(message).__qualname__
         if type(message) not in self.handlers:
-            return TypeError(f"{self.path} has no handler for {name}")
+            return unhandled(self.path, message)
         return TypeError(
-            f"{name} is sent with `ref.{message.kind.value}(...)`: that is what its class says"
+            f"{type(message).__qualname__} is sent with `ref.{message.kind.value}(...)`: that is "
+            "what its class says"
         )
 
     def _refuse(self, message: object) -> None:

@@ -15,7 +15,7 @@ from ._errors import ActorStopped
 from ._events import Restarted, Spawned
 from ._interrupts import call
 from ._lifecycle import Sequel
-from ._options import DEFAULT_OPTIONS
+from ._options import DEFAULT_OPTIONS, ChildOptions
 from ._runner import Incarnation
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ._actor import Actor
     from ._hub import Hub
     from ._lifecycle import Exit
-    from ._options import ChildOptions
     from ._surroundings import Children
     from ._waits import Step
 
@@ -208,6 +207,11 @@ class ActorMember(Member):
         factory: Callable[..., Actor],
         args: tuple[Any, ...],
     ) -> None:
+        if options is not None and not isinstance(options, ChildOptions):  # pyright: ignore[reportUnnecessaryIsInstance] - not all are type-checked
+            raise TypeError(
+                f"options must be ChildOptions, not {options!r:.80}: write for example "
+                "ChildOptions(keep_mailbox=True)"
+            )
         super().__init__(path, hub, options or DEFAULT_OPTIONS)
         self._has_options = options is not None  # else the actor's class may have its own
         self._factory = factory

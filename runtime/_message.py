@@ -19,6 +19,7 @@ from typing import (
     Protocol,
     Self,
     TypeVar,
+    cast,
     get_args,
     get_origin,
     overload,
@@ -127,6 +128,7 @@ class Message(Generic[A_contra]):
         target = _target_of(cls)
         if target is not None:
             cls.target = target
+            _check_raises(cls.__qualname__, cls.raises)
             # attrs makes a slotted class twice under one name: the second replaces the first.
             accepted: dict[str, type] = target.__dict__.get(ACCEPTED) or {}
             if not accepted:
@@ -243,6 +245,34 @@ def check_behaviour(behaviour: object, handlers: dict[type[Message[Any]], Handle
             f"the actor has no handler for {behaviour.message.__qualname__} that another method "
             "could replace"
         )
+
+
+def _check_raises(name: str, declared: object) -> None:
+    classes = cast("tuple[object, ...]", declared) if isinstance(declared, tuple) else (None,)
+    if not all(isinstance(each, type) and issubclass(each, Exception) for each in classes):
+        error = declared.__name__ if isinstance(declared, type) else "TooLittle"
+        raise TypeError(
+            f"{name}.raises is {declared!r}, and must be a tuple of classes of errors: write for "
+            f"example `raises = ({error},)`"
+        )
+
+
+def unhandled(path: str, message: object) -> TypeError:
+    """What is wrong with a message that the actor there has no handler for."""
+    name, has_target = type(message).__qualname__, hasattr(type(message), "target")
+    if isinstance(message, type):
+        return TypeError(f"{path} takes messages, no classes: write {message.__qualname__}(...)")
+    if not isinstance(message, Message):
+        return TypeError(
+            f"{path} has no handler for {name}, which is no message: send an instance of a class "
+            "such as `class Greet(Ask[Greeter, str])`"
+        )
+    if not has_target:
+        return TypeError(
+            f"{path} has no handler for {name}, which does not say whom it is for: write for "
+            f"example `class {name}(Ask[Greeter, str])`"
+        )
+    return TypeError(f"{path} has no handler for {name}")
 
 
 def _check_method(method: Any, arity: int, wanted: str) -> None:

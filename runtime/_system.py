@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Final, TypeVar, TypeVarTuple
 
 import trio
 from trio.lowlevel import enable_ki_protection
@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Actor)
 A = TypeVar("A")
 Ts = TypeVarTuple("Ts")
+
+OUTSIDE: Final = (
+    "actors need trio: write `trio.run(main)` in place of `asyncio.run(main())`, or use "
+    "`runtime.bridge` (for agents `actors.asyncio`) in an asyncio program"
+)
 
 
 class Supervisor:
@@ -355,13 +360,15 @@ async def open_system(
             at once.
 
     Raises:
-        RuntimeError: If `signals` cannot be had.
+        RuntimeError: If `signals` cannot be had, or trio does not run here.
         SystemFailed: If the root supervisor gave up; the block is cancelled then.
         ValueError: If `drain_seconds` is negative.
         BaseException: What the block raised, bare.
     """
     if not drain_seconds >= 0:
         raise ValueError(f"drain_seconds must be 0 or more, not {drain_seconds}")
+    if not trio.lowlevel.in_trio_run():
+        raise RuntimeError(OUTSIDE)
     hub = Hub(propagator)
     outcome = Outcome()
     root = Branch("/", hub, Plan(limit=limit), outcome.root_failed)

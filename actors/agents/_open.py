@@ -158,7 +158,7 @@ async def open_agent(
             runs end with `ActorStopped` then.
     """
     looked_up(model)
-    setup = AgentSetup(instructions, Toolbox(tuple(tools)), options)
+    setup = AgentSetup(instructions, Toolbox(tools), options)
     for recipe in all_recipes(setup.toolbox):
         if recipe.model is not None:
             looked_up(recipe.model)

@@ -210,7 +210,7 @@ async def open_reasoner(
             runs end with `ActorStopped` then.
     """
     looked_up(model)
-    setup = ReasonerSetup(strategy, instructions, Toolbox(tuple(tools)), options)
+    setup = ReasonerSetup(strategy, instructions, Toolbox(tools), options)
     async with AsyncExitStack() as stack:
         restart = RestartPolicy.TEMPORARY  # a group that gave up does not trouble its neighbours
         if system is None:

@@ -22,7 +22,7 @@ from runtime import Ref
 from ._guards import Guard, as_guards
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class RunLimits:
     """What one run may use up.
 
@@ -104,7 +104,7 @@ def _style(style: Literal["tools", "react"] | Style) -> Style:
     )
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class AgentOptions(Generic[V_co]):
     """What an agent is beside its model, its tools and its instructions.
 
@@ -181,7 +181,8 @@ class AgentSetup:
         options: The rest.
 
     Raises:
-        TypeError, ValueError: If the instructions are no text that can be sent.
+        TypeError, ValueError: If the instructions are no text that can be sent, or the options
+            are none.
     """
 
     instructions: str | None = None
@@ -189,5 +190,10 @@ class AgentSetup:
     options: AgentOptions = DEFAULT_OPTIONS
 
     def __attrs_post_init__(self) -> None:
+        if not isinstance(self.options, AgentOptions):  # pyright: ignore[reportUnnecessaryIsInstance] - not all are type-checked
+            raise TypeError(
+                f"options must be AgentOptions, not {self.options!r:.80}: write for example "
+                'AgentOptions(conversation="ann")'
+            )
         if self.instructions is not None:
             check_text(self.instructions, "the instructions")

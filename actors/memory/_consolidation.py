@@ -47,8 +47,8 @@ class Summarised:
     """
 
     provider: Ref[ProviderApi]
-    words: int = 80
-    seconds: float = 60.0
+    words: int = attrs.field(default=80, kw_only=True)
+    seconds: float = attrs.field(default=60.0, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         for name in ("words", "seconds"):
@@ -72,7 +72,7 @@ def _names(names: Iterable[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Consolidation:
     """How entries that say nearly the same become one.
 

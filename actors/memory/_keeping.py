@@ -76,7 +76,7 @@ class Said(Keeping):
         return [exchange.words[:LONGEST]] if is_enough else []
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Facts(Keeping):
     """What a model picks of a run, as single facts. A call of a model for each run.
 

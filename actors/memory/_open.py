@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import trio
 
-from actors.errors import ConfigurationError, MemoryUnusable
+from actors.errors import ConfigurationError, MemoryUnreachable, MemoryUnusable
 from runtime import (
     Backoff,
     Ref,
@@ -232,14 +232,40 @@ class MemoryHandle:
         """
         return self.ref.stream(WatchIndex())
 
-    async def settled(self) -> None:
-        """Wait until everything that is stored can be searched."""
-        async with self.progress() as steps:
-            async for _ in steps:
-                pass
+    async def settled(self, *, patience: float = 60.0) -> None:
+        """Wait until everything that is stored can be searched.
+
+        Args:
+            patience: Seconds without an entry more in the index, after which it is given up.
+
+        Raises:
+            MemoryUnreachable: It does not come further; the text says why. What is stored is safe,
+                and still tried: wait again, or search by "keyword" until then.
+            ValueError: If `patience` is not positive.
+        """
+        if not patience > 0:  # also refuses NaN
+            raise ValueError(f"patience must be positive seconds, not {patience}")
+        last: IndexProgress | None = None
+        async with self.progress() as steps:  # outside of the scope: its deadline is not theirs
+            with trio.move_on_after(patience) as scope:
+                async for step in steps:
+                    if last is not None and step.pending < last.pending:
+                        scope.deadline = trio.current_time() + patience
+                    last = step
+        if scope.cancelled_caught:
+            raise MemoryUnreachable(_behind(last, patience))
 
     def __repr__(self) -> str:
         return f"<MemoryHandle {self.ref.path}>"
+
+
+def _behind(last: IndexProgress | None, patience: float) -> str:
+    if last is None:
+        return f"the memory has not said in {patience:g} s how its index is; nothing is lost"
+    return (
+        f"the index has not come further in {patience:g} s, and lacks {last.pending} changes: "
+        f"{last.problem or f'it is {last.state}'}; nothing is lost"
+    )
 
 
 @asynccontextmanager

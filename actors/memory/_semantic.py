@@ -85,13 +85,13 @@ class Semantic(Recall):
     is_last: ClassVar[bool] = True
 
     memory: Ref[Memory] = attrs.field(converter=_ref_of)
-    tokens: int = 800
-    limit: int = 10
-    threshold: float | None = 0.25
-    seconds: float = 1.0
-    scope: Metadata = attrs.field(default=NOTHING, converter=checked_metadata)
-    keep: Keeping | None = WHAT_WAS_SAID
-    name: str = "memory"
+    tokens: int = attrs.field(default=800, kw_only=True)
+    limit: int = attrs.field(default=10, kw_only=True)
+    threshold: float | None = attrs.field(default=0.25, kw_only=True)
+    seconds: float = attrs.field(default=1.0, kw_only=True)
+    scope: Metadata = attrs.field(default=NOTHING, converter=checked_metadata, kw_only=True)
+    keep: Keeping | None = attrs.field(default=WHAT_WAS_SAID, kw_only=True)
+    name: str = attrs.field(default="memory", kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if self.tokens < 1:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LONGEST: Final = 4_000  # characters of a turn that are turned into a vector; models take no more
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Selective(Recall):
     """The latest turns, and of the older ones those that fit what the user says now.
 

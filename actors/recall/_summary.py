@@ -40,7 +40,7 @@ LONGEST: Final = 24_000  # characters that are summed up at a time, some 6 000 t
 CHARACTERS: Final = 3  # at least so many a token
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Summary(Recall):
     """The latest turns as they are, and the older ones summed up by a model.
 

@@ -17,7 +17,7 @@ class Full(Recall):
         return Choice()
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Window(Recall):
     """The latest part of the conversation.
 

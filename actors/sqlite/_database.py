@@ -80,6 +80,8 @@ class Database:
         try:
             if is_new:
                 path.chmod(0o600)  # while it is empty; its log is made with the same rights
+            place = path.stat()
+            self._identity = place.st_dev, place.st_ino
             self._prepare()
         except sqlite3.Error as error:
             self.connection.close()
@@ -125,15 +127,32 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self, kind: str = "IMMEDIATE") -> Generator[None]:
-        """All or nothing, and on the disk when the block has been left."""
+        """All or nothing, and on the disk when the block has been left.
+
+        Raises:
+            sqlite3.Error: If it was not written, or the file has been deleted or moved.
+        """
         self.connection.execute(f"BEGIN {kind}")
         try:
             yield
+            self._check_place()
             self.connection.execute("COMMIT")
         except BaseException:
             if self.connection.in_transaction:  # a full disk ends it without us
                 self.connection.execute("ROLLBACK")
             raise
+
+    def _check_place(self) -> None:
+        """What is written to a file without a name is lost when it is closed; SQLite goes on."""
+        try:
+            now = self.path.stat()
+        except FileNotFoundError:
+            now = None
+        if now is None or (now.st_dev, now.st_ino) != self._identity:
+            raise sqlite3.OperationalError(
+                "the file has been deleted, moved or replaced since it was opened: put it back, "
+                "or close it and open another"
+            )
 
     def close(self) -> None:
         """Let the next program have it. The log goes into the file and is removed."""

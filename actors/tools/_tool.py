@@ -237,6 +237,9 @@ def _check_for_process(function: Callable[..., object]) -> None:
 
 
 def _as_tools(offered: Iterable[AnyTool | Callable[..., object]]) -> tuple[AnyTool, ...]:
+    if isinstance(offered, Tool) or not isinstance(offered, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - not all are type-checked
+        name = getattr(offered, "__name__", None) or getattr(offered, "name", repr(offered))
+        raise TypeError(f"tools are given in a list: write tools=[{name}]")
     return tuple(
         cast("AnyTool", each) if isinstance(each, Tool) else tool(each) for each in offered
     )

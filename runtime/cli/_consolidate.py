@@ -65,7 +65,7 @@ def command(folder: str, embedder: str, threshold: float, keep: str, undo: str |
     again = shlex.join(
         ["runtime", "memory", "consolidate", folder, "--embedder", embedder, "--undo"]
     )
-    work = _Consolidating(Consolidation(threshold), keep, again)
+    work = _Consolidating(Consolidation(threshold=threshold), keep, again)
     return _run(folder, embedder, work.consolidate, work.stopped)
 
 

@@ -15,6 +15,7 @@ from actors.chat import Outcome
 from actors.errors import ConfigurationError, MissingKey, ModelNotPulled, UnknownModel
 from actors.journal import MemoryJournal
 from actors.providers import Model, pause, say, script
+from actors.tools import tool
 from runtime import ActorStopped, open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
@@ -223,3 +224,20 @@ async def test_a_run_says_what_it_is_at_any_time() -> None:
 async def test_a_model_record_is_as_good_as_its_name() -> None:
     async with open_agent(Model("scripted:echo")) as agent:
         assert (await agent.run("Hello")).text == "Hello"
+
+
+async def test_what_is_given_to_an_agent_in_a_wrong_form_is_refused_with_the_right_one() -> None:
+    def add(a: int, b: int) -> int:
+        """Add."""
+        return a + b
+
+    wrong: Any
+    for wrong, said in (
+        ({"tools": add}, r"given in a list: write tools=\[add\]"),
+        ({"tools": tool(add)}, r"given in a list: write tools=\[add\]"),
+        ({"tools": None}, "given in a list"),
+        ({"options": {"name": "ann"}}, r"options must be AgentOptions, not \{'name': 'ann'\}"),
+    ):
+        with pytest.raises(TypeError, match=said):
+            async with open_agent("scripted:echo", **wrong):
+                raise AssertionError

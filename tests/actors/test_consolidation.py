@@ -272,7 +272,9 @@ async def test_the_index_finds_the_groups_that_comparing_all_with_all_finds() ->
         await memory.settled()
         for threshold in (0.95, 0.7):
             found = [
-                await groups_found(memory, Consolidation(threshold, batch=100, exact_upto=upto))
+                await groups_found(
+                    memory, Consolidation(threshold=threshold, batch=100, exact_upto=upto)
+                )
                 for upto in (EXACTLY, BY_THE_INDEX)
             ]
             assert found[0] == found[1]
@@ -313,7 +315,7 @@ async def test_without_its_index_a_large_memory_is_compared_as_a_small_one(tmp_p
 async def test_notes_with_other_numbers_are_never_one_however_near_they_are(
     exact_upto: int,
 ) -> None:
-    plan = Consolidation(0.5, exact_upto=exact_upto)
+    plan = Consolidation(threshold=0.5, exact_upto=exact_upto)
     async with open_memory(embedder="lexical") as memory:
         order = "the order with the number {} is on its way to us, on the first, at noon"
         await memory.store_many([order.format(code) for code in ("KD-4711", "KD-4712", "kd-4711")])

@@ -645,3 +645,15 @@ async def test_wherever_a_run_with_a_journal_on_disk_is_cancelled_the_conversati
         assert any(isinstance(turn, ToolTurn) for turn in kept)
         await agent.run("What next?")
         assert refusals(await agent.history()) == []
+
+
+async def test_a_journal_whose_file_was_deleted_acknowledges_nothing(path: Path) -> None:
+    async with opened(path) as journal:
+        await append(journal, "a", [HELLO])
+        await trio.Path(path).unlink()
+        with pytest.raises(JournalNotWritten, match="has been deleted, moved or replaced"):
+            await append(journal, "a", [BYE])
+        await trio.Path(path).touch()  # another file in its place
+        with pytest.raises(JournalNotWritten, match="has been deleted, moved or replaced"):
+            await append(journal, "a", [BYE])
+        assert await read(journal, "a") == (HELLO,)

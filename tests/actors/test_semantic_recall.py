@@ -10,11 +10,13 @@ import trio
 from agents_scripted import collect, requests_of
 
 from actors import AgentOptions, open_agent
+from actors.agents import RunLimits
 from actors.chat import Recalled, Request, UserTurn
 from actors.errors import MemoryUnreachable
 from actors.journal import MemoryJournal, Remembered
 from actors.memory import (
     Clear,
+    Consolidation,
     Facts,
     Forget,
     Found,
@@ -30,13 +32,14 @@ from actors.memory import (
     Search,
     Semantic,
     Store,
+    Summarised,
     WatchIndex,
     memory_tools,
     open_memory,
 )
 from actors.memory._lexical import lexical_vector
 from actors.providers import Model, call, echo, pause, say, script
-from actors.recall import Window
+from actors.recall import Selective, Summary, Window
 from runtime import Actor, Ref, Sink, open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
@@ -353,3 +356,22 @@ def test_what_cannot_be_is_refused_with_what_to_write() -> None:
     wrong: Any = "memory"
     with pytest.raises(TypeError, match="give what `open_memory` gives"):
         Semantic(wrong)
+
+
+async def test_options_are_given_by_name_so_that_none_lands_in_the_place_of_another() -> None:
+    made: Any
+    async with open_system() as system:
+        shelf = await shelf_in(system, {})
+        for made in (
+            lambda: Semantic(shelf, Facts()),  # type: ignore[call-arg, misc]
+            lambda: Summarised(shelf, 80),  # type: ignore[call-arg, misc]
+            lambda: Facts(5),  # type: ignore[call-arg, misc]
+            lambda: Consolidation(0.9),  # type: ignore[call-arg, misc]
+            lambda: Window(20),  # type: ignore[call-arg, misc]
+            lambda: Summary(8, 4),  # type: ignore[call-arg, misc]
+            lambda: Selective(4),  # type: ignore[call-arg, misc]
+            lambda: RunLimits(16),  # type: ignore[call-arg, misc]
+            lambda: AgentOptions("ann"),  # type: ignore[call-arg, misc]
+        ):
+            with pytest.raises(TypeError, match="positional"):
+                made()

@@ -243,3 +243,30 @@ async def test_a_factory_that_makes_no_actor_is_refused() -> None:
     async with open_system() as system:
         with pytest.raises(TypeError, match="made int, which is no Actor"):
             await system.spawn(int)  # type: ignore[type-var]
+
+
+async def test_what_is_no_message_of_anybody_is_refused_with_what_to_send() -> None:
+    class Homeless(Ask): ...  # type: ignore[type-arg]
+
+    wrong: Any
+    async with open_system() as system:
+        savings = await system.spawn(Savings)
+        for wrong, said in (
+            (Deposit, r"takes messages, no classes: write Deposit\(...\)"),
+            ("5", r"for str, which is no message: send an instance of a class"),
+            (
+                Homeless(),
+                r"does not say whom it is for: write for example `class .*Homeless\(Ask\[",
+            ),
+        ):
+            with pytest.raises(TypeError, match=said):
+                await savings.ask(wrong)
+        assert await savings.ask(Deposit(5)) == 5
+
+
+@pytest.mark.parametrize("wrong", [KeyError, "KeyError", [KeyError], ("KeyError",), (KeyError(),)])
+def test_declared_errors_that_are_no_tuple_of_classes_are_refused_at_the_class(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"Take.raises is .*: write for example `raises = \("):
+
+        class Take(Ask[Account, int]):
+            raises = wrong

@@ -335,3 +335,20 @@ async def test_two_systems_in_one_run_do_not_know_each_other() -> None:
         b = await other.spawn(Puppet, name="a")
         assert a != b
         assert await a.ask(Do(lambda _: b.ask(Do(returns(1))))) == 1
+
+
+def test_a_system_outside_of_trio_says_how_to_start_the_program() -> None:
+    async def main() -> None:
+        async with open_system():
+            raise AssertionError
+
+    with pytest.raises(RuntimeError, match=r"write `trio.run\(main\)` in place of `asyncio.run"):
+        main().send(None)  # as any other loop would begin it
+
+
+async def test_options_that_are_none_are_refused_before_anything_is_spawned() -> None:
+    wrong: Any = {"keep_mailbox": True}
+    async with open_system() as system:
+        with pytest.raises(TypeError, match=r"must be ChildOptions, not \{.*: write for example"):
+            await system.spawn(Puppet, name="p", options=wrong)
+        assert system.tree().children == ()
