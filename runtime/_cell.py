@@ -209,7 +209,7 @@ class Cell:
             case State.STOPPING if self.comes_back and self.at_once:
                 pass
             case State.STOPPING | State.ENDED if not self.comes_back:
-                raise stopped(self.path, message)
+                raise stopped(self.path, message, is_over=self.hub.watchdog.is_closed)
             case _ if not self.options.keep_mailbox:
                 raise restarting(self.path, message)
             case _:

@@ -27,10 +27,13 @@ def restarting(path: str, message: object) -> ActorRestarting:
     )
 
 
-def stopped(path: str, message: object, *, started: bool = False) -> ActorStopped:
+def stopped(
+    path: str, message: object, *, started: bool = False, is_over: bool = False
+) -> ActorStopped:
     done = " while it handled the message" if started else "; the message was not started"
+    where = ": send it inside of the `async with` block that started the actor" if is_over else ""
     return ActorStopped(
-        f"{path} has stopped{done}",
+        f"{path} has stopped{done}{where}",
         path=path,
         message=None if started else message,
         started=started,

@@ -18,13 +18,16 @@ class Watchdog:
     """Knows what is to end, and by when.
 
     `run` is a task beside the root supervisor, until `close`.
+
+    Attributes:
+        is_closed: Whether all of the system has ended.
     """
 
     def __init__(self) -> None:
         self._expected: dict[int, tuple[float, Callable[[], None]]] = {}
         self._serial = 0
         self._scope = trio.CancelScope(shield=True)  # its deadline is that of the first of them
-        self._is_closed = False
+        self.is_closed = False
 
     def expect(self, seconds: float, report: Callable[[], None]) -> int:
         """Something ends from now on: call `report`, once, if it takes longer.
@@ -46,7 +49,7 @@ class Watchdog:
             self._scope.deadline = math.inf  # a clock that jumps has nothing to jump to
 
     async def run(self) -> None:
-        while not self._is_closed:
+        while not self.is_closed:
             with self._scope:
                 await trio.sleep_forever()
             self._scope = trio.CancelScope(shield=True)
@@ -61,5 +64,5 @@ class Watchdog:
         self._scope.deadline = min(deadlines, default=math.inf)
 
     def close(self) -> None:
-        self._is_closed = True
+        self.is_closed = True
         self._scope.cancel()

@@ -124,7 +124,13 @@ class Unfinished(Ask[Conversation, RunReport | None]):
 def _ids(ids: Iterable[str]) -> frozenset[str]:
     if isinstance(ids, str):
         raise TypeError(f"approve must be several ids: write approve=[{ids!r}]")
-    return frozenset(ids)
+    given = list(ids)
+    for each in given:
+        if not isinstance(each, str):  # pyright: ignore[reportUnnecessaryIsInstance] - not all are type-checked
+            raise TypeError(
+                f"approve is given ids, not {type(each).__name__}: write approve=[call.id]"
+            )
+    return frozenset(given)
 
 
 def _reasons(reasons: object) -> Mapping[str, str]:

@@ -108,7 +108,7 @@ class MemoryHandle:
         Raises:
             ConfigurationError, MemoryNotWritten: As for `store`.
         """
-        return await self.ref.ask(Store(tuple(items)))
+        return await self.ref.ask(Store(items))
 
     async def search(
         self,

@@ -77,7 +77,7 @@ class Semantic(Recall):
         name: Under which the journal notes what was kept; two of an agent need two.
 
     Raises:
-        TypeError: If `memory` is none.
+        TypeError: If `memory` is none, or `keep` no `Keeping`.
         ConfigurationError: If `threshold`, `limit` or `scope` cannot be.
         ValueError: If `tokens` is below 1, or `seconds` not positive.
     """
@@ -98,6 +98,8 @@ class Semantic(Recall):
             raise ValueError(f"tokens must be 1 or more, not {self.tokens}")
         if not self.seconds > 0:  # also refuses NaN
             raise ValueError(f"seconds must be positive, not {self.seconds}")
+        if not isinstance(self.keep, Keeping | None):  # pyright: ignore[reportUnnecessaryIsInstance] - not all are type-checked
+            raise TypeError(f"keep is {self.keep!r}: write Said(), Facts() or None")
         ours = [name for name in OURS if name in self.scope]
         if ours:
             raise ConfigurationError(f"{ours[0]!r} in `scope` is set by the memory: take another")

@@ -239,7 +239,7 @@ def recall_of(given: Recall | Sequence[Recall]) -> Recall:
     memories = tuple(each for each in several if isinstance(each, Recall))
     if not memories or len(memories) != len(several):
         raise TypeError(
-            f"{given!r} is no memory: write Window(turns=20), Summary(), Selective(), or a list "
-            "of such"
+            f"{given!r} is no memory: write Window(turns=20), Summary(), Selective(), "
+            "Semantic(memory) for what `open_memory` gives, or a list of such"
         )
     return memories[0] if len(memories) == 1 else Together(memories)

@@ -37,7 +37,11 @@ def _check_name(_record: Options, _attribute: object, name: str | None) -> None:
 
 
 def _check_timeout(_record: Options, _attribute: object, timeout: float | None) -> None:
-    if timeout is not None and not 0 < timeout < math.inf:  # also refuses NaN
+    if timeout is None:
+        return
+    if not isinstance(timeout, int | float):  # pyright: ignore[reportUnnecessaryIsInstance] - not all are type-checked
+        raise TypeError(f"timeout must be a number of seconds, not {timeout!r}: write timeout=5")
+    if not 0 < timeout < math.inf:  # also refuses NaN
         raise ValueError(f"timeout must be positive seconds, or None, not {timeout}")
 
 

@@ -20,7 +20,7 @@ import trio
 from runtime import BridgeClosed
 
 from ._block import Block
-from ._call import Call, Promise
+from ._call import Call, Promise, check_function
 from ._thread import TrioThread
 from ._waiting import LOOK_SECONDS, comes_first, leave, note
 
@@ -234,6 +234,7 @@ class AsyncioBridge:
             BridgeClosed: If the bridge has ended, or ends meanwhile.
             BaseException: What the function raises.
         """
+        check_function(function)
         signal = LoopSignal()
         call = Call(partial(function, *args, **kwargs), signal.set, function)
         self._thread.start(call)

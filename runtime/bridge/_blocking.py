@@ -13,7 +13,7 @@ import trio
 from runtime import BridgeClosed
 
 from ._block import Block
-from ._call import Call, Promise
+from ._call import Call, Promise, check_function
 from ._thread import TrioThread
 from ._waiting import ThreadSignal, comes_first, leave, note
 
@@ -153,6 +153,7 @@ class Bridge:
             BaseException: What the function raises.
         """
         refuse_loops()
+        check_function(function)
         signal = ThreadSignal()
         call = Call(partial(function, *args, **kwargs), signal.set, function)
         signal.carry_out(partial(self._thread.start, call), partial(self._thread.cancel, call))

@@ -5,6 +5,7 @@ All of it happens in the bridge's thread, but for `result`, which comes after th
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import trio
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 T = TypeVar("T")
+
+
+def check_function(function: object) -> None:
+    """Refuse what was called already, or cannot be.
+
+    Raises:
+        TypeError: If it is no function.
+    """
+    if inspect.iscoroutine(function):
+        name = function.__name__
+        function.close()  # else Python warns that nobody has awaited it
+        raise TypeError(f"give the function, then its arguments: {name}, not {name}(...)")
+    if not callable(function):
+        raise TypeError(f"{function!r} is no function: give an async one, then its arguments")
 
 
 class Promise(Generic[T]):

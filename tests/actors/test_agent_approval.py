@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -23,13 +23,14 @@ from agents_scripted import (
 from strict_history import refusals
 
 from actors import AgentOptions, open_agent
-from actors.agents import Agent, AgentHandle, AgentRun, AgentSetup, Report
+from actors.agents import Agent, AgentHandle, AgentRun, AgentSetup, Report, Resume
 from actors.chat import (
     ApprovalNeeded,
     Complete,
     Event,
     Outcome,
     Request,
+    ToolCall,
     ToolEnd,
     ToolStart,
     ToolStatus,
@@ -428,3 +429,11 @@ async def test_a_run_waits_for_approval_behind_no_other(
         await until_asked(run)
         with trio.fail_after(1):
             await resumed(agent, run, deny={each.id: "" for each in run.pending})
+
+
+def test_what_is_approved_is_named_by_ids() -> None:
+    wrong: Any
+    call_itself = ToolCall("c1", "pay")
+    for wrong, said in (("c1", r"write approve=\['c1'\]"), ([call_itself], r"\[call.id\]")):
+        with pytest.raises(TypeError, match=said):
+            Resume("run", approve=wrong)

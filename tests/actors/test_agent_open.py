@@ -226,6 +226,18 @@ async def test_a_model_record_is_as_good_as_its_name() -> None:
         assert (await agent.run("Hello")).text == "Hello"
 
 
+async def test_an_agent_that_is_used_after_its_block_says_where_to_use_it() -> None:
+    async with open_agent("scripted:echo") as agent:
+        pass
+    with pytest.raises(ActorStopped, match=r"was not started: send it inside of the `async with`"):
+        await agent.run("Hello?")
+    async with open_system() as system:
+        async with open_agent("scripted:echo", system=system) as agent:
+            pass
+        with pytest.raises(ActorStopped, match=r"the message was not started$"):
+            await agent.run("Hello?")
+
+
 async def test_what_is_given_to_an_agent_in_a_wrong_form_is_refused_with_the_right_one() -> None:
     def add(a: int, b: int) -> int:
         """Add."""

@@ -135,3 +135,10 @@ async def test_a_memory_whose_file_was_taken_away_acknowledges_nothing(
         await memory.store(FISH)  # put back: it goes on
     async with open_memory(tmp_path / "memory", embedder="lexical") as memory:
         assert {entry.text for entry in await memory.entries()} == {hit.entry.text, FISH}
+
+
+async def test_a_text_in_place_of_many_is_refused_and_not_kept_by_its_characters() -> None:
+    async with open_memory(embedder="lexical") as memory:
+        with pytest.raises(ConfigurationError, match="items are a list of texts"):
+            await memory.store_many("cat")
+        assert (await memory.statistics()).entries == 0

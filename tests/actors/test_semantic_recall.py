@@ -375,3 +375,15 @@ async def test_options_are_given_by_name_so_that_none_lands_in_the_place_of_anot
         ):
             with pytest.raises(TypeError, match="positional"):
                 made()
+
+
+async def test_what_is_kept_is_a_rule_and_a_memory_becomes_one_by_semantic() -> None:
+    wrong: Any
+    async with open_system() as system:
+        shelf = await shelf_in(system, {})
+        for wrong in ("facts", Facts):
+            with pytest.raises(TypeError, match=r"write Said\(\), Facts\(\) or None"):
+                Semantic(shelf, keep=wrong)
+        wrong = shelf
+        with pytest.raises(TypeError, match=r"Semantic\(memory\) for what `open_memory` gives"):
+            AgentOptions(memory=wrong)

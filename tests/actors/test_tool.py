@@ -204,6 +204,7 @@ def test_what_a_model_could_not_use_is_refused_when_the_tool_is_made(
         (wait.function, {"isolation": "thread"}, "an async function runs inline"),
         (add.function, {"isolation": "inline", "timeout": 1}, "drop the timeout"),
         (add.function, {"timeout": 0}, "timeout must be positive"),
+        (add.function, {"timeout": "5"}, "timeout must be a number of seconds, not '5': write"),
         (add.function, {"timeout": float("nan")}, "timeout must be positive"),
         (add.function, {"max_result": 0}, "max_result must be 1"),
         (add.function, {"name": "add numbers"}, "is no name for a tool"),

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -488,3 +488,13 @@ def test_many_random_ctrl_cs_leave_nothing() -> None:
             thread.join()
             assert bridge.run(counter.ask, Add(1)) > number
             assert "0 waiting" in repr(bridge)
+
+
+def test_a_coroutine_in_place_of_its_function_is_refused_and_leaves_no_warning() -> None:
+    async def main() -> int:
+        raise AssertionError
+
+    wrong: Any
+    for wrong, said in ((main(), r"main, not main\(...\)"), (5, "5 is no function")):
+        with pytest.raises(TypeError, match=said):
+            run_sync(wrong)
