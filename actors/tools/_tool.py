@@ -186,8 +186,8 @@ def _own_name(function: Callable[..., object]) -> str:
         raise TypeError(f"{function.name} is a tool already: pass the function it was made from")
     if isinstance(function, functools.partial | type) or not callable(function):
         raise TypeError(
-            f"{function!r:.200} cannot be a tool: write a function that calls it, with a docstring, "
-            "or `agent_tool(...)` for an agent"
+            f"{function!r:.200} cannot be a tool: write a function that calls it, with a docstring,"
+            " or `agent_tool(...)` for an agent"
         )
     name = getattr(function, "__name__", None)
     if name is None:
