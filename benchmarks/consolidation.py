@@ -169,7 +169,7 @@ async def quality() -> None:
 
 async def _effect(memory: MemoryHandle, least: float, checks: Sequence[Check]) -> None:
     start = perf_counter()
-    report = await memory.consolidate(Consolidation(least), checks=checks)
+    report = await memory.consolidate(Consolidation(threshold=least), checks=checks)
     seconds = perf_counter() - start
     wrong = 0
     for entry in await memory.entries(limit=100_000):
