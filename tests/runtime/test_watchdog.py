@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 import math
+import signal
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pytest
 import trio
+import trio.testing
+from puppet import alarm
 
 from runtime._watchdog import Watchdog
 
@@ -69,3 +73,34 @@ async def test_a_clock_that_jumps_has_nothing_to_jump_to_where_nothing_is_to_end
         assert trio.lowlevel.current_statistics().seconds_to_next_deadline == 2
         watchdog.ended(expected)
         assert trio.lowlevel.current_statistics().seconds_to_next_deadline == math.inf
+
+
+async def test_a_clock_that_jumps_has_nothing_to_jump_to_where_what_is_to_end_may_take_for_ever(
+    autojump_clock: MockClock,
+) -> None:
+    async with running_watchdog() as watchdog:
+        await trio.testing.wait_all_tasks_blocked()
+        for_ever = watchdog.expect(math.inf, lambda: None)
+        watchdog.ended(watchdog.expect(2, lambda: None))
+        assert trio.lowlevel.current_statistics().seconds_to_next_deadline == math.inf
+        watchdog.ended(for_ever)
+
+
+def test_an_interrupt_that_comes_as_it_reports_does_not_end_it() -> None:
+    said = list[str]()
+
+    def interrupted() -> None:
+        signal.raise_signal(signal.SIGINT)
+        said.append("first")
+
+    async def main() -> None:
+        async with running_watchdog() as watchdog:
+            watchdog.expect(1, interrupted)
+            watchdog.expect(2, lambda: said.append("second"))
+            with pytest.raises(KeyboardInterrupt):
+                await trio.sleep(3)
+            await trio.sleep(3)
+
+    with alarm():
+        trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert said == ["first", "second"]
