@@ -148,7 +148,10 @@ async def quality() -> None:
         )
     ]
     of = {
-        number: [number, *(each.id for each in doubles if (each.id or "").startswith(f"{number}-"))]
+        number: [
+            number,
+            *(id for each in doubles if (id := each.id or "").startswith(f"{number}-")),
+        ]
         for number in (item.id or "" for item in items)
     }
     checks = [Check(each.text, tuple(of[f"{each.answer}"])) for each in known.questions]
@@ -188,7 +191,10 @@ async def _passages_in(memory: MemoryHandle, id: str) -> set[str]:
     sources = await memory.sources(id)
     if not sources:
         return {id.split("-", maxsplit=1)[0]}
-    return set().union(*[await _passages_in(memory, each.id) for each in sources])
+    found: set[str] = set()
+    for each in sources:
+        found |= await _passages_in(memory, each.id)
+    return found
 
 
 # Scale

@@ -37,6 +37,23 @@ def fused(near: Ranking[Key], worded: Ranking[Key]) -> list[tuple[Key, float]]:
     return sorted(scores.items(), key=lambda scored: -scored[1])
 
 
+def completed(near: Ranking[Key], exact: Ranking[Key]) -> list[tuple[Key, float]]:
+    """Put what an approximate index has missed among the nearest in its place.
+
+    Args:
+        near: Keys with their similarities, the best first.
+        exact: Other keys with theirs, in any order; those that are no nearer than all of `near`
+            are rightly not there.
+
+    Returns:
+        Those of both, the best first.
+    """
+    if not near:
+        return []
+    missed = [each for each in exact if each[1] > near[-1][1]]
+    return sorted([*near, *missed], key=lambda ranked: -ranked[1])
+
+
 def _shares(ranking: Ranking[Key], least: float) -> list[tuple[Key, float]]:
     """How far each score is from the least to the best; 1 where they are the same."""
     span = ranking[0][1] - least if ranking else 0.0

@@ -19,7 +19,7 @@ from runtime import Actor, Ref, RuntimeFault
 
 from ._entries import Found, Hit, IndexProgress, MemoryEntry, MemoryStatistics
 from ._filters import matches
-from ._fusion import fused
+from ._fusion import completed, fused
 from ._graph_keeper import GraphKeeper
 from ._index import ChromaIndex, open_index
 from ._log import MemoryLog
@@ -191,9 +191,11 @@ class VectorMemory(Actor, Shelf, GraphKeeper, Memory):
         if message.by == "both":
             words = await self._words.find(message, depth)
             others = [id for id, _ in words if id not in similarities]
-            similarities |= await self._in_thread(self._log.similarities, others, vector)
+            exact = await self._in_thread(self._log.similarities, others, vector)
+            similarities |= exact
             # What has no vector yet is not there, as it is not by vector: `Found.pending` says so.
-            ranked = fused(ranked, [each for each in words if each[0] in similarities])
+            words = [each for each in words if each[0] in similarities]
+            ranked = fused(completed(ranked, list(exact.items())), words)
         pending = standing.pending if message.by == "vector" else self._pending(standing)
         return Found(await self._hits(message, ranked, similarities), pending)
 

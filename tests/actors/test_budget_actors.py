@@ -361,7 +361,7 @@ async def test_wherever_the_caller_is_cancelled_no_call_is_left_in_the_books() -
 
     await cancel_everywhere(scenario)
 
-    assert len(budgets) > 100
+    assert len(budgets) > 60  # two for each checkpoint that was cancelled
     assert [budget for budget in budgets if "running" in repr(budget)] == []
     for outer, inner in zip(budgets[::2], budgets[1::2], strict=True):
         assert outer.used.calls >= inner.used.calls

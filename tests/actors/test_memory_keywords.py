@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from actors.errors import ConfigurationError, MemoryNotWritten
 from actors.memory import Item, Search, open_memory
-from actors.memory._fusion import cosine, fused
+from actors.memory._fusion import completed, cosine, fused
 from actors.memory._keywords import MOST_WORDS, match_for
 from actors.memory._lexical import lexical_vector
 from actors.memory._log import MemoryLog
@@ -212,6 +212,13 @@ def test_one_ranking_alone_is_its_fusion_and_one_entry_is_the_best() -> None:
     assert [key for key, _ in fused([], ranking)] == ["a", "b", "c"]
     assert dict(fused([("a", -0.5)], [("a", 0.1)])) == pytest.approx({"a": 1})
     assert fused([], []) == []
+
+
+def test_what_the_index_missed_among_the_nearest_is_put_in_its_place() -> None:
+    near = [("a", 0.9), ("c", 0.5)]
+    assert completed(near, [("d", 0.4), ("b", 0.7)]) == [("a", 0.9), ("b", 0.7), ("c", 0.5)]
+    assert completed(near, [("d", 0.5)]) == near
+    assert completed([], [("b", 0.7)]) == []
 
 
 SCORES = st.dictionaries(st.integers(0, 20), st.floats(0.001, 1000)).map(
