@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 import trio
 from trio.lowlevel import checkpoint, current_task
 
+from ._cancelled import reason_of
 from ._conduit import Conduit, Readers
 from ._cycles import calling_party, waiting_for
 from ._envelope import AskEnvelope, Envelope
@@ -139,7 +140,7 @@ class StreamBlock(Generic[C]):
             envelope.settled = True
             envelope.receiver.withdraw(envelope)
             return
-        reason = error.reason if isinstance(error, trio.Cancelled) else "the reader has left"
+        reason = reason_of(error) if isinstance(error, trio.Cancelled) else "the reader has left"
         envelope.cancelled = True
         envelope.cancel(reason)
         with waiting_for(envelope):

@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 import trio
+from trio.lowlevel import enable_ki_protection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +34,10 @@ class Watchdog:
         """Something ends from now on: call `report`, once, if it takes longer.
 
         Returns:
-            What to call `ended` with; 1 or more.
+            What to call `ended` with; 0 if it may take for ever.
         """
+        if seconds == math.inf:
+            return 0  # else a deadline that is past stays, and a clock jumps to it
         self._serial += 1
         deadline = trio.current_time() + seconds
         self._expected[self._serial] = deadline, report
@@ -48,6 +51,7 @@ class Watchdog:
         if not self._expected and self._scope.deadline != math.inf:
             self._scope.deadline = math.inf  # a clock that jumps has nothing to jump to
 
+    @enable_ki_protection
     async def run(self) -> None:
         while not self.is_closed:
             with self._scope:
