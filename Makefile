@@ -30,10 +30,10 @@ demo: $(VENV)/memory.stamp ## a real model on this machine, streamed by supervis
 	@$(BIN)/runtime pull $(EMBEDDER)
 	@$(BIN)/runtime demo
 
-test: $(VENV)/development.stamp ## all tests, with the model on this machine
+test: $(VENV)/development.stamp ## all tests, in two processes, with the models on this machine
 	@$(BIN)/runtime pull $(MODEL)
 	@$(BIN)/runtime pull $(EMBEDDER)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 peers: $(VENV)/peers.stamp ## the official clients of the providers against our fakes of them
 	@$(BIN)/python -m pytest tests/actors/test_fake_official_clients.py $(ARGS)
