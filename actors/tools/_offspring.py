@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import multiprocessing
 import os
 import signal
 import stat
 import sys
 import threading
 import time
-from multiprocessing import connection
 from pathlib import Path
 from typing import Final
 
@@ -61,7 +59,9 @@ def _close(descriptors: list[int]) -> None:
 
 def _die_with_program() -> None:
     """Have the session killed when our program is, also while a tool holds the interpreter."""
-    program = multiprocessing.parent_process()
+    from multiprocessing import connection, parent_process  # noqa: PLC0415 - slow, and for workers
+
+    program = parent_process()
     assert program is not None
     if sys.platform == "linux":
         import fcntl  # noqa: PLC0415 - not everywhere
@@ -78,6 +78,8 @@ def _die_with_program() -> None:
 
 
 def _watch(sentinel: int) -> None:
+    from multiprocessing import connection  # noqa: PLC0415 - as above
+
     connection.wait([sentinel])
     os.killpg(0, signal.SIGKILL)
 
