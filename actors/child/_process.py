@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -39,7 +40,7 @@ def kept(command: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", "-S", str(_KEEPER), *command]
 
 
-class ChildProcess:
+class ChildProcess(ABC):
     """A process that is alive inside `run` and never outside.
 
     Subclasses say in `become_ready` when it can be used.
@@ -74,9 +75,9 @@ class ChildProcess:
         self._environment = environment
         self._tail = b""
 
+    @abstractmethod
     async def become_ready(self, process: trio.Process) -> bool:
         """Wait until it can be used; False if it ended before that."""
-        raise NotImplementedError
 
     def last_words(self, said: str) -> str:
         """What the error has of what it said last on stderr."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, TypeVar, TypeVarTuple
 
 import attrs
@@ -32,22 +33,22 @@ IDS: Final = (
 )
 
 
-class OnLog:
+class OnLog(ABC):
     """What a part of the memory actor may use of the whole."""
 
     @property
-    def _log(self) -> MemoryLog:
-        raise NotImplementedError
+    @abstractmethod
+    def _log(self) -> MemoryLog: ...
 
-    async def _in_thread(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
-        raise NotImplementedError
+    @abstractmethod
+    async def _in_thread(self, function: Callable[[*Ts], T], *args: *Ts) -> T: ...
 
-    def _now_seconds(self) -> float:
-        raise NotImplementedError
+    @abstractmethod
+    def _now_seconds(self) -> float: ...
 
+    @abstractmethod
     def _was_changed(self) -> None:
         """Have the index told."""
-        raise NotImplementedError
 
 
 class Shelf(OnLog, Library):

@@ -8,6 +8,7 @@ good in which phase. What is told of a call that was cancelled is not taken in.
 from __future__ import annotations
 
 import enum
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
@@ -131,7 +132,7 @@ class Strategy(Protocol):
         ...
 
 
-class Machine:
+class Machine(ABC):
     """One problem on its way to an answer. A strategy's machine says what its inputs lead to.
 
     Args:
@@ -207,19 +208,23 @@ class Machine:
 
     # What each strategy says
 
-    def begun(self, now: float) -> list[StrategyCommand]:
-        raise NotImplementedError
+    @abstractmethod
+    def begun(self, now: float) -> list[StrategyCommand]: ...
 
     def heard(self, call: str, text: str, thinking: str, now: float) -> list[StrategyCommand]:
         """By default the text waits for the end of its call."""
         del call, text, thinking, now
         return []
 
-    def concluded(self, call: str, text: str, now: float) -> list[StrategyCommand]:
-        raise NotImplementedError
+    @abstractmethod
+    def concluded(self, call: str, text: str, now: float) -> list[StrategyCommand]: ...
 
     def observed(self, result: ToolResult, now: float) -> list[StrategyCommand]:
-        raise NotImplementedError
+        """Only who asks for a tool's run gets its result."""
+        del now
+        raise AssertionError(
+            f"{type(self).__name__} runs no tool, and got a result of {result.name}"
+        )
 
     # What strategies are made of
 

@@ -6,12 +6,14 @@ import itertools
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import trio
 from strict_history import refusals
 
 from actors import AgentOptions, open_agent
 from actors.agents import AgentHandle, Report
 from actors.chat import Event, Outcome, Request, StreamChunk, Turn, UserTurn
+from actors.errors import NeedsApproval
 from actors.journal import AssistantSaid, Entry, Journal, RunEnded, RunStarted, read
 from actors.providers import (
     Generate,
@@ -26,7 +28,7 @@ from actors.providers import (
 from runtime import Actor, Sink
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from actors.agents import AgentRun
     from actors.tools import AnyTool
@@ -133,3 +135,29 @@ async def assert_next_turn_is_accepted(agent: AgentHandle) -> None:
     assert answer.text
     for request in await requests_of(agent):
         assert refusals(request.turns) == []
+
+
+async def until_asked(run: AgentRun) -> list[Event]:
+    """Read a run that needs approval."""
+    events: list[Event] = []
+    async with run:
+        with pytest.raises(NeedsApproval) as caught:
+            await read_into(events, run)
+    assert run.outcome is Outcome.NEEDS_APPROVAL
+    assert caught.value.run == run.id
+    assert caught.value.pending == run.pending != ()
+    assert caught.value.partial is run.response
+    return events
+
+
+async def read_into(events: list[Event], run: AgentRun) -> None:
+    async for event in run:
+        events.append(event)  # noqa: PERF401 - kept where it raises
+
+
+async def resumed(
+    agent: AgentHandle, run: AgentRun, *approve: str, deny: Mapping[str, str] | None = None
+) -> AgentRun:
+    async with agent.resume(run.id, approve=approve, deny=deny) as following:
+        await collect(following)
+    return following

@@ -18,16 +18,17 @@ from agents_scripted import (
     entries_of,
     of_run,
     requests_of,
+    resumed,
     scripted,
+    until_asked,
 )
 from strict_history import refusals
 
 from actors import AgentOptions, open_agent
-from actors.agents import Agent, AgentHandle, AgentRun, AgentSetup, Report, Resume
+from actors.agents import Agent, AgentHandle, AgentSetup, Report, Resume
 from actors.chat import (
     ApprovalNeeded,
     Complete,
-    Event,
     Outcome,
     Request,
     ToolCall,
@@ -53,8 +54,6 @@ from runtime import open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from trio.testing import MockClock
 
     from actors.providers import Script
@@ -90,32 +89,6 @@ ROUND = script(say("I will. "), call("send", to="Ann"), call("look"), call("send
 @pytest.fixture(autouse=True)
 def _nothing_sent() -> None:
     sent.clear()
-
-
-async def until_asked(run: AgentRun) -> list[Event]:
-    """Read a run that needs approval."""
-    events: list[Event] = []
-    async with run:
-        with pytest.raises(NeedsApproval) as caught:
-            await read_into(events, run)
-    assert run.outcome is Outcome.NEEDS_APPROVAL
-    assert caught.value.run == run.id
-    assert caught.value.pending == run.pending != ()
-    assert caught.value.partial is run.response
-    return events
-
-
-async def read_into(events: list[Event], run: AgentRun) -> None:
-    async for event in run:
-        events.append(event)  # noqa: PERF401 - kept where it raises
-
-
-async def resumed(
-    agent: AgentHandle, run: AgentRun, *approve: str, deny: Mapping[str, str] | None = None
-) -> AgentRun:
-    async with agent.resume(run.id, approve=approve, deny=deny) as following:
-        await collect(following)
-    return following
 
 
 async def results_of(agent: AgentHandle) -> list[tuple[str, ToolStatus]]:

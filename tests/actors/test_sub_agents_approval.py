@@ -16,7 +16,9 @@ from agents_scripted import (
     collect,
     journal_of,
     of_run,
+    resumed,
     scripted,
+    until_asked,
 )
 from strict_history import refusals
 
@@ -55,7 +57,7 @@ from runtime import RestartStrategy, open_system
 from runtime.testing import assert_no_leaks, cancel_everywhere
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     from actors.journal import Entry
@@ -141,30 +143,6 @@ async def started(
     switch = ModelSwitch(StartedProvider(provider, Model("scripted:echo")), group)
     ref = await group.spawn(Agent, switch, journal, setup, name="agent")
     return AgentHandle(ref, system, switch)
-
-
-async def until_asked(run: AgentRun) -> list[Any]:
-    """Read a run that needs approval."""
-    events: list[Any] = []
-    async with run:
-        with pytest.raises(NeedsApproval) as caught:
-            await read_into(events, run)
-    assert run.outcome is Outcome.NEEDS_APPROVAL
-    assert caught.value.pending == run.pending != ()
-    return events
-
-
-async def read_into(events: list[Any], run: AgentRun) -> None:
-    async for event in run:
-        events.append(event)  # noqa: PERF401 - kept where it raises
-
-
-async def resumed(
-    agent: AgentHandle, run: AgentRun, *approve: str, deny: Mapping[str, str] | None = None
-) -> AgentRun:
-    async with agent.resume(run.id, approve=approve, deny=deny) as following:
-        await collect(following)
-    return following
 
 
 async def below(agent: AgentHandle, run: AgentRun) -> list[SubRunEnded]:
