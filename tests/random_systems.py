@@ -113,6 +113,7 @@ class World:
         self._drained = set[str]()  # or about to begin with a message when they were stopped
         self._ends = list[tuple[str, Exit]]()  # reports of watches
         self._quiet_from = math.inf  # the facts from here on are those of a system that stops
+        self._last_finish = -1  # how many facts there were when an actor last ended by itself
         self.done = Counter[str]()  # what has happened, for those who want to know what is covered
 
     async def run(self) -> None:
@@ -272,6 +273,7 @@ class World:
     ) -> None:
         match step.what:
             case "finish":
+                self._last_finish = len(self._facts)
                 me.stop()
             case "spawn":
                 child = f"{me.ref.path}/p{self._named}"
@@ -542,6 +544,8 @@ class World:
         """
         if self._quiet_from == math.inf:
             return
+        if self._last_finish >= self._quiet_from:
+            return  # siblings that were to come back say that they have stopped at last
         started = [fact.path for fact in self._facts if isinstance(fact, Spawned)]
         ended = self._facts[int(self._quiet_from) :]
         latest = dict[str, int]()
